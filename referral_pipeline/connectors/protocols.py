@@ -1,0 +1,120 @@
+"""What an ATS, a CRM and an advocacy platform must be able to do for the pipeline.
+
+Belongs here: the protocols, and nothing that knows a vendor. Does not belong here: implementations.
+
+Every method may raise `connectors.http.TransientFailure` (try later; the connector has already retried) or
+`connectors.http.PermanentFailure` (do not try again as it is). A write may raise `connectors.http.AmbiguousOutcome`, a
+TransientFailure after which nobody knows whether the system did it: read before writing again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from referral_pipeline.connectors.records import (
+    AdvocacyStaged,
+    AtsApplication,
+    AtsCandidate,
+    AtsJob,
+    AtsStaged,
+    Created,
+    Entity,
+    Finding,
+    NewApplication,
+    NewCandidate,
+    Referral,
+    Row,
+    StatusUpdate,
+    Window,
+)
+
+RawReader = Callable[[str], Iterable[Row]]
+"""Given an entity's name, all its raw rows as kept in the warehouse."""
+
+
+class Source(Protocol):
+    """Anything that can be pulled incrementally."""
+
+    system: str
+    entities: Mapping[str, Entity]
+
+    def pull(self, entity: str, window: Window) -> Iterator[list[Row]]:
+        """Pages of raw rows that changed in the window. A row may come twice; a row changed meanwhile may be left to the
+        next window, never lost.
+        """
+        ...
+
+    def probe(self) -> list[Finding]:
+        """Look, without writing, whether the system is reachable and set up as the contract needs."""
+        ...
+
+    def close(self) -> None:
+        """Close the session and flush what was measured."""
+        ...
+
+
+class AtsConnector(Source, Protocol):
+    """An applicant tracking system."""
+
+    visibility_lag_seconds: float
+
+    def stage(self, raw: RawReader) -> AtsStaged:
+        """Normalise raw rows to canonical records. Pure: no call is made."""
+        ...
+
+    def search_candidates(self, email: str) -> list[AtsCandidate]:
+        """Candidates that carry this e-mail address, as far as the vendor can find them. Never raises for none."""
+        ...
+
+    def get_candidates(self, ids: Sequence[str]) -> dict[str, AtsCandidate]:
+        """Candidates by id; absent ones (deleted, merged, not yet visible) are left out."""
+        ...
+
+    def get_applications(self, ids: Sequence[str]) -> dict[str, AtsApplication]:
+        """Applications by id, assembled live with stages, offers and rejection."""
+        ...
+
+    def applications_of(self, candidate_ids: Sequence[str]) -> list[AtsApplication]:
+        """Every candidate application (no prospects) of these candidates, assembled live."""
+        ...
+
+    def create_candidate(self, candidate: NewCandidate, application: NewApplication) -> Created:
+        """Create a candidate with its application. Not idempotent at the vendor: the caller searches first."""
+        ...
+
+    def create_application(self, candidate_id: str, application: NewApplication) -> AtsApplication:
+        """Open an application for a candidate that exists."""
+        ...
+
+    def update_application(self, application_id: str, tags: Mapping[str, str | None]) -> AtsApplication | None:
+        """Bring the advocacy fields of an application to `tags` (read, merge, write). None when nothing differed."""
+        ...
+
+    def add_contact_details(self, candidate_id: str, *, email: str | None, phone: str | None) -> bool:
+        """Add an e-mail or phone that the candidate does not carry yet, keeping all others. True when written."""
+        ...
+
+    def raw_rows(self, application_ids: Sequence[str]) -> dict[str, list[Row]]:
+        """Raw rows by entity of these applications and all that hangs on them, for write-through after a create."""
+        ...
+
+
+class AdvocacyConnector(Source, Protocol):
+    """An employee advocacy platform."""
+
+    def stage(self, raw: RawReader) -> AdvocacyStaged:
+        """Read raw rows into canonical records. Pure: no call is made."""
+        ...
+
+    def get_referral(self, referral_id: str) -> Referral | None:
+        """One referral, fresh. None when it is gone."""
+        ...
+
+    def return_status(self, update: StatusUpdate) -> bool:
+        """Tell the platform a status. False when it already knows something newer (409)."""
+        ...
+
+    def put_job(self, job: AtsJob) -> None:
+        """Publish or update a job posting."""
+        ...
