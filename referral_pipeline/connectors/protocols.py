@@ -40,8 +40,9 @@ class Source(Protocol):
     entities: Mapping[str, Entity]
 
     def pull(self, entity: str, window: Window) -> Iterator[list[Row]]:
-        """Pages of raw rows that changed in the window. A row may come twice; a row changed meanwhile may be left to the
-        next window, never lost.
+        """Pages of raw rows that changed in the window.
+
+        A row may come twice; a row changed meanwhile may be left to the next window, never lost.
         """
         ...
 

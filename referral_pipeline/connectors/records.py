@@ -1,8 +1,8 @@
 """The vendor-neutral records that connectors hand to the rest of the project, and take from it.
 
-Belongs here: frozen records with canonical words, string ids and aware UTC times. Does not belong here: a vendor's field
-names (each connector keeps its own), behaviour, persistence. Records whose docstring says so hold personal data: they
-are never logged, and their `repr` shows ids only.
+Belongs here: frozen records with canonical words, string ids and aware UTC times. Does not belong here: a vendor's
+field names (each connector keeps its own), behaviour, persistence. Records whose docstring says so hold personal data:
+they are never logged, and their `repr` shows ids only.
 """
 
 from __future__ import annotations
@@ -73,11 +73,11 @@ class StageEntry:
 class AtsApplication:
     """An application with its facts already in canonical words. No personal data.
 
-    `applied_at` is the ATS's own date. `hired_at` is when the offer was accepted (never time of receipt); None when the
-    ATS cannot tell. `status_at` is when the ATS recorded the present status (updated_at of the record that carries it).
-    `tags` are the advocacy fields by logical name (referral_id, advocate_id, share_id, content_id, campaign_tag, and with
-    enrichment clicks, shares, reach), None where empty. `unmapped_stage` names a custom stage that the contract's
-    stage_map does not know (its status is then in_review).
+    `applied_at` is the ATS's own date. `hired_at` is when the offer was accepted (never time of receipt); None when
+    the ATS cannot tell. `status_at` is when the ATS recorded the present status (updated_at of the record that carries
+    it). `tags` are the advocacy fields by logical name (referral_id, advocate_id, share_id, content_id, campaign_tag,
+    and with enrichment clicks, shares, reach), None where empty. `unmapped_stage` names a custom stage that the
+    contract's stage_map does not know (its status is then in_review).
     """
 
     id: str
