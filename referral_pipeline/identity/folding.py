@@ -1,0 +1,46 @@
+"""Words of names in the one spelling in which they are compared.
+
+Belongs here: folding of case, accents and spellings. Does not belong here: what a word means in a name (names).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+_LETTERS = str.maketrans(
+    {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "a", "œ": "o", "ı": "i", "ħ": "h", "ŋ": "n"}
+)
+# ü, ue and u come out alike whichever each system holds, so that being equal after folding stays transitive.
+_SPELLINGS = (("ae", "a"), ("oe", "o"), ("ue", "u"), ("aa", "a"))
+_APOSTROPHES = frozenset("'’ʼ`´‘")
+_PLACEHOLDERS = frozenset({"n/a", "unknown", "null", "none", "not provided", "xxx"})
+
+
+def folded_words(text: str | None) -> tuple[str, ...]:
+    """The words of a name: lower case, no accents, Müller, Mueller and Muller alike. Empty when nothing is given."""
+    folded = unicodedata.normalize("NFKC", text or "").casefold().strip()
+    if folded in _PLACEHOLDERS:
+        return ()
+    if not folded.isascii():
+        folded = _without_accents(folded)
+    words = "".join(_kept_character(character) for character in folded).split()
+    return tuple(_spelling(word) for word in words)
+
+
+def _without_accents(text: str) -> str:
+    # Only Latin, Greek and Cyrillic accents (U+0300..036F): marks of other scripts are letters in their own right.
+    decomposed = unicodedata.normalize("NFD", text)
+    bare = "".join(character for character in decomposed if not "\u0300" <= character <= "\u036f")
+    return unicodedata.normalize("NFC", bare).translate(_LETTERS)
+
+
+def _kept_character(character: str) -> str:
+    if character in _APOSTROPHES:
+        return ""
+    return character if character.isalnum() or unicodedata.category(character).startswith("M") else " "
+
+
+def _spelling(word: str) -> str:
+    for long, short in _SPELLINGS:
+        word = word.replace(long, short)
+    return word
