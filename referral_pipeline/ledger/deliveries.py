@@ -1,0 +1,191 @@
+"""Outbound writes: begun, confirmed, failed, given up.
+
+Belongs here: the states of a delivery and their transitions, on an open connection. Does not belong here: transactions
+(store.py), what is written and when (sync).
+
+A delivery is committed as pending before the call is made. Whoever finds it pending later knows that the call may have
+happened, and looks before trying again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from referral_pipeline.ledger.engine import insert
+from referral_pipeline.ledger.records import Delivery, DeliveryIntent, DeliveryState
+from referral_pipeline.ledger.tables import deliveries
+
+_MOST_KEYS = 500
+_MOST_ERROR_CHARACTERS = 2_000
+
+
+class UnknownDeliveryError(LookupError):
+    """A delivery was confirmed or failed that was never begun."""
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        super().__init__(f"never begun: {', '.join(sorted(keys))}")
+
+
+def begin(connection: Connection, intents: Sequence[DeliveryIntent], *, now: datetime) -> list[Delivery]:
+    """Begin each intent, or find what became of it earlier; answers in the order asked. A key may come only once.
+
+    New: pending with one attempt. Pending or sent: one attempt more. Dead: counted too, but stays dead unless the
+    request changed. Confirmed with the same request: untouched. Confirmed with another: pending again, attempts from
+    one, the earlier result kept.
+    """
+    if not intents:
+        return []
+    rows = [
+        {
+            "key": intent.key,
+            "system": intent.system,
+            "operation": intent.operation,
+            "target": intent.target,
+            "request_hash": intent.request_hash,
+            "referral_id": intent.referral_id,
+            "state": DeliveryState.PENDING.value,
+            "attempts": 1,
+            "first_attempt_at": now,
+            "last_attempt_at": now,
+        }
+        for intent in sorted(intents, key=lambda intent: intent.key)
+    ]
+    inserting = insert(connection, deliveries).on_conflict_do_nothing().returning(deliveries.c.key)
+    fresh = set(connection.execute(inserting, rows).scalars())
+    answers = {
+        intent.key: Delivery(
+            key=intent.key,
+            system=intent.system,
+            operation=intent.operation,
+            target=intent.target,
+            request_hash=intent.request_hash,
+            referral_id=intent.referral_id,
+            state=DeliveryState.PENDING,
+            attempts=1,
+            first_attempt_at=now,
+            last_attempt_at=now,
+            last_error=None,
+            result=None,
+            is_new=True,
+        )
+        for intent in intents
+        if intent.key in fresh
+    }
+    by_key = {intent.key: intent for intent in intents if intent.key not in fresh}
+    changed: list[dict[str, Any]] = []
+    for found in _locked(connection, sorted(by_key)):
+        tried = _tried_again(found, by_key[found.key], now)
+        answers[found.key] = tried
+        if tried is not found:
+            changed.append(
+                {
+                    "at_key": tried.key,
+                    "target": tried.target,
+                    "request_hash": tried.request_hash,
+                    "referral_id": tried.referral_id,
+                    "state": tried.state.value,
+                    "attempts": tried.attempts,
+                    "first_attempt_at": tried.first_attempt_at,
+                    "last_attempt_at": now,
+                }
+            )
+    if changed:
+        names = [name for name in changed[0] if name != "at_key"]
+        connection.execute(
+            sa.update(deliveries)
+            .where(deliveries.c.key == sa.bindparam("at_key"))
+            .values({name: sa.bindparam(name) for name in names}),
+            changed,
+        )
+    return [answers[intent.key] for intent in intents]
+
+
+def settle(connection: Connection, key: str, state: DeliveryState, result: dict[str, Any], *, now: datetime) -> None:
+    """Note that the system said yes (sent) or was seen to hold it (confirmed), with the ids it answered.
+
+    Raises:
+        UnknownDeliveryError: when the delivery was never begun.
+    """
+    values: dict[str, Any] = {"state": state.value, "result": result, "last_error": None}
+    if state is DeliveryState.CONFIRMED:
+        values["confirmed_at"] = now
+    _update_one(connection, key, values)
+
+
+def fail(connection: Connection, key: str, error: str, *, dead: bool) -> None:
+    """Note why an attempt failed. The state stays as it is (it may have happened) unless it is given up.
+
+    Raises:
+        UnknownDeliveryError: when the delivery was never begun.
+    """
+    values: dict[str, Any] = {"last_error": error[:_MOST_ERROR_CHARACTERS]}
+    if dead:
+        values["state"] = DeliveryState.DEAD.value
+    _update_one(connection, key, values)
+
+
+def select(
+    connection: Connection, *, key: str | None = None, state: DeliveryState | None = None, system: str | None = None
+) -> list[Delivery]:
+    """Deliveries by key, state or system, oldest attempt first."""
+    query = sa.select(deliveries).order_by(deliveries.c.last_attempt_at, deliveries.c.key)
+    if key is not None:
+        query = query.where(deliveries.c.key == key)
+    if state is not None:
+        query = query.where(deliveries.c.state == state.value)
+    if system is not None:
+        query = query.where(deliveries.c.system == system)
+    return [_delivery(row) for row in connection.execute(query)]
+
+
+def _tried_again(found: Delivery, intent: DeliveryIntent, now: datetime) -> Delivery:
+    same_request = found.request_hash == intent.request_hash
+    if found.state is DeliveryState.CONFIRMED and same_request:
+        return found
+    asked = replace(
+        found,
+        target=intent.target,
+        request_hash=intent.request_hash,
+        referral_id=intent.referral_id or found.referral_id,
+    )
+    if found.state is DeliveryState.CONFIRMED:
+        return replace(asked, state=DeliveryState.PENDING, attempts=1, first_attempt_at=now)
+    if found.state is DeliveryState.DEAD and not same_request:
+        return replace(asked, state=DeliveryState.PENDING, attempts=found.attempts + 1)
+    return replace(asked, attempts=found.attempts + 1)
+
+
+def _locked(connection: Connection, keys: Sequence[str]) -> Iterable[Delivery]:
+    for start in range(0, len(keys), _MOST_KEYS):
+        some = keys[start : start + _MOST_KEYS]
+        query = sa.select(deliveries).where(deliveries.c.key.in_(some)).order_by(deliveries.c.key).with_for_update()
+        yield from (_delivery(row) for row in connection.execute(query))
+
+
+def _update_one(connection: Connection, key: str, values: dict[str, Any]) -> None:
+    done = connection.execute(sa.update(deliveries).where(deliveries.c.key == key).values(**values))
+    if done.rowcount == 0:
+        raise UnknownDeliveryError([key])
+
+
+def _delivery(row: sa.Row[Any]) -> Delivery:
+    return Delivery(
+        key=row.key,
+        system=row.system,
+        operation=row.operation,
+        target=row.target,
+        request_hash=row.request_hash,
+        referral_id=row.referral_id,
+        state=DeliveryState(row.state),
+        attempts=row.attempts,
+        first_attempt_at=row.first_attempt_at,
+        last_attempt_at=row.last_attempt_at,
+        last_error=row.last_error,
+        result=row.result,
+    )

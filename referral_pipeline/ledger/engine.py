@@ -1,0 +1,98 @@
+"""Opening the ledger's database: URL, driver, durability, and the lock of the one writer.
+
+Belongs here: everything in which SQLite and PostgreSQL differ, but for the migrations' guard (migrate.py). Does not
+belong here: tables, queries.
+
+SQLite runs in WAL mode with full sync: what was committed survives a power cut, and readers never wait for the writer.
+Every write begins with BEGIN IMMEDIATE, because a transaction that reads first and writes later cannot wait for the
+lock: SQLite refuses it at once, however long the busy timeout.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError
+
+BUSY_TIMEOUT_SECONDS = 60.0
+WRITES = "ledger_writes"
+"""Execution option of a connection that is about to write."""
+
+
+class LedgerError(Exception):
+    """The ledger cannot be opened; the message says why and what to do. Holds no password."""
+
+
+def resolve_url(url: str, *, home: Path) -> URL:
+    """Read a ledger URL: `sqlite:///relative/to/home`, `sqlite:////absolute`, or `postgresql://...`.
+
+    Raises:
+        LedgerError: for any other database, SQLite in memory, or a text that is no URL.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise LedgerError("ledger.url is not a database URL: write sqlite:///path or postgresql://host/name") from None
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise LedgerError("ledger.url names no file: a ledger in memory would forget what was sent")
+        return parsed.set(drivername="sqlite", database=str((home / parsed.database).resolve()))
+    if backend == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    raise LedgerError(f"ledger.url names {backend}: the ledger runs on sqlite or postgresql")
+
+
+def open_engine(url: URL) -> Engine:
+    """An engine with the project's durability settings. Makes the folder of a SQLite file, private to the owner.
+
+    Raises:
+        LedgerError: when the PostgreSQL driver is not installed.
+    """
+    if url.get_backend_name() == "sqlite":
+        assert url.database
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False})
+        event.listen(engine, "connect", _sqlite_connected)
+        event.listen(engine, "begin", _sqlite_begin)
+        return engine
+    try:
+        return sa.create_engine(url, pool_pre_ping=True)
+    except ModuleNotFoundError as error:
+        raise LedgerError("PostgreSQL needs a driver: pip install 'referral-pipeline[postgresql]'") from error
+
+
+def insert(connection: Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that knows ON CONFLICT, which both databases spell alike and SQLAlchemy keeps per dialect."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def upsert(connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+    """Insert rows, or overwrite those with the same primary key. All rows have the same columns, in one statement."""
+    if not rows:
+        return
+    keys = [column.name for column in table.primary_key]
+    # One order of locks for every process, or two batches could wait for each other on PostgreSQL.
+    rows = sorted(rows, key=lambda row: tuple(str(row[key]) for key in keys))
+    statement = insert(connection, table)
+    changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), rows)
+
+
+def _sqlite_connected(connection: Any, _record: object) -> None:
+    # The driver's own transactions start late and commit around DDL; _sqlite_begin starts them instead.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _sqlite_begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,1 @@
+"""Alembic scripts of the ledger, run by `ledger.migrate`. Does not belong here: anything else."""

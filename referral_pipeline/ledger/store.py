@@ -1,0 +1,398 @@
+"""The ledger: one object that every process opens, each method one short transaction.
+
+Belongs here: the public methods and their transactions. Does not belong here: schema (tables.py, migrations/), what
+differs between databases (engine.py), the transitions of a delivery (deliveries.py), business rules (sync, privacy).
+
+Safe for threads and for many processes. `atomic()` makes several calls of one thread one transaction. No method takes
+or gives personal data in clear.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from referral_pipeline.connectors.calls import ApiCall
+from referral_pipeline.ledger import aliases as _aliases
+from referral_pipeline.ledger import deliveries as _deliveries
+from referral_pipeline.ledger import tables
+from referral_pipeline.ledger.deliveries import UnknownDeliveryError
+from referral_pipeline.ledger.engine import WRITES, LedgerError, insert, open_engine, resolve_url, upsert
+from referral_pipeline.ledger.migrate import migrate
+from referral_pipeline.ledger.records import (
+    ConsentFact,
+    Cursor,
+    Delivery,
+    DeliveryIntent,
+    DeliveryState,
+    IdentityKey,
+    Link,
+    StatusFact,
+)
+from referral_pipeline.vocabulary import CandidateStatus
+
+__all__ = [
+    "ApiCall",
+    "ConsentFact",
+    "Cursor",
+    "Delivery",
+    "DeliveryIntent",
+    "DeliveryState",
+    "IdentityKey",
+    "Ledger",
+    "LedgerError",
+    "Link",
+    "StatusFact",
+    "UnknownDeliveryError",
+]
+
+_MOST_VALUES = 500
+"""Values in one IN list; SQLite and PostgreSQL both bound the parameters of a statement."""
+
+
+class Ledger:
+    """The operational store. Open with `Ledger.open`, close when done (or use as a context manager)."""
+
+    def __init__(self, engine: Engine, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._reader = engine
+        self._writer = engine.execution_options(**{WRITES: True})
+        self._clock = clock
+        self._held = threading.local()
+
+    @classmethod
+    def open(cls, url: str, *, home: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Self:
+        """Open, creating or upgrading the schema. Several processes may do so at once.
+
+        Args:
+            url: `sqlite:///path` (relative to `home`) or `postgresql://...`.
+            home: the project's folder.
+            clock: the time, aware.
+
+        Raises:
+            LedgerError: for a wrong URL, a missing driver, or a ledger that is newer than this program.
+        """
+        engine = open_engine(resolve_url(url, home=home))
+        try:
+            migrate(engine)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine, clock=clock)
+
+    def close(self) -> None:
+        """Close every connection. The ledger can be used again afterwards; it opens new ones."""
+        self._reader.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ------------------------------------------------------------ transactions
+
+    @contextmanager
+    def atomic(self) -> Generator[None]:
+        """Everything this thread writes inside commits together at the end, or not at all when an exception leaves.
+
+        Keep it short, and make no call to another system inside: the ledger has one writer at a time.
+        """
+        with self._writing():
+            yield
+
+    @contextmanager
+    def _writing(self) -> Generator[Connection]:
+        held: Connection | None = getattr(self._held, "connection", None)
+        if held is not None:
+            # A savepoint, so that a method that fails inside atomic() leaves nothing of itself, even when caught.
+            with held.begin_nested():
+                yield held
+            return
+        with self._writer.connect() as connection, connection.begin():
+            self._held.connection = connection
+            try:
+                yield connection
+            finally:
+                self._held.connection = None
+
+    @contextmanager
+    def _reading(self) -> Generator[Connection]:
+        held: Connection | None = getattr(self._held, "connection", None)
+        if held is not None:
+            yield held
+            return
+        with self._reader.connect() as connection:
+            yield connection
+
+    # ------------------------------------------------------------ cursors
+
+    def cursor(self, system: str, entity: str) -> Cursor | None:
+        """How far an entity has been pulled; None when never."""
+        query = sa.select(tables.cursors).where(tables.cursors.c.system == system, tables.cursors.c.entity == entity)
+        with self._reading() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+        return None if row is None else Cursor(**row)
+
+    def save_cursor(
+        self, system: str, entity: str, *, position: datetime, warehouse_id: str, full_pull_at: datetime
+    ) -> None:
+        """Note how far an entity has been pulled. Call it after what was pulled is committed."""
+        row = asdict(Cursor(system, entity, position, warehouse_id, full_pull_at))
+        with self._writing() as connection:
+            upsert(connection, tables.cursors, [row])
+
+    # ------------------------------------------------------------ api calls
+
+    def record_calls(self, calls: Sequence[ApiCall]) -> None:
+        """Keep what was measured of these calls, in one transaction."""
+        if not calls:
+            return
+        with self._writing() as connection:
+            connection.execute(sa.insert(tables.api_calls), [asdict(call) for call in calls])
+
+    def calls(self, *, since: datetime | None = None, system: str | None = None) -> list[ApiCall]:
+        """Recorded calls, oldest first."""
+        table = tables.api_calls
+        query = sa.select(*(column for column in table.c if column.name != "id")).order_by(table.c.at, table.c.id)
+        if since is not None:
+            query = query.where(table.c.at >= since)
+        if system is not None:
+            query = query.where(table.c.system == system)
+        with self._reading() as connection:
+            return [ApiCall(**row) for row in connection.execute(query).mappings()]
+
+    # ------------------------------------------------------------ deliveries
+
+    def begin(self, intent: DeliveryIntent) -> Delivery:
+        """Commit that a write is about to be tried, or find what became of it earlier (see `deliveries.begin`)."""
+        return self.begin_many([intent])[0]
+
+    def begin_many(self, intents: Sequence[DeliveryIntent]) -> list[Delivery]:
+        """`begin` for many in one transaction. A key that comes twice is begun twice, in order."""
+        with self._writing() as connection:
+            if len({intent.key for intent in intents}) == len(intents):
+                return _deliveries.begin(connection, intents, now=self._clock())
+            return [_deliveries.begin(connection, [intent], now=self._clock())[0] for intent in intents]
+
+    def mark_sent(self, key: str, result: Mapping[str, Any]) -> None:
+        """The system said yes, but does not show it yet. `result` holds ids, no personal data."""
+        with self._writing() as connection:
+            _deliveries.settle(connection, key, DeliveryState.SENT, dict(result), now=self._clock())
+
+    def confirm(self, key: str, result: Mapping[str, Any]) -> None:
+        """The system holds it. `result` holds ids and hashes, no personal data.
+
+        Raises:
+            UnknownDeliveryError: when the delivery was never begun.
+        """
+        self.confirm_many([(key, result)])
+
+    def confirm_many(self, results: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        """`confirm` for many, all or none."""
+        with self._writing() as connection:
+            for key, result in results:
+                _deliveries.settle(connection, key, DeliveryState.CONFIRMED, dict(result), now=self._clock())
+
+    def fail(self, key: str, error: str, *, dead: bool) -> None:
+        """Note why an attempt failed; `dead` gives it up. `error` must hold no personal data.
+
+        Raises:
+            UnknownDeliveryError: when the delivery was never begun.
+        """
+        with self._writing() as connection:
+            _deliveries.fail(connection, key, error, dead=dead)
+
+    def delivery(self, key: str) -> Delivery | None:
+        """One delivery, untouched; None when it was never begun."""
+        with self._reading() as connection:
+            return next(iter(_deliveries.select(connection, key=key)), None)
+
+    def deliveries(self, *, state: DeliveryState | None = None, system: str | None = None) -> list[Delivery]:
+        """Deliveries in a state or to a system, oldest attempt first."""
+        with self._reading() as connection:
+            return _deliveries.select(connection, state=state, system=system)
+
+    # ------------------------------------------------------------ links
+
+    def links(self) -> list[Link]:
+        """Every link, by referral id."""
+        with self._reading() as connection:
+            rows = connection.execute(sa.select(tables.links).order_by(tables.links.c.referral_id)).mappings()
+            return [_link(row) for row in rows]
+
+    def link(self, referral_id: str) -> Link | None:
+        """The link of one referral; None when nothing was decided for it yet."""
+        query = sa.select(tables.links).where(tables.links.c.referral_id == referral_id)
+        with self._reading() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+        return None if row is None else _link(row)
+
+    def save_links(self, links: Sequence[Link]) -> None:
+        """Insert or overwrite links, in one transaction; of two for one referral the last stands."""
+        now = self._clock()
+        rows: dict[str, dict[str, Any]] = {}
+        for link in links:
+            rows[link.referral_id] = asdict(link)
+            rows[link.referral_id]["updated_at"] = link.updated_at or now
+        with self._writing() as connection:
+            upsert(connection, tables.links, list(rows.values()))
+
+    # ------------------------------------------------------------ aliases
+
+    def alias(self, system: str, old_candidate_id: str, new_candidate_id: str) -> None:
+        """Note that the ATS merged one candidate into another."""
+        with self._writing() as connection:
+            _aliases.add(connection, system, old_candidate_id, new_candidate_id, now=self._clock())
+
+    def current_candidate(self, system: str, candidate_id: str) -> str:
+        """The id under which a candidate lives on, after all merges; its own when it was never merged."""
+        with self._reading() as connection:
+            return _aliases.follow(_aliases.all_steps(connection, system), candidate_id)
+
+    def aliases(self, system: str) -> dict[str, str]:
+        """Every merged id of a system with the id under which it lives on (the end of its chain)."""
+        with self._reading() as connection:
+            steps = _aliases.all_steps(connection, system)
+        return {old: _aliases.follow(steps, old) for old in sorted(steps)}
+
+    def alias_systems(self) -> list[str]:
+        """The systems in which merges were seen."""
+        query = sa.select(tables.candidate_aliases.c.system).distinct().order_by("system")
+        with self._reading() as connection:
+            return list(connection.execute(query).scalars())
+
+    # ------------------------------------------------------------ identity keys
+
+    def save_identity_keys(self, keys: Sequence[IdentityKey], *, replace: bool = False) -> None:
+        """Add keys, or move them to another person. With `replace`, records named here lose the keys not given.
+
+        An address that was corrected must not go on to match: give all keys of a record, with `replace`.
+        """
+        rows = {(key.key_hash, key.kind, key.record_id): asdict(key) for key in keys}
+        with self._writing() as connection:
+            if replace:
+                self._delete_in(connection, tables.identity_keys.c.record_id, {key.record_id for key in keys})
+            upsert(connection, tables.identity_keys, list(rows.values()))
+
+    def persons(self) -> dict[str, str]:
+        """Person id by record id, for every record with a key."""
+        columns = tables.identity_keys.c
+        query = (
+            sa.select(columns.record_id, columns.person_id).distinct().order_by(columns.record_id, columns.person_id)
+        )
+        with self._reading() as connection:
+            return {row.record_id: row.person_id for row in connection.execute(query)}
+
+    def records_for(self, key_hashes: Iterable[str]) -> list[IdentityKey]:
+        """The records that carry any of these keys."""
+        found: list[IdentityKey] = []
+        with self._reading() as connection:
+            for some in _parts(key_hashes):
+                query = sa.select(tables.identity_keys).where(tables.identity_keys.c.key_hash.in_(some))
+                found.extend(IdentityKey(**row) for row in connection.execute(query).mappings())
+        return sorted(found, key=lambda key: (key.key_hash, key.kind, key.record_id))
+
+    def forget_records(self, record_ids: Iterable[str]) -> int:
+        """Remove every key of these records; answers how many keys went."""
+        with self._writing() as connection:
+            return self._delete_in(connection, tables.identity_keys.c.record_id, record_ids)
+
+    # ------------------------------------------------------------ status history
+
+    def append_status(self, fact: StatusFact) -> bool:
+        """Append a status that an application reached. False when that status at that time is known already."""
+        return self.append_statuses([fact]) == 1
+
+    def append_statuses(self, facts: Sequence[StatusFact]) -> int:
+        """`append_status` for many in one transaction; answers how many were new."""
+        table, now = tables.status_history, self._clock()
+        rows = [{**asdict(fact), "recorded_at": now} for fact in sorted(facts, key=_by_application)]
+        if not rows:
+            return 0
+        with self._writing() as connection:
+            appending = insert(connection, table).on_conflict_do_nothing().returning(table.c.id)
+            return len(connection.execute(appending, rows).all())
+
+    def status_facts(self) -> list[StatusFact]:
+        """Every status of every application, in the order in which the ATS recorded them."""
+        table = tables.status_history
+        query = sa.select(table).order_by(table.c.system, table.c.application_id, table.c.at, table.c.id)
+        with self._reading() as connection:
+            return [
+                StatusFact(row.system, row.application_id, CandidateStatus(row.status), row.at, row.source_event)
+                for row in connection.execute(query)
+            ]
+
+    # ------------------------------------------------------------ consents and tombstones
+
+    def save_consents(self, facts: Sequence[ConsentFact]) -> int:
+        """Append each consent that differs from the last one seen of its referral; answers how many did."""
+        with self._writing() as connection:
+            known = _latest_consents(connection)
+            rows: list[dict[str, Any]] = []
+            for fact in facts:
+                if known.get(fact.referral_id) != fact:
+                    known[fact.referral_id] = fact
+                    rows.append({**asdict(fact), "seen_at": self._clock()})
+            if rows:
+                connection.execute(sa.insert(tables.consents), rows)
+        return len(rows)
+
+    def consents(self) -> dict[str, ConsentFact]:
+        """The consent last seen of each referral."""
+        with self._reading() as connection:
+            return _latest_consents(connection)
+
+    def add_tombstone(self, kind: str, value: str, reason: str) -> None:
+        """Remember one who must not come back. `kind` is email or phone (a keyed hash), candidate or person (an id)."""
+        row = {"kind": kind, "value": value, "reason": reason, "at": self._clock()}
+        with self._writing() as connection:
+            upsert(connection, tables.tombstones, [row])
+
+    def tombstoned(self, values: Iterable[str]) -> set[str]:
+        """Which of these keyed hashes and ids have a tombstone."""
+        column, found = tables.tombstones.c.value, set[str]()
+        with self._reading() as connection:
+            for some in _parts(values):
+                found.update(connection.execute(sa.select(column).where(column.in_(some))).scalars())
+        return found
+
+    # ------------------------------------------------------------ helpers
+
+    @staticmethod
+    def _delete_in(connection: Connection, column: sa.Column[Any], values: Iterable[str]) -> int:
+        return sum(
+            connection.execute(sa.delete(column.table).where(column.in_(some))).rowcount for some in _parts(values)
+        )
+
+
+def _parts(values: Iterable[str]) -> Iterator[list[str]]:
+    every = sorted(set(values))
+    for start in range(0, len(every), _MOST_VALUES):
+        yield every[start : start + _MOST_VALUES]
+
+
+def _by_application(fact: StatusFact) -> tuple[str, str, datetime]:
+    return fact.system, fact.application_id, fact.at
+
+
+def _link(row: sa.RowMapping) -> Link:
+    values = dict(row)
+    status = values.pop("status")
+    return Link(**values, status=None if status is None else CandidateStatus(status))
+
+
+def _latest_consents(connection: Connection) -> dict[str, ConsentFact]:
+    table = tables.consents
+    query = sa.select(
+        table.c.referral_id, table.c.granted, table.c.basis, table.c.granted_at, table.c.expires_at
+    ).order_by(table.c.id)
+    return {row["referral_id"]: ConsentFact(**row) for row in connection.execute(query).mappings()}

@@ -1,0 +1,244 @@
+"""The ledger's tables as SQLAlchemy metadata: what must never be lost or done twice.
+
+Belongs here: tables, columns, constraints and the one time type. Does not belong here: queries (store.py and its
+neighbours) and how a database gets these tables (migrations/, which a test holds equal to this module).
+
+No column holds personal data in clear: bodies are encrypted by `privacy.crypto.Cipher` before they come here, e-mail
+and phone appear only as keyed hashes, names not at all.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware time, kept in UTC. SQLite has no zone, so there the column holds UTC without saying so."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse a naive time: nobody can tell which instant it means."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("the ledger takes aware times only")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give every time back aware, in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+_row_id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+"""SQLite counts up by itself only in a column that is called INTEGER."""
+
+inbox = sa.Table(
+    "inbox",
+    metadata,
+    sa.Column("id", _row_id, primary_key=True, autoincrement=True),
+    sa.Column("system", sa.String, nullable=False),
+    sa.Column("delivery_id", sa.String, nullable=False),
+    sa.Column("event_type", sa.String, nullable=False),
+    sa.Column("origin", sa.String, nullable=False),  # webhook, reconciliation, replay
+    sa.Column("subject", sa.String),  # what the event is about ("referral:R1"); one subject is done in order
+    sa.Column("occurred_at", UtcDateTime),  # by the sender's clock; orders the events of a subject
+    sa.Column("received_at", UtcDateTime, nullable=False),
+    sa.Column("body", sa.LargeBinary),  # raw bytes as signed, encrypted; null once purged
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("available_at", UtcDateTime, nullable=False),  # not before this (back-off)
+    sa.Column("lease_owner", sa.String),
+    sa.Column("lease_until", UtcDateTime),
+    sa.Column("last_error", sa.Text),
+    sa.Column("outcome", sa.String),  # what came of it: created, updated, blocked:<reason>, duplicate, ignored
+    sa.Column("done_at", UtcDateTime),
+    sa.UniqueConstraint("system", "delivery_id"),
+    sa.CheckConstraint("state IN ('received', 'claimed', 'done', 'dead')", name="state"),
+    sa.Index(None, "state", "available_at"),
+    sa.Index(None, "subject", "occurred_at"),
+)
+
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("system", sa.String, nullable=False),
+    sa.Column("operation", sa.String, nullable=False),
+    sa.Column("target", sa.String, nullable=False),
+    sa.Column("request_hash", sa.String, nullable=False),
+    sa.Column("referral_id", sa.String),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("first_attempt_at", UtcDateTime, nullable=False),
+    sa.Column("last_attempt_at", UtcDateTime, nullable=False),
+    sa.Column("confirmed_at", UtcDateTime),
+    sa.Column("last_error", sa.Text),
+    sa.Column("result", sa.JSON),  # ids and hashes that the answer gave
+    sa.Column("request_body", sa.LargeBinary),  # encrypted, kept for dead letters only
+    sa.Column("response_body", sa.LargeBinary),  # encrypted, kept for dead letters only
+    sa.CheckConstraint("state IN ('pending', 'sent', 'confirmed', 'dead')", name="state"),
+    sa.Index(None, "state", "last_attempt_at"),
+    sa.Index(None, "referral_id"),
+)
+
+links = sa.Table(
+    "links",
+    metadata,
+    sa.Column("referral_id", sa.String, primary_key=True),
+    sa.Column("person_id", sa.String, nullable=False),
+    sa.Column("job_id", sa.String, nullable=False),
+    sa.Column("advocate_id", sa.String, nullable=False),
+    sa.Column("share_id", sa.String),
+    sa.Column("campaign_tag", sa.String),
+    sa.Column("touched_at", UtcDateTime, nullable=False),
+    sa.Column("block", sa.String),
+    sa.Column("system", sa.String, nullable=False),
+    sa.Column("candidate_id", sa.String),
+    sa.Column("application_id", sa.String),
+    sa.Column("match_method", sa.String),
+    sa.Column("created_candidate", sa.Boolean, nullable=False),
+    sa.Column("created_application", sa.Boolean, nullable=False),
+    sa.Column("tags_hash", sa.String),
+    sa.Column("status", sa.String),  # last status confirmed in the advocacy platform
+    sa.Column("status_at", UtcDateTime),
+    sa.Column("updated_at", UtcDateTime, nullable=False),
+    sa.Index(None, "person_id", "job_id"),
+    sa.Index(None, "system", "application_id"),
+    sa.Index(None, "system", "candidate_id"),
+)
+
+candidate_aliases = sa.Table(
+    "candidate_aliases",
+    metadata,
+    sa.Column("system", sa.String, primary_key=True),
+    sa.Column("old_id", sa.String, primary_key=True),
+    sa.Column("new_id", sa.String, nullable=False),
+    sa.Column("seen_at", UtcDateTime, nullable=False),
+    sa.Index(None, "system", "new_id"),
+)
+
+identity_keys = sa.Table(
+    "identity_keys",
+    metadata,
+    sa.Column("key_hash", sa.String, primary_key=True),
+    sa.Column("kind", sa.String, primary_key=True),
+    sa.Column("record_id", sa.String, primary_key=True),
+    sa.Column("system", sa.String, nullable=False),
+    sa.Column("person_id", sa.String, nullable=False),
+    sa.Index(None, "record_id"),
+    sa.Index(None, "person_id"),
+)
+
+status_history = sa.Table(
+    "status_history",
+    metadata,
+    sa.Column("id", _row_id, primary_key=True, autoincrement=True),
+    sa.Column("system", sa.String, nullable=False),
+    sa.Column("application_id", sa.String, nullable=False),
+    sa.Column("status", sa.String, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("source_event", sa.String, nullable=False),
+    sa.Column("recorded_at", UtcDateTime, nullable=False),
+    sa.UniqueConstraint("system", "application_id", "at", "status"),
+)
+
+consents = sa.Table(
+    "consents",
+    metadata,
+    sa.Column("id", _row_id, primary_key=True, autoincrement=True),
+    sa.Column("referral_id", sa.String, nullable=False),
+    sa.Column("granted", sa.Boolean, nullable=False),
+    sa.Column("basis", sa.String),
+    sa.Column("granted_at", UtcDateTime),
+    sa.Column("expires_at", UtcDateTime),
+    sa.Column("seen_at", UtcDateTime, nullable=False),
+    sa.Index(None, "referral_id", "id"),
+)
+
+tombstones = sa.Table(
+    "tombstones",
+    metadata,
+    sa.Column("kind", sa.String, primary_key=True),  # email, phone (keyed hashes), candidate (system:id), person
+    sa.Column("value", sa.String, primary_key=True),
+    sa.Column("reason", sa.String, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+)
+
+erasures = sa.Table(
+    "erasures",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("person_id", sa.String),
+    sa.Column("subject_hash", sa.String),  # keyed hash of the address that the request named
+    sa.Column("requested_by", sa.String),
+    sa.Column("reason", sa.String, nullable=False),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("requested_at", UtcDateTime, nullable=False),
+    sa.Column("completed_at", UtcDateTime),
+    sa.Column("evidence", sa.JSON),  # per store and system: what was removed and when; counts and ids only
+    sa.CheckConstraint("state IN ('open', 'done', 'failed')", name="state"),
+    sa.Index(None, "state", "requested_at"),
+)
+
+api_calls = sa.Table(
+    "api_calls",
+    metadata,
+    sa.Column("id", _row_id, primary_key=True, autoincrement=True),
+    sa.Column("system", sa.String, nullable=False),
+    sa.Column("operation", sa.String, nullable=False),
+    sa.Column("method", sa.String, nullable=False),
+    sa.Column("status", sa.Integer),  # null when no answer came
+    sa.Column("outcome", sa.String, nullable=False),
+    sa.Column("latency_ms", sa.Integer, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("budget_left", sa.Integer),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Index(None, "system", "at"),
+)
+
+cursors = sa.Table(
+    "cursors",
+    metadata,
+    sa.Column("system", sa.String, primary_key=True),
+    sa.Column("entity", sa.String, primary_key=True),
+    sa.Column("position", UtcDateTime, nullable=False),
+    sa.Column("warehouse_id", sa.String, nullable=False),
+    sa.Column("full_pull_at", UtcDateTime, nullable=False),
+)
+
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    sa.Column("id", _row_id, primary_key=True, autoincrement=True),
+    sa.Column("name", sa.String, nullable=False),
+    sa.Column("fingerprint", sa.String, nullable=False),  # what makes two firings the same alert
+    sa.Column("severity", sa.String, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("owner", sa.String, nullable=False),
+    sa.Column("channel", sa.String, nullable=False),
+    sa.Column("fired_at", UtcDateTime, nullable=False),
+    sa.Column("delivered_at", UtcDateTime),
+    sa.Column("acknowledged_at", UtcDateTime),
+    sa.Column("acknowledged_by", sa.String),
+    sa.Column("resolved_at", UtcDateTime),
+    sa.Index(None, "fingerprint", "fired_at"),
+)
