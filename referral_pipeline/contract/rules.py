@@ -1,0 +1,250 @@
+"""The rules over a contract that no single value can tell: objectives, phases, systems, mappings.
+
+Belongs here: one function per rule, from valid sections to problems. Does not belong here: the shape of a section
+(`sections`), reading the file (`loader`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from referral_pipeline.contract import sections
+from referral_pipeline.contract.fields import ANY_KIND, FieldSpec, find_field, known_paths
+from referral_pipeline.contract.kpi_names import OBJECTIVES
+from referral_pipeline.contract.problems import Problem, close_match, listed, one_line, shown
+from referral_pipeline.contract.systems import connectors_of
+from referral_pipeline.vocabulary import Side
+
+
+def problems_in(present: Mapping[str, Any]) -> list[Problem]:
+    """Every problem that the rules find in the sections at hand; a rule whose sections are missing is skipped."""
+    found: list[Problem] = []
+    for needs, rule in _RULES:
+        if all(name in present for name in needs):
+            found.extend(rule(*(present[name] for name in needs)))
+    return found
+
+
+def objective_problems(objectives: sections.Objectives) -> Iterator[Problem]:
+    """A KPI promised twice, and an objective that no KPI would tell of."""
+    names = Counter(kpi.name for kpi in objectives.kpis)
+    for name in (name for name, times in names.items() if times > 1):
+        yield Problem(
+            "objectives.kpis", f"found {name} {names[name]} times; allowed: each KPI once", "Keep one of them"
+        )
+    for objective in objectives.primary:
+        serving = OBJECTIVES[objective]
+        if not names.keys() & set(serving):
+            yield Problem(
+                "objectives.kpis",
+                f"found no KPI for the objective {objective}; allowed: one or more of {listed(serving)}",
+                f"Add {serving[0]} with a target and an owner, or drop the objective",
+            )
+
+
+def phase_problems(phases: sections.Phases) -> Iterator[Problem]:
+    """A phase that depends on one that is off."""
+    for name in ("status_return", "content_enrichment"):
+        if getattr(phases, name) and not phases.candidate_creation:
+            yield Problem(
+                f"phases.{name}",
+                "found on while candidate_creation is off; allowed: on only together with candidate_creation",
+                f"Switch candidate_creation on, or {name} off",
+            )
+
+
+def consent_problems(systems_of_record: sections.SystemsOfRecord, crm: sections.System | None) -> Iterator[Problem]:
+    """Consent kept in a CRM that is not there."""
+    if systems_of_record.consent == "crm" and crm is None:
+        yield Problem(
+            "systems_of_record.consent",
+            "found crm, but no CRM is configured; allowed: advocacy, ats, or crm once it is configured",
+            "Configure crm, or name the system that records consent",
+        )
+
+
+def _connector_rule(side: Side) -> Callable[[sections.System | None], Iterator[Problem]]:
+    def check(system: sections.System | None) -> Iterator[Problem]:
+        allowed = connectors_of(side)
+        if system is not None and system.connector not in allowed:
+            meant = close_match(system.connector, allowed)
+            yield Problem(
+                f"{side}.connector",
+                f"found {shown(system.connector)}; allowed: {listed(allowed)}",
+                f"Did you mean {meant}?" if meant else "Take a connector of this side",
+            )
+
+    return check
+
+
+def _production_rule(side: Side) -> Callable[[str, sections.System | None], Iterator[Problem]]:
+    def check(environment: str, system: sections.System | None) -> Iterator[Problem]:
+        if environment != "production" or system is None:
+            return
+        for name, url in (("base_url", system.base_url), ("auth_url", system.auth_url)):
+            fault = production_fault(url) if url else None
+            if fault:
+                yield Problem(
+                    f"{side}.{name}",
+                    f"found {fault} in environment production; allowed: https to a host that is not this machine",
+                    "Write the live https address, or set environment to sandbox",
+                )
+
+    return check
+
+
+def production_fault(url: str) -> str | None:
+    """Why an address may not be used in production; None when it may."""
+    parts = urlsplit(url)
+    if parts.scheme != "https":
+        return f"{parts.scheme}"
+    host = (parts.hostname or "").rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return "a loopback host"
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    return "a loopback host" if address.is_loopback or address.is_unspecified else None
+
+
+def mapping_problems(mappings: Sequence[sections.Mapping]) -> list[Problem]:
+    """At most one problem per mapping: unknown field, cycle, two writers of one field, wrong way, foreign field."""
+    problems: dict[int, Problem] = {}
+    known: dict[int, tuple[FieldSpec, FieldSpec]] = {}
+    for index, mapping in enumerate(mappings):
+        ends = (_field_or_problem(index, "from", mapping.source), _field_or_problem(index, "to", mapping.target))
+        wrong = [end for end in ends if isinstance(end, Problem)]
+        if wrong:
+            problems[index] = wrong[0]
+        elif isinstance(ends[0], FieldSpec) and isinstance(ends[1], FieldSpec):
+            known[index] = (ends[0], ends[1])
+    in_cycle = _report_cycles(known, problems)
+    _report_repeated_targets({i: ends for i, ends in known.items() if i not in in_cycle}, problems)
+    for index, (source, target) in known.items():
+        if index not in problems and index not in in_cycle:
+            problem = _direction_problem(index, source, target)
+            if problem:
+                problems[index] = problem
+    return [problems[index] for index in sorted(problems)]
+
+
+def _field_or_problem(index: int, end: str, path: str) -> FieldSpec | Problem:
+    spec = find_field(path)
+    if spec is not None:
+        return spec
+    meant = close_match(path, known_paths())
+    return Problem(
+        f"mappings[{index}].{end}",
+        f"found {shown(one_line(path))}, a field that is not known; allowed: a path side.record.field of the catalogue",
+        f"Did you mean {meant}?" if meant else "Run `referral-pipeline map` to see the fields that travel",
+    )
+
+
+def _report_cycles(known: Mapping[int, tuple[FieldSpec, FieldSpec]], problems: dict[int, Problem]) -> set[int]:
+    """Report each cycle once, at its first mapping. Returns the indices of all mappings on a cycle."""
+    onward: dict[str, list[tuple[str, int]]] = {}
+    for index, (source, target) in known.items():
+        onward.setdefault(source.path, []).append((target.path, index))
+    on_cycle: set[int] = set()
+    for index, (source, target) in known.items():
+        if index in on_cycle:
+            continue
+        way = _way(onward, start=target.path, goal=source.path)
+        if way is None:
+            continue
+        indices = [index, *(i for _, i in way)]
+        on_cycle.update(indices)
+        chain = [source.path, target.path, *(path for path, _ in way)]
+        problems[index] = Problem(
+            f"mappings[{index}]",
+            f"found a cycle: {' -> '.join(chain)}; allowed: each field travels one way",
+            "Keep the mapping that leaves the system of record and remove the other",
+        )
+    return on_cycle
+
+
+def _way(onward: Mapping[str, list[tuple[str, int]]], *, start: str, goal: str) -> list[tuple[str, int]] | None:
+    """The steps (path reached, mapping used) that lead from one field to another; None when there is no way."""
+    reached: dict[str, list[tuple[str, int]]] = {start: []}
+    waiting = [start]
+    while waiting:
+        here = waiting.pop(0)
+        if here == goal:
+            return reached[here]
+        for path, index in onward.get(here, ()):
+            if path not in reached:
+                reached[path] = [*reached[here], (path, index)]
+                waiting.append(path)
+    return None
+
+
+def _report_repeated_targets(known: Mapping[int, tuple[FieldSpec, FieldSpec]], problems: dict[int, Problem]) -> None:
+    first: dict[str, int] = {}
+    for index, (_, target) in known.items():
+        if target.path in first:
+            problems[index] = Problem(
+                f"mappings[{index}].to",
+                f"found {target.path}, written by mappings[{first[target.path]}] already; allowed: one source",
+                "Keep one of the two",
+            )
+        else:
+            first[target.path] = index
+
+
+def _direction_problem(index: int, source: FieldSpec, target: FieldSpec) -> Problem | None:
+    """Whether this source may be written to this target, and if not, the first reason."""
+    for end, spec in (("from", source), ("to", target)):
+        if spec.travels_with:
+            return Problem(
+                f"mappings[{index}].{end}",
+                f"found {spec.path}, which travels with {spec.travels_with} by itself; allowed: other fields",
+                "Remove this mapping",
+            )
+    if source.side is target.side:
+        return Problem(
+            f"mappings[{index}]",
+            f"found both ends on the {source.side} side; allowed: from one side to the other",
+            "Write from: and to: with different sides",
+        )
+    if target.written_by is not source.side:
+        return Problem(
+            f"mappings[{index}].to",
+            f"found {target.path}, a field of the {target.side} side that {source.side} may not write; "
+            f"allowed: {_writable_words(source.side)}",
+            "Write to a field of the integration's own",
+        )
+    if not source.readable:
+        return Problem(
+            f"mappings[{index}].from",
+            f"found {source.path}, which is written from {source.written_by} and not read; allowed: its own fields",
+            "Turn the mapping round",
+        )
+    if target.kind not in (ANY_KIND, source.kind):
+        return Problem(
+            f"mappings[{index}]",
+            f"found {source.path} ({source.kind}) written to {target.path} ({target.kind}); allowed: one kind",
+            "Write each value to the field that is meant for it",
+        )
+    return None
+
+
+def _writable_words(writer: Side) -> str:
+    if writer is Side.ADVOCACY:
+        return "ats.application.custom_fields.<name>"
+    return "advocacy.referral.status, status_at, hired_at, starts_on, ats"
+
+
+_Rule = Callable[..., Iterable[Problem]]
+_RULES: tuple[tuple[tuple[str, ...], _Rule], ...] = (
+    (("objectives",), objective_problems),
+    (("systems_of_record", "crm"), consent_problems),
+    (("phases",), phase_problems),
+    *(((side.value,), _connector_rule(side)) for side in Side),
+    *((("environment", side.value), _production_rule(side)) for side in Side),
+    (("mappings",), mapping_problems),
+)

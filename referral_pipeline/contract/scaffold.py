@@ -1,0 +1,266 @@
+"""The first contract: text of integration.yaml and .env.example for the systems that somebody chose.
+
+Belongs here: the two texts, commented for the person who will own them. Does not belong here: checking them (`loader`),
+writing them to disk (`starter`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from referral_pipeline.contract.fields import REGULATED_NAMES
+from referral_pipeline.contract.kpi_names import KPI_NAMES, OBJECTIVES
+from referral_pipeline.contract.systems import SANDBOX_OPTIONS, SYSTEMS, SystemFacts
+from referral_pipeline.vocabulary import CandidateStatus
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What `init` asks for. Connectors by name (see `systems`), e-mail addresses, countries as ISO 3166 alpha-2."""
+
+    advocacy: str = "advocacy"
+    ats: str = "greenhouse"
+    crm: str | None = None
+    environment: str = "sandbox"
+    owner_name: str = "Talent Operations"
+    owner_email: str = "talent-ops@example.com"
+    kpi_owner: str | None = None
+    countries: tuple[str, ...] = ("US", "DE", "FR")
+    currency: str = "USD"
+
+
+LOCAL_SANDBOX = Choices(kpi_owner="talent-analytics@example.com")
+"""The choices behind data/integration.yaml."""
+
+_MAPPINGS = (
+    ("advocacy.referral.id", "ats.application.custom_fields.referral_id"),
+    ("advocacy.advocate.id", "ats.application.custom_fields.advocate_id"),
+    ("advocacy.share.id", "ats.application.custom_fields.share_id"),
+    ("advocacy.content.id", "ats.application.custom_fields.content_id"),
+    ("advocacy.referral.campaign_tag", "ats.application.custom_fields.campaign_tag"),
+    ("advocacy.engagement.clicks", "ats.application.custom_fields.clicks"),
+    ("advocacy.engagement.shares", "ats.application.custom_fields.shares"),
+    ("advocacy.engagement.reach", "ats.application.custom_fields.reach"),
+    ("ats.application.id", "advocacy.referral.ats"),
+    ("ats.application.status", "advocacy.referral.status"),
+    ("ats.application.status_at", "advocacy.referral.status_at"),
+    ("ats.application.hired_at", "advocacy.referral.hired_at"),
+    ("ats.application.starts_on", "advocacy.referral.starts_on"),
+)
+_STAGE_MAPS: Mapping[str, Mapping[str, CandidateStatus]] = {
+    "greenhouse": {
+        "Phone Screen": CandidateStatus.INTERVIEWED,
+        "Face to Face": CandidateStatus.INTERVIEWED,
+        "Offer": CandidateStatus.OFFERED,
+    }
+}
+
+
+def sandbox_contract() -> str:
+    """The contract of the local sandbox: the embedded default, and the text of data/integration.yaml."""
+    return integration_yaml(LOCAL_SANDBOX)
+
+
+def integration_yaml(choices: Choices) -> str:
+    """The contract for these choices, as commented YAML.
+
+    Raises:
+        KeyError: a connector that is not known.
+    """
+    kpi_owner = choices.kpi_owner or choices.owner_email
+    sections = [
+        _HEAD,
+        "version: 1",
+        "",
+        "# sandbox or production. Production takes https addresses only, and starts after `go-live` has been approved.",
+        f"environment: {_scalar(choices.environment)}",
+        "",
+        "# Who answers for the integration and hears its alerts.",
+        f"owner: {{name: {_scalar(choices.owner_name)}, email: {_scalar(choices.owner_email)}}}",
+        "",
+        "# What the programme wants, and how you will know: each objective needs a KPI, each KPI a target for the",
+        "# first 90 days and an owner.",
+        *_wrapped("Objectives", OBJECTIVES),
+        *_wrapped("KPIs", KPI_NAMES),
+        "objectives:",
+        "  primary: [attribute_hires, automate_bonuses, enrich_profiles]",
+        "  kpis:",
+        *(
+            f"    - {{name: {name}, target: {target}, owner: {_scalar(kpi_owner)}}}"
+            for name, target in (
+                ("referral_conversion_rate", "0.06"),
+                ("time_to_hire_days", "45"),
+                ("attribution_coverage", "0.95"),
+            )
+        ),
+        "",
+        "# Whose value counts when two systems differ. Only consent is a choice.",
+        "systems_of_record:",
+        "  {candidate: ats, application: ats, job: ats, advocate: advocacy, content: advocacy, consent: advocacy}",
+        "",
+        "# Which flows run. The second and the third need the first.",
+        "phases:",
+        "  candidate_creation: on # referrals become candidates and applications in the ATS",
+        "  status_return: on # what happens to them is told to the advocacy platform",
+        "  content_enrichment: on # clicks, shares and reach on the application, for recruiters",
+        "",
+        "# The systems. Secrets never stand here: each *_env names an environment variable (see .env.example).",
+        *_system("advocacy", SYSTEMS[choices.advocacy], choices),
+        *_system("ats", SYSTEMS[choices.ats], choices),
+        *(_system("crm", SYSTEMS[choices.crm], choices) if choices.crm else ["crm: null"]),
+        "",
+        _RULES.format(currency=_scalar(choices.currency)),
+        "# What is carried from one side to the other. The ATS takes the integration's own fields only, the advocacy",
+        "# platform takes status, dates and ids only; `referral-pipeline map` draws the whole.",
+        "mappings:",
+        *(f"  - {{from: {source}, to: {target}}}" for source, target in _MAPPINGS),
+        "",
+        "# Your own stage names in the common words: " + ", ".join(CandidateStatus) + ".",
+        "# A stage that is missing here counts as in_review and raises an alert.",
+        *_stage_map(choices.ats),
+        "",
+        "# Nobody is written to another system without consent, or from a country that is not listed.",
+        "privacy:",
+        "  require_consent: on",
+        f"  allowed_countries: [{', '.join(_scalar(country) for country in choices.countries)}] # ISO 3166 alpha-2",
+        f"  regulated_fields: [{', '.join(REGULATED_NAMES)}]",
+        "  retention_days: 730",
+        "",
+        _OPERATION.rstrip(),
+    ]
+    return "\n".join(sections) + "\n"
+
+
+def env_example(choices: Choices) -> str:
+    """Every variable that the contract of these choices needs or knows, with a comment and without a value."""
+    chosen = [SYSTEMS[choices.advocacy], SYSTEMS[choices.ats], *([SYSTEMS[choices.crm]] if choices.crm else [])]
+    blocks = [_ENV_HEAD]
+    for facts in chosen:
+        blocks.append(
+            f"# {facts.title}: the client that the integration signs in as.\n"
+            f"{facts.stem}_CLIENT_ID=\n"
+            f"# {facts.title}: the secret of that client.\n"
+            f"{facts.stem}_CLIENT_SECRET=\n"
+            f"# {facts.title}: the secret that signs its webhooks.\n"
+            f"{facts.stem}_WEBHOOK_SECRET=\n"
+        )
+    overrides = ["# Optional: other addresses than the contract's, for instance those of a sandbox."]
+    for facts in chosen:
+        side = facts.side.value.upper()
+        overrides += [f"# {facts.title}: the API.", f"REFERRAL_PIPELINE_{side}_BASE_URL="]
+        overrides += [f"# {facts.title}: the endpoint that gives tokens.", f"REFERRAL_PIPELINE_{side}_AUTH_URL="]
+    return "\n".join([*blocks, "\n".join(overrides) + "\n"])
+
+
+def _system(side: str, facts: SystemFacts, choices: Choices) -> list[str]:
+    is_sandbox = choices.environment == "sandbox"
+    auth_url = facts.sandbox_auth_url if is_sandbox else facts.live_auth_url
+    base_url = facts.sandbox_url if is_sandbox else facts.live_url
+    is_placeholder = ".example." in base_url
+    options = {**facts.options, **{k: v for k, v in SANDBOX_OPTIONS.items() if is_sandbox and k in facts.options}}
+    return [
+        f"{side}:",
+        f"  connector: {facts.name}",
+        f"  base_url: {_scalar(base_url)}" + (" # put the address of your platform here" if is_placeholder else ""),
+        *([f"  auth_url: {_scalar(auth_url)}"] if auth_url else []),
+        f"  client_id_env: {facts.stem}_CLIENT_ID",
+        f"  client_secret_env: {facts.stem}_CLIENT_SECRET",
+        f"  webhook_secret_env: {facts.stem}_WEBHOOK_SECRET",
+        "  options:",
+        *_options(options, "    "),
+    ]
+
+
+def _options(options: Mapping[str, Any], indent: str) -> list[str]:
+    lines: list[str] = []
+    for name, value in options.items():
+        note = f" # {_OPTION_NOTES[name]}" if name in _OPTION_NOTES else ""
+        if isinstance(value, dict):
+            lines += [f"{indent}{name}:{note}", *_options(value, indent + "  ")]
+        else:
+            lines.append(f"{indent}{name}: {_scalar(value) if isinstance(value, str) else value}{note}")
+    return lines
+
+
+def _stage_map(ats: str) -> list[str]:
+    stages = _STAGE_MAPS.get(ats, {})
+    if not stages:
+        return ["stage_map: {}"]
+    return ["stage_map:", *(f"  {_scalar(stage)}: {status}" for stage, status in stages.items())]
+
+
+def _scalar(text: str) -> str:
+    """Text as a YAML value in one line; words stay bare, all else is quoted."""
+    if text.isidentifier() and text.isascii() and text.casefold() not in _READ_AS_OTHER:
+        return text
+    return yaml.safe_dump(text, default_style='"', allow_unicode=True, width=float("inf")).strip()
+
+
+def _wrapped(title: str, words: Any, width: int = 116) -> list[str]:
+    lines = [f"# {title}:"]
+    for number, word in enumerate(words):
+        piece = f" {word}" if number == 0 else f", {word}"
+        if len(lines[-1]) + len(piece) > width:
+            lines[-1] += ","
+            lines.append(f"#   {word}")
+        else:
+            lines[-1] += piece
+    return lines
+
+
+# Other readers of the file (editors, linters) follow YAML 1.1, to which these are no text.
+_READ_AS_OTHER = {"yes", "no", "on", "off", "y", "n", "true", "false", "null"}
+
+_OPTION_NOTES = {
+    "source_name": "the source that recruiters see",
+    "custom_fields": "our names -> the keys of your application custom fields",
+    "visibility_lag_seconds": "how long a fresh record may stay invisible in lists",
+    "max_attempts": "of one call, transient failures only",
+}
+
+_HEAD = """\
+# The integration contract: what flows between the advocacy platform and the ATS, under which rules, and who answers.
+# Unknown keys are errors. `referral-pipeline check` says what is wrong, `referral-pipeline map` draws what flows."""
+
+_RULES = """\
+rules:
+  create_when_stage: applied # shared, clicked or applied: the stage from which a candidate is created
+  dedupe: {{match_on: [email, phone], shared_mailbox_limit: 3}} # a mailbox of more people never merges
+  # Models: first_touch, last_touch, linear, time_decay, position_based.
+  attribution: {{model: last_touch, lookback_days: 90, tie: earliest_share}}
+  # split: payee pays one advocate, credit divides by the weights of the model. Waiting runs from the first day of work.
+  bonus: {{amount_cents: 200000, currency: {currency}, waiting_days: 90, split: payee}}
+  on_withdrawal: keep # keep leaves the recruiter's record alone, erase removes what the bridge wrote
+"""
+
+_OPERATION = """\
+# When the owner hears of trouble: share of calls that fail (an error from minimum_calls on), seconds to confirm.
+monitoring: {error_rate_threshold: 0.02, minimum_calls: 50, latency_p95_seconds: 60, alerts: [{type: log}]}
+
+# How far an incremental pull looks back, and how often everything is pulled to see deletions.
+sync: {lookback_minutes: 15, full_pull_hours: 24}
+
+# The two stores, relative to the home folder. The ledger may be a postgresql:// address.
+warehouse: {url: "data/state/warehouse.duckdb"}
+ledger: {url: "sqlite:///data/state/ledger.sqlite"}
+"""
+
+_ENV_HEAD = """\
+# Copy to .env and fill in. Values stay out of version control; a variable of the process wins over this file.
+
+# Encrypts personal data in the ledger. One or more Fernet keys, comma separated, the first encrypts. Make one with:
+#   python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"
+REFERRAL_PIPELINE_KEY=
+# Keys the hashes of e-mail addresses and phone numbers; 16 characters or more, never changed afterwards. Make one with:
+#   python -c "import secrets; print(secrets.token_hex(32))"
+REFERRAL_PIPELINE_HASH_KEY=
+
+# Optional: the folder that holds data/ (default: the current folder). Set it in the process, not in this file.
+REFERRAL_PIPELINE_HOME=
+# Optional: another contract than data/integration.yaml, relative to the home folder.
+REFERRAL_PIPELINE_CONFIG=
+"""

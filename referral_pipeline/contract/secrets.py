@@ -1,0 +1,77 @@
+"""Which secrets a contract needs, and which of them are not there or cannot be right.
+
+Belongs here: looking whether a variable is set and well formed. Does not belong here: trying a secret against a system
+(`check` of the command line does), showing one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cryptography.fernet import Fernet
+
+from referral_pipeline.contract.models import Contract
+from referral_pipeline.contract.problems import Problem
+from referral_pipeline.settings import PREFIX, MissingSecret, Settings
+
+MINIMUM_HASH_KEY = 16
+"""Characters below which a key for hashes of e-mail addresses could be found by trying."""
+
+_MAKE_KEY = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+_MAKE_HASH_KEY = 'python -c "import secrets; print(secrets.token_hex(32))"'
+
+
+def missing_secrets(contract: Contract, settings: Settings) -> list[Problem]:
+    """A problem for each secret that is not set, and for each of our own keys that is malformed.
+
+    The key of a problem is the place of the contract that names the variable, or the variable itself for our own keys.
+    No value is ever part of it.
+    """
+    return [*_own_keys(settings), *_of_systems(contract, settings)]
+
+
+def _of_systems(contract: Contract, settings: Settings) -> Iterator[Problem]:
+    told: set[str] = set()
+    for side, system in contract.systems().items():
+        for key in ("client_id_env", "client_secret_env", "webhook_secret_env"):
+            variable: str = getattr(system, key)
+            try:
+                settings.secret(variable)
+            except MissingSecret as missing:
+                if variable not in told:
+                    told.add(variable)
+                    yield Problem(f"{side}.{key}", f"found {variable} not set; allowed: a value", missing.mend)
+
+
+def _own_keys(settings: Settings) -> Iterator[Problem]:
+    if settings.key is None:
+        yield _unset("KEY", _MAKE_KEY)
+    else:
+        keys = [key.strip() for key in settings.key.get_secret_value().split(",")]
+        wrong = sum(not _is_fernet_key(key) for key in keys)
+        if wrong:
+            yield Problem(
+                f"{PREFIX}KEY",
+                f"found {wrong} of {len(keys)} keys that are no Fernet keys; allowed: Fernet keys, comma separated",
+                f"Make one with: {_MAKE_KEY}",
+            )
+    if settings.hash_key is None:
+        yield _unset("HASH_KEY", _MAKE_HASH_KEY)
+    elif len(settings.hash_key.get_secret_value()) < MINIMUM_HASH_KEY:
+        yield Problem(
+            f"{PREFIX}HASH_KEY",
+            f"found fewer than {MINIMUM_HASH_KEY} characters; allowed: {MINIMUM_HASH_KEY} or more",
+            f"Make one with: {_MAKE_HASH_KEY}",
+        )
+
+
+def _unset(name: str, command: str) -> Problem:
+    return Problem(f"{PREFIX}{name}", "found it not set; allowed: a key", f"Make one with: {command}")
+
+
+def _is_fernet_key(text: str) -> bool:
+    try:
+        Fernet(text.encode())
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,109 @@
+"""The outside systems that a contract may name, with the facts that `init` and the data-flow map need.
+
+Belongs here: names, sides, public addresses, the stem of their environment variables. Does not belong here: how to talk
+to them (`connectors/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from referral_pipeline.vocabulary import Side
+
+
+@dataclass(frozen=True)
+class SystemFacts:
+    """One system: its side, its title for people, the stem of its variables, its addresses (live and local sandbox)."""
+
+    name: str
+    side: Side
+    title: str
+    stem: str
+    live_url: str
+    sandbox_url: str
+    live_auth_url: str | None = None
+    sandbox_auth_url: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+TAGS: tuple[str, ...] = (
+    "referral_id",
+    "advocate_id",
+    "share_id",
+    "content_id",
+    "campaign_tag",
+    "clicks",
+    "shares",
+    "reach",
+)
+"""Logical names of the fields that the integration keeps on an ATS application."""
+
+_HTTP_OPTIONS: dict[str, Any] = {"connect_timeout_seconds": 5, "read_timeout_seconds": 30, "max_attempts": 6}
+
+SANDBOX_OPTIONS: Mapping[str, Any] = {"connect_timeout_seconds": 2, "read_timeout_seconds": 5}
+"""What a loopback server needs less of: an injected timeout should not hold a run for half a minute."""
+
+SYSTEMS: Mapping[str, SystemFacts] = {
+    facts.name: facts
+    for facts in (
+        SystemFacts(
+            name="advocacy",
+            side=Side.ADVOCACY,
+            title="Advocacy platform",
+            stem="ADVOCACY",
+            live_url="https://advocacy.example.com",
+            sandbox_url="http://127.0.0.1:8701",
+            options=_HTTP_OPTIONS,
+        ),
+        SystemFacts(
+            name="greenhouse",
+            side=Side.ATS,
+            title="Greenhouse",
+            stem="GREENHOUSE",
+            live_url="https://harvest.greenhouse.io/v3",
+            live_auth_url="https://auth.greenhouse.io/token",
+            sandbox_url="http://127.0.0.1:8702/v3",
+            sandbox_auth_url="http://127.0.0.1:8702/token",
+            options={
+                "source_name": "Employee Advocacy",
+                "custom_fields": {tag: tag for tag in TAGS},
+                "visibility_lag_seconds": 30,
+                **_HTTP_OPTIONS,
+            },
+        ),
+        SystemFacts(
+            name="lever",
+            side=Side.ATS,
+            title="Lever",
+            stem="LEVER",
+            live_url="https://api.lever.co/v1",
+            sandbox_url="http://127.0.0.1:8703/v1",
+            options=_HTTP_OPTIONS,
+        ),
+        SystemFacts(
+            name="ashby",
+            side=Side.ATS,
+            title="Ashby",
+            stem="ASHBY",
+            live_url="https://api.ashbyhq.com",
+            sandbox_url="http://127.0.0.1:8704",
+            options=_HTTP_OPTIONS,
+        ),
+        SystemFacts(
+            name="hubspot",
+            side=Side.CRM,
+            title="HubSpot",
+            stem="HUBSPOT",
+            live_url="https://api.hubapi.com",
+            sandbox_url="http://127.0.0.1:8705",
+            options=_HTTP_OPTIONS,
+        ),
+    )
+}
+
+
+def connectors_of(side: Side) -> tuple[str, ...]:
+    """The names that a contract may write for `connector` on this side."""
+    return tuple(facts.name for facts in SYSTEMS.values() if facts.side is side)
