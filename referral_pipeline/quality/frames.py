@@ -1,0 +1,219 @@
+"""The frames that rules are judged on: only the columns that rules read, with helper columns made in SQL.
+
+Belongs here: which helper columns exist and how they are computed. Does not belong here: the rules, Great Expectations.
+
+How references are judged: DuckDB answers a boolean per row, e.g. `advocate_known`, which is true when the id is in the
+referenced table or has ever been received raw (a share or advocate deleted later is still known), null when the row
+carries no id. The rule then is that no row is false. Nothing of the referenced table travels.
+
+Frames by name
+- `schema.table`: one row per row.
+- `schema.table:columns`: one row per expected column, `column_name`, `expected` and `found` kind; no data at all.
+- `schema.table:applications`: one row per application, with its counts and sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from referral_pipeline.quality.columns import COLUMNS, kind_of
+from referral_pipeline.quality.rules import RULES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class ReadsFrames(Protocol):
+    """The part of `warehouse.store.Warehouse` that frames need."""
+
+    def frame(self, sql: str, params: Sequence[Any] | None = None) -> pd.DataFrame:
+        """The rows of a SELECT."""
+        ...
+
+
+@dataclass(frozen=True)
+class Helper:
+    """A prepared column. `sql` reads the table as `t`; `needs` are the columns ("schema.table.column") it reads."""
+
+    sql: str
+    needs: tuple[str, ...]
+
+
+Catalog = Mapping[str, Mapping[str, str]]
+"""Table -> column -> DuckDB type, of every table that exists."""
+
+
+def frame_for(warehouse: ReadsFrames, table: str) -> pd.DataFrame:
+    """The frame of that name (see the module). A missing table gives no columns, a missing column is left out.
+
+    Raises:
+        KeyError: no rule is judged on a frame of that name.
+    """
+    catalog = _catalog(warehouse)
+    base, _, view = table.partition(":")
+    if view == "columns":
+        return warehouse.frame(*_columns_sql(base, catalog.get(base, {})))
+    selected = _selected(table, catalog)
+    if base not in catalog or not selected:
+        return warehouse.frame("SELECT 1 WHERE false").iloc[:, :0]
+    source = _APPLICATIONS[table] if view == "applications" else f"{base} AS t"
+    return warehouse.frame(f"SELECT {', '.join(selected)} FROM {source}")  # noqa: S608 - names are constants of this module
+
+
+def _catalog(warehouse: ReadsFrames) -> Catalog:
+    found = warehouse.frame(
+        "SELECT table_schema || '.' || table_name AS name, column_name, data_type FROM information_schema.columns"
+    )
+    catalog: dict[str, dict[str, str]] = {}
+    for name, column, data_type in found.itertuples(index=False, name=None):
+        catalog.setdefault(str(name), {})[str(column)] = str(data_type)
+    return catalog
+
+
+def _columns_sql(table: str, found: Mapping[str, str]) -> tuple[str, list[str]]:
+    """One row per expected column. Kinds are told by the database's own types, never by looking at values."""
+    params: list[str] = []
+    for column, expected in COLUMNS[table].items():
+        params += [column, expected, kind_of(found[column], expected) if column in found else "missing"]
+    rows = ", ".join(["(?, ?, ?)"] * (len(params) // 3))
+    return f"SELECT * FROM (VALUES {rows}) AS c(column_name, expected, found)", params  # noqa: S608 - placeholders only
+
+
+def _selected(frame: str, catalog: Catalog) -> list[str]:
+    """The select list: columns that rules of this frame read and that can be had."""
+    wanted = dict.fromkeys(column for rule in RULES if rule.frame == frame for column in rule.expectation.columns)
+    if not wanted:
+        raise KeyError(frame)
+    helpers = HELPERS.get(frame, {})
+    selected: list[str] = []
+    for column in wanted:
+        helper = helpers.get(column)
+        if helper is not None:
+            if all(_exists(need, catalog) for need in helper.needs):
+                selected.append(f"{_with_raw(helper.sql, catalog)} AS {column}")
+        elif column in catalog.get(frame, {}):
+            selected.append(f"t.{column}")
+    return selected
+
+
+def _exists(need: str, catalog: Catalog) -> bool:
+    table, _, column = need.rpartition(".")
+    return column in catalog.get(table, {})
+
+
+# ---------------------------------------------------------------- helper columns
+
+_RAW = {"staging.advocate": "raw.advocacy_advocates", "staging.share": "raw.advocacy_shares"}
+
+
+def _with_raw(sql: str, catalog: Catalog) -> str:
+    """Let a reference also look at what was ever received raw, where that table exists."""
+    for table, raw in _RAW.items():
+        ever = f" UNION ALL SELECT id FROM {raw}" if raw in catalog else ""  # noqa: S608 - constant
+        sql = sql.replace(f"/*ever {table}*/", ever)
+    return sql
+
+
+def _known(frame: str, column: str, reference: str, key: str = "id") -> Helper:
+    """Whether the row's `column` is a key of `reference`; null where the row has none."""
+    return Helper(
+        f"CASE WHEN t.{column} IS NOT NULL THEN EXISTS (SELECT 1 FROM "  # noqa: S608 - names are constants of this module
+        f"(SELECT {key} AS id FROM {reference}/*ever {reference}*/) AS r WHERE r.id = t.{column}) END",
+        (f"{frame}.{column}", f"{reference}.{key}"),
+    )
+
+
+_APPLICATION_KEY = Helper("t.system || ':' || t.id", ("staging.ats_application.system", "staging.ats_application.id"))
+
+_APPLICATION_KNOWN = Helper(
+    "CASE WHEN t.application_key IS NOT NULL THEN EXISTS "
+    "(SELECT 1 FROM staging.ats_application AS r WHERE r.system || ':' || r.id = t.application_key) END",
+    ("core.attribution.application_key", *_APPLICATION_KEY.needs),
+)
+
+_APPLICATIONS = {
+    "core.attribution:applications": (
+        "(SELECT s.system || ':' || s.id AS application_key, count(a.application_key) AS attribution_rows "
+        "FROM staging.ats_application AS s LEFT JOIN core.attribution AS a "
+        "ON a.application_key = s.system || ':' || s.id GROUP BY ALL) AS t"
+    ),
+    "core.attribution_credit:applications": (
+        "(SELECT application_key, sum(weight) AS weight_sum, sum(bonus_cents) AS bonus_sum "
+        "FROM core.attribution_credit GROUP BY application_key) AS t"
+    ),
+    "core.status_history:applications": (
+        "(SELECT application_key, count(*) FILTER (WHERE valid_to IS NULL) AS present_statuses "
+        "FROM core.status_history GROUP BY application_key) AS t"
+    ),
+}
+
+HELPERS: dict[str, dict[str, Helper]] = {
+    "staging.share": {
+        "advocate_known": _known("staging.share", "advocate_id", "staging.advocate"),
+        "content_known": _known("staging.share", "content_id", "staging.content"),
+    },
+    "staging.click": {"share_known": _known("staging.click", "share_id", "staging.share")},
+    "staging.referral": {
+        "advocate_known": _known("staging.referral", "advocate_id", "staging.advocate"),
+        "share_known": _known("staging.referral", "share_id", "staging.share"),
+    },
+    "staging.ats_candidate_contact": {
+        "email_key": Helper(
+            "CASE WHEN t.kind = 'email' THEN t.key END",
+            ("staging.ats_candidate_contact.kind", "staging.ats_candidate_contact.key"),
+        ),
+        "phone_key": Helper(
+            "CASE WHEN t.kind = 'phone' THEN t.key END",
+            ("staging.ats_candidate_contact.kind", "staging.ats_candidate_contact.key"),
+        ),
+    },
+    "staging.ats_application": {
+        "application_key": _APPLICATION_KEY,
+        "candidate_known": _known("staging.ats_application", "candidate_id", "staging.ats_candidate"),
+        "job_known": _known("staging.ats_application", "job_id", "staging.ats_job"),
+        "advocate_known": _known("staging.ats_application", "tag_advocate_id", "staging.advocate"),
+    },
+    "staging.ats_offer": {
+        "application_known": _known("staging.ats_offer", "application_id", "staging.ats_application"),
+    },
+    "core.touchpoint": {
+        "advocate_known": _known("core.touchpoint", "advocate_id", "staging.advocate"),
+        "share_known": _known("core.touchpoint", "share_id", "staging.share"),
+    },
+    "core.attribution": {
+        "application_known": _APPLICATION_KNOWN,
+        "person_known": _known("core.attribution", "person_id", "core.person", "person_id"),
+        "advocate_known": _known("core.attribution", "advocate_id", "staging.advocate"),
+        "share_known": _known("core.attribution", "share_id", "staging.share"),
+    },
+    "core.attribution:applications": {
+        "attribution_rows": Helper("t.attribution_rows", ("core.attribution.application_key", *_APPLICATION_KEY.needs)),
+    },
+    "core.attribution_credit": {
+        "application_known": _known(
+            "core.attribution_credit", "application_key", "core.attribution", "application_key"
+        ),
+        "advocate_known": _known("core.attribution_credit", "advocate_id", "staging.advocate"),
+        "share_known": _known("core.attribution_credit", "share_id", "staging.share"),
+    },
+    "core.attribution_credit:applications": {
+        "weight_sum": Helper(
+            "t.weight_sum", ("core.attribution_credit.application_key", "core.attribution_credit.weight")
+        ),
+        # The bonus itself is the contract's; what the table can tell is that nobody is paid another sum than most.
+        "bonus_as_others": Helper(
+            "t.bonus_sum = 0 OR t.bonus_sum = mode(nullif(t.bonus_sum, 0)) OVER ()",
+            ("core.attribution_credit.application_key", "core.attribution_credit.bonus_cents"),
+        ),
+    },
+    "core.status_history": {
+        "application_known": _known("core.status_history", "application_key", "core.attribution", "application_key"),
+    },
+    "core.status_history:applications": {
+        "present_statuses": Helper(
+            "t.present_statuses", ("core.status_history.application_key", "core.status_history.valid_to")
+        ),
+    },
+}

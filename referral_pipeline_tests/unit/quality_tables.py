@@ -1,0 +1,96 @@
+"""A small warehouse in memory whose tables pass every quality rule, for tests to break one thing at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import duckdb
+import pandas as pd
+
+from referral_pipeline.quality.columns import COLUMNS
+
+TYPES = {
+    "text": "VARCHAR",
+    "whole": "BIGINT",
+    "number": "DOUBLE",
+    "decimal": "DECIMAL(18, 9)",
+    "time": "TIMESTAMPTZ",
+    "date": "DATE",
+    "boolean": "BOOLEAN",
+}
+
+GOOD_ROWS = """
+INSERT INTO staging.advocate BY NAME
+  SELECT 'A' || i AS id, true AS eligible, now() - INTERVAL 400 DAY AS joined_at FROM range(4) t(i);
+INSERT INTO staging.content BY NAME SELECT 'CO' || i AS id, 'spring' AS campaign_tag FROM range(4) t(i);
+INSERT INTO staging.share BY NAME
+  SELECT 'S' || i AS id, 'A' || i AS advocate_id, 'CO' || i AS content_id, 'linkedin' AS channel,
+    now() - INTERVAL 60 DAY AS shared_at, 10 AS reach FROM range(4) t(i);
+INSERT INTO staging.click BY NAME
+  SELECT 'K' || i AS id, 'S' || i % 4 AS share_id, now() - INTERVAL 50 DAY AS clicked_at FROM range(8) t(i);
+INSERT INTO staging.referral BY NAME
+  SELECT 'R' || i AS id, 'A' || i AS advocate_id, 'S' || i AS share_id, 'J1' AS job_id, 'applied' AS stage,
+    now() - INTERVAL 41 DAY AS submitted_at, now() - INTERVAL 40 DAY AS applied_at,
+    now() - INTERVAL 40 DAY AS touched_at, 'someone' || i || '@mail.example' AS email_key,
+    '+4930123450' || i AS phone_key, 'DE' AS country, 'applied' AS status
+  FROM range(4) t(i);
+INSERT INTO staging.ats_job BY NAME SELECT 'J1' AS id, 'open' AS status;
+INSERT INTO staging.ats_candidate BY NAME SELECT 'C' || i AS id FROM range(4) t(i);
+INSERT INTO staging.ats_candidate_contact BY NAME
+  SELECT 'C' || i AS candidate_id, 'email' AS kind, 'someone' || i || '@mail.example' AS key FROM range(4) t(i)
+  UNION ALL BY NAME SELECT 'C' || i AS candidate_id, 'phone' AS kind, '+4930123450' || i AS key FROM range(4) t(i);
+INSERT INTO staging.ats_application BY NAME
+  SELECT 'greenhouse' AS system, 'P' || i AS id, 'C' || i AS candidate_id, 'J1' AS job_id, 'hired' AS status,
+    now() - INTERVAL 40 DAY AS applied_at, now() - INTERVAL 10 DAY AS hired_at, 'A' || i AS tag_advocate_id
+  FROM range(4) t(i);
+INSERT INTO staging.ats_offer BY NAME
+  SELECT 'O' || i AS id, 'P' || i AS application_id, 'accepted' AS status FROM range(4) t(i);
+INSERT INTO core.person BY NAME
+  SELECT 'per_00000000000000' || (10 + i) AS person_id, 2 AS record_count FROM range(4) t(i);
+INSERT INTO core.touchpoint BY NAME
+  SELECT 'per_00000000000000' || (10 + i) AS person_id, 'J1' AS job_id, 'A' || i AS advocate_id, 'S' || i AS share_id,
+    'referral' AS kind, now() - INTERVAL 40 DAY AS occurred_at FROM range(4) t(i);
+INSERT INTO core.attribution BY NAME
+  SELECT 'greenhouse:P' || i AS application_key, 'per_00000000000000' || (10 + i) AS person_id, 'greenhouse' AS ats,
+    'A' || i AS advocate_id, 'S' || i AS share_id, 'advocacy' AS channel, 'last_touch' AS attribution_model,
+    now() - INTERVAL 40 DAY AS applied_at, 'hired' AS status, now() - INTERVAL 30 DAY AS interviewed_at,
+    now() - INTERVAL 10 DAY AS hired_at FROM range(4) t(i);
+INSERT INTO core.attribution_credit BY NAME
+  SELECT 'greenhouse:P' || i AS application_key, 'A' || i AS advocate_id, 'S' || i AS share_id, w AS weight,
+    (200000 * w)::BIGINT AS bonus_cents
+  FROM range(4) t(i), (VALUES (0.333333333), (0.333333333), (0.333333334)) v(w);
+UPDATE core.attribution_credit SET bonus_cents = CASE weight WHEN 0.333333334 THEN 66666 ELSE 66667 END;
+INSERT INTO core.status_history BY NAME
+  SELECT 'greenhouse:P' || i AS application_key, 'applied' AS status, now() - INTERVAL 40 DAY AS valid_from,
+    now() - INTERVAL 10 DAY AS valid_to FROM range(4) t(i)
+  UNION ALL BY NAME SELECT 'greenhouse:P' || i AS application_key, 'hired' AS status,
+    now() - INTERVAL 10 DAY AS valid_from FROM range(4) t(i);
+"""
+
+
+class Tables:
+    """Stands for the warehouse: the one method that frames need, on a database in memory."""
+
+    def __init__(self, rows: str = GOOD_ROWS) -> None:
+        self.connection = duckdb.connect(":memory:", config={"threads": 1})
+        self.connection.execute("SET TimeZone = 'UTC'; CREATE SCHEMA staging; CREATE SCHEMA core; CREATE SCHEMA raw")
+        for table, columns in COLUMNS.items():
+            declared = ", ".join(f"{name} {TYPES[kind]}" for name, kind in columns.items())
+            self.connection.execute(f"CREATE TABLE {table} ({declared})")
+        if rows:
+            self.connection.execute(rows)
+
+    def frame(self, sql: str, params: Sequence[Any] | None = None) -> pd.DataFrame:
+        return self.connection.execute(sql, params).df()
+
+    @contextmanager
+    def broken_by(self, sql: str) -> Iterator[Tables]:
+        """The tables with a statement applied, put back afterwards."""
+        self.connection.begin()
+        try:
+            self.connection.execute(sql)
+            yield self
+        finally:
+            self.connection.rollback()
