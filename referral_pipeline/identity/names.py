@@ -108,7 +108,7 @@ def names_contradict(a: Name, b: Name) -> bool:
     return likeness(a, b) is Likeness.DIFFERENT
 
 
-def names_agree(a: Name, b: Name) -> bool:
+def names_equal(a: Name, b: Name) -> bool:
     """Whether the full names are equal after folding: the stronger test that a shared mailbox asks for."""
     return likeness(a, b) is Likeness.SAME
 

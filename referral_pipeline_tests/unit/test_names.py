@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from referral_pipeline.identity.names import Likeness, Name, likeness, names_agree, names_contradict
+from referral_pipeline.identity.names import Likeness, Name, likeness, names_equal, names_contradict
 
 SAME = [
     (("Jürgen", "Müller"), ("Juergen", "Mueller")),
@@ -89,9 +89,9 @@ def test_only_clearly_different_names_contradict():
 
 
 def test_agreement_asks_for_full_names_that_are_equal_after_folding():
-    assert all(names_agree(Name(*a), Name(*b)) for a, b in SAME)
-    assert not any(names_agree(Name(*a), Name(*b)) for a, b in COMPATIBLE + UNKNOWN + DIFFERENT)
-    assert not names_agree(Name("Jane", None), Name("Jane", None))
+    assert all(names_equal(Name(*a), Name(*b)) for a, b in SAME)
+    assert not any(names_equal(Name(*a), Name(*b)) for a, b in COMPATIBLE + UNKNOWN + DIFFERENT)
+    assert not names_equal(Name("Jane", None), Name("Jane", None))
 
 
 def test_the_representation_of_a_name_does_not_show_it():
@@ -117,5 +117,5 @@ def test_a_name_never_contradicts_itself(a: Name):
 
 @given(NAMES, NAMES, NAMES)
 def test_agreement_is_transitive(a: Name, b: Name, c: Name):
-    if names_agree(a, b) and names_agree(b, c):
-        assert names_agree(a, c)
+    if names_equal(a, b) and names_equal(b, c):
+        assert names_equal(a, c)
