@@ -1,0 +1,516 @@
+"""HTTP for all connectors: one session per system, and the only place that opens one.
+
+Belongs here: sending, tokens on requests, timeouts, retries, the rate budget, recording. Does not belong here: what a
+vendor's resources mean, and where recorded calls go.
+
+Rules
+1. Only transient failures are retried (408, 425, 429, 5xx, no connection, timeouts, an answer that cannot be decoded),
+   with exponential backoff and full jitter, a bounded number of times and within a deadline.
+2. A create (any call with `repeatable=False`; POST by default) is never sent again once it may have been received:
+   it ends in `AmbiguousOutcome`. Only 425, 429 and a connection that was never made may be tried again.
+3. `Retry-After` (seconds or a date) and `X-RateLimit-Reset` are obeyed; each attempt takes a unit of the shared budget.
+4. A 401 is answered with one fresh token, then it is `Unauthorized`.
+5. Redirects are not followed, and a `next` link only to the system's own host: tokens go nowhere else.
+6. Every attempt is recorded, token calls too. Bodies, ids and parameters are not.
+"""
+
+from __future__ import annotations
+
+import json as json_codec
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, TypeVar, cast
+
+import requests
+from authlib.integrations.requests_client import OAuth2Session
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3.exceptions import HTTPError as TransportError
+
+from referral_pipeline.connectors.calls import ApiCall, CallOutcome, CallRecorder
+from referral_pipeline.connectors.failures import (
+    AmbiguousOutcome,
+    Conflict,
+    Forbidden,
+    HttpFailure,
+    Invalid,
+    NotFound,
+    PermanentFailure,
+    RateLimited,
+    TransientFailure,
+    Unauthorized,
+    Unreachable,
+    failure_for_status,
+    is_transient,
+    lost_answer,
+    redact,
+    texts_in,
+    vendor_message,
+)
+from referral_pipeline.connectors.rate_budget import RateBudget, ServerWindow
+from referral_pipeline.connectors.tokens import ClientCredentials, Token, TokenCache, read_token
+from referral_pipeline.connectors.wire import (
+    describe,
+    is_untrusted,
+    json_or_none,
+    next_link,
+    origin,
+    outcome_of,
+    retry_after,
+    server_window,
+    transport_outcome,
+)
+
+__all__ = [
+    "AmbiguousOutcome",
+    "Answer",
+    "ApiCall",
+    "CallOutcome",
+    "CallRecorder",
+    "ClientCredentials",
+    "Clock",
+    "Conflict",
+    "Forbidden",
+    "HttpClient",
+    "HttpFailure",
+    "Invalid",
+    "NotFound",
+    "PermanentFailure",
+    "RateLimited",
+    "RetryPolicy",
+    "Timeouts",
+    "TransientFailure",
+    "Unauthorized",
+    "Unreachable",
+]
+
+_T = TypeVar("_T")
+_THREADS = 8
+_MOST_BYTES = 64 * 1024 * 1024
+_BROKEN_TRANSPORT = (requests.RequestException, TransportError, OSError)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Time, injectable for tests: epoch seconds, monotonic seconds, waiting, and the dice of the jitter (0 to 1)."""
+
+    now: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    dice: Callable[[], float] = random.random
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds to wait for a connection, and for the next bytes of an answer."""
+
+    connect: float = 5.0
+    read: float = 30.0
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often and how long a transient failure is retried."""
+
+    max_attempts: int = 6
+    base_seconds: float = 0.25
+    cap_seconds: float = 20.0
+    deadline_seconds: float = 180.0
+
+    def backoff(self, attempt: int, dice: Callable[[], float]) -> float:
+        """Full jitter: anything between nothing and the doubled base, so that callers do not come back in step."""
+        return dice() * min(self.cap_seconds, self.base_seconds * 2 ** (attempt - 1))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A successful answer. `data` is the decoded JSON, None for an empty body; `next_url` the next page, if any."""
+
+    status: int
+    data: Any
+    next_url: str | None = None
+
+
+@dataclass(frozen=True)
+class _Request:
+    operation: str
+    method: str
+    url: str
+    repeatable: bool
+    params: Mapping[str, str] | None = None
+    json: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class _Measure:
+    """What is known of one attempt so far; becomes its record."""
+
+    def __init__(self, clock: Clock, attempt: int) -> None:
+        self.attempt = attempt
+        self.at = datetime.fromtimestamp(clock.now(), UTC)
+        self.started = clock.monotonic()
+        self.status: int | None = None
+        self.outcome = CallOutcome.BROKEN
+        self.told: ServerWindow | None = None
+
+
+class _Bearer(AuthBase):
+    """Puts a token on one request, where there is one."""
+
+    def __init__(self, token: str | None) -> None:
+        self._token = token
+
+    def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token is not None:
+            r.headers["Authorization"] = f"Bearer {self._token}"
+        return r
+
+
+class HttpClient:
+    """The one session of one system. Safe for threads; `close()` ends it.
+
+    Every call raises a class of `connectors.failures`: a `TransientFailure` after its retries, a `PermanentFailure` at
+    once.
+
+    Args:
+        system: Name used in records and messages.
+        base_url: What paths are appended to; links are followed on its host only.
+        credentials: OAuth client credentials; None for a system without.
+        budget: The shared rate budget; None for none.
+        recorder: Called once for each attempt.
+        timeouts: Of each attempt.
+        retry: How transient failures are retried.
+        clock: Time, for tests.
+    """
+
+    def __init__(
+        self,
+        *,
+        system: str,
+        base_url: str,
+        credentials: ClientCredentials | None = None,
+        budget: RateBudget | None = None,
+        recorder: Callable[[ApiCall], None] | None = None,
+        timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.system = system
+        self.base_url = base_url.rstrip("/")
+        self._origin = origin(self.base_url)
+        self._credentials = credentials
+        self._tokens = TokenCache.shared(credentials) if credentials else None
+        self._budget = budget
+        self._recorder = recorder
+        self._timeouts = timeouts or Timeouts()
+        self._retry = retry or RetryPolicy()
+        self._clock = clock or Clock()
+        self._oauth = self._open_session()
+        # The same object: Authlib's session is a requests session, which its type stubs do not tell.
+        self._session = cast("requests.Session", self._oauth)
+        self._prepare_session()
+
+    def get(self, operation: str, path: str, params: Mapping[str, str] | None = None) -> Answer:
+        """Read. `path` may be a whole URL on the system's own host."""
+        return self.call(operation, "GET", path, params=params)
+
+    def pages(self, operation: str, path: str, params: Mapping[str, str] | None = None) -> Iterator[Answer]:
+        """Read page after page along the `next` links of the Link header, each used exactly as given."""
+        answer = self.get(operation, path, params)
+        yield answer
+        while answer.next_url:
+            answer = self.get(operation, answer.next_url)
+            yield answer
+
+    def call(
+        self,
+        operation: str,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        repeatable: bool | None = None,
+    ) -> Answer:
+        """Send one request, with its retries.
+
+        Args:
+            operation: Stable name without ids, such as `candidates.list`: it is recorded and shown.
+            method: HTTP method.
+            path: Appended to the base URL, or a whole URL on the same host.
+            params: Query parameters.
+            json: Body.
+            headers: Further headers.
+            repeatable: Whether doing it twice does no harm. Default: everything but POST.
+        """
+        request = _Request(
+            operation=operation,
+            method=method,
+            url=self._own_url(operation, path),
+            repeatable=method != "POST" if repeatable is None else repeatable,
+            params=params,
+            json=json,
+            headers=headers or {},
+        )
+        return self._retrying(lambda attempt: self._authorized(request, attempt))
+
+    def check_token(self) -> None:
+        """Make sure that a token can be had, and raise as every call does when not."""
+        self._token()
+
+    def close(self) -> None:
+        """Close connections."""
+        self._session.close()
+        if self._budget is not None:
+            self._budget.close()
+
+    # ------------------------------------------------------------ retrying
+
+    def _retrying(self, attempt: Callable[[int], _T]) -> _T:
+        started = self._clock.monotonic()
+        number = 0
+        while True:
+            number += 1
+            try:
+                return attempt(number)
+            except AmbiguousOutcome:
+                raise
+            except TransientFailure as failure:
+                if failure.exhausted:
+                    raise
+                wait = max(self._retry.backoff(number, self._clock.dice), failure.retry_after or 0.0)
+                spent = self._clock.monotonic() - started
+                if number >= self._retry.max_attempts or spent + wait > self._retry.deadline_seconds:
+                    failure.exhausted = True
+                    raise
+            self._clock.sleep(wait)
+
+    def _authorized(self, request: _Request, attempt: int) -> Answer:
+        token = self._token()
+        try:
+            return self._once(request, attempt, token)
+        except Unauthorized:
+            if token is None or self._tokens is None:
+                raise
+            # Refused before any work was done, so even a create may be sent again, with a fresh token, once.
+            self._tokens.discard(token)
+        return self._once(request, attempt, self._token())
+
+    # ------------------------------------------------------------ one attempt
+
+    def _once(self, request: _Request, attempt: int, token: str | None) -> Answer:
+        reservation = self._budget.acquire() if self._budget else None
+        measure = _Measure(self._clock, attempt)
+        try:
+            response = self._send(request, token)
+            now = self._clock.now()
+            measure.status = response.status_code
+            measure.outcome = outcome_of(response.status_code)
+            measure.told = server_window(response.headers, now)
+            if response.status_code >= 300:
+                raise self._refusal(request, response, measure)
+            return self._decoded(request, response, measure)
+        except _BROKEN_TRANSPORT as error:
+            raise self._broken(request, measure, error) from error
+        finally:
+            if self._budget is not None and reservation is not None:
+                self._budget.settle(reservation, measure.told)
+            self._record(request.operation, request.method, measure)
+
+    def _send(self, request: _Request, token: str | None) -> requests.Response:
+        # With an auth object of our own Authlib does not look for a token of its own.
+        return self._session.request(
+            request.method,
+            request.url,
+            auth=_Bearer(token),
+            params=dict(request.params) if request.params else None,
+            json=request.json,
+            headers={"Accept": "application/json", **request.headers},
+            timeout=(self._timeouts.connect, self._timeouts.read),
+            allow_redirects=False,
+            stream=True,
+        )
+
+    def _refusal(self, request: _Request, response: requests.Response, measure: _Measure) -> HttpFailure:
+        """The failure that a status of 300 or more means. A lost body only loses the vendor's words."""
+        status = response.status_code
+        try:
+            body = self._body(response, measure)
+        except _BROKEN_TRANSPORT:
+            body = b""
+        now = self._clock.now()
+        pause = retry_after(response.headers, now) if is_transient(status) else None
+        if status == 429 and measure.told is not None and pause and self._budget is not None:
+            # With rate headers the window of the credential is used up, for everybody. A 429 without them says so
+            # of this call alone; the others will hear it themselves.
+            self._budget.block_until(now + pause)
+        words = vendor_message(json_or_none(body)) or describe(response.headers, body)
+        return failure_for_status(
+            self.system,
+            request.operation,
+            status,
+            detail=redact(words, [*texts_in(request.params), *texts_in(request.json)]),
+            retry_after=pause,
+            repeatable=request.repeatable,
+        )
+
+    def _decoded(self, request: _Request, response: requests.Response, measure: _Measure) -> Answer:
+        body = self._body(response, measure)
+        if not body and (response.status_code == 204 or request.method == "DELETE"):
+            return Answer(response.status_code, None)
+        try:
+            return Answer(response.status_code, json_codec.loads(body), next_link(response))
+        except ValueError as error:
+            measure.outcome = CallOutcome.BROKEN
+            raise lost_answer(
+                self.system,
+                request.operation,
+                status=response.status_code,
+                detail=f"no JSON but {describe(response.headers, body) or 'an empty body'}",
+                repeatable=request.repeatable,
+            ) from error
+
+    def _body(self, response: requests.Response, measure: _Measure) -> bytes:
+        """The body, as it comes: a server that drips bytes for ever meets the deadline."""
+        parts: list[bytes] = []
+        size = 0
+        try:
+            while part := response.raw.read1(1 << 16, decode_content=True):
+                parts.append(part)
+                size += len(part)
+                late = self._clock.monotonic() - measure.started > self._retry.deadline_seconds
+                if late or size > _MOST_BYTES:
+                    response.raw.close()
+                    raise requests.ReadTimeout("the answer does not end")
+        finally:
+            response.close()
+        return b"".join(parts)
+
+    def _broken(self, request: _Request, measure: _Measure, error: Exception) -> HttpFailure:
+        """The failure that an error of the transport means."""
+        measure.outcome = transport_outcome(error)
+        what = type(error).__name__
+        if is_untrusted(error):
+            measure.outcome = CallOutcome.UNREACHABLE
+            return PermanentFailure(self.system, request.operation, detail="its certificate is not trusted")
+        if measure.outcome is CallOutcome.UNREACHABLE:
+            host = origin(request.url)
+            return Unreachable(self.system, request.operation, detail=f"no connection to {host[1]}:{host[2]} ({what})")
+        if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
+            return Invalid(self.system, request.operation, detail=f"the URL cannot be used ({what})")
+        detail = {
+            CallOutcome.TIMEOUT: f"no answer within {self._timeouts.read:g} s",
+        }.get(measure.outcome, f"the connection broke off ({what})")
+        return lost_answer(
+            self.system, request.operation, status=measure.status, detail=detail, repeatable=request.repeatable
+        )
+
+    def _record(self, operation: str, method: str, measure: _Measure) -> None:
+        if self._recorder is None:
+            return
+        self._recorder(
+            ApiCall(
+                system=self.system,
+                operation=operation,
+                method=method,
+                status=measure.status,
+                outcome=str(measure.outcome),
+                latency_ms=round((self._clock.monotonic() - measure.started) * 1000),
+                attempt=measure.attempt,
+                budget_left=measure.told.remaining if measure.told else None,
+                at=measure.at,
+            )
+        )
+
+    # ------------------------------------------------------------ tokens
+
+    def _token(self) -> str | None:
+        if self._tokens is None:
+            return None
+        return self._tokens.get(lambda: self._retrying(self._fetch_token), self._clock.now)
+
+    def _fetch_token(self, attempt: int) -> Token:
+        credentials = self._credentials
+        assert credentials is not None
+        request = _Request("token", "POST", credentials.token_url, repeatable=True)
+        measure = _Measure(self._clock, attempt)
+
+        def read(response: requests.Response) -> requests.Response:
+            measure.status = response.status_code
+            measure.outcome = outcome_of(response.status_code)
+            if response.status_code >= 300:
+                raise self._token_refusal(credentials, response)
+            return response
+
+        # One thread at a time: the cache's lock is held.
+        self._oauth.compliance_hook["access_token_response"] = {read}
+        extra = {"sub": credentials.subject} if credentials.subject else {}
+        try:
+            body = self._oauth.fetch_token(
+                credentials.token_url,
+                grant_type="client_credentials",
+                timeout=(self._timeouts.connect, self._timeouts.read),
+                allow_redirects=False,
+                **extra,
+            )
+            return read_token(body, self._clock.now())
+        except requests.exceptions.JSONDecodeError as error:
+            measure.outcome = CallOutcome.BROKEN
+            raise lost_answer(self.system, "token", status=measure.status, detail="no JSON") from error
+        except _BROKEN_TRANSPORT as error:
+            raise self._broken(request, measure, error) from error
+        except ValueError as error:
+            measure.outcome = CallOutcome.BROKEN
+            raise lost_answer(self.system, "token", status=measure.status, detail="no token in it") from error
+        finally:
+            # The session must not put a token on requests by itself: the cache decides which one is used.
+            self._oauth.token = None
+            self._record("token", "POST", measure)
+
+    def _token_refusal(self, credentials: ClientCredentials, response: requests.Response) -> HttpFailure:
+        status = response.status_code
+        words = redact(
+            vendor_message(json_or_none(response.content)) or describe(response.headers, response.content),
+            [credentials.client_id, credentials.client_secret, *filter(None, [credentials.subject])],
+        )
+        if status in {400, 401, 403}:
+            return Unauthorized(self.system, "token", status=status, detail=words)
+        pause = retry_after(response.headers, self._clock.now()) if is_transient(status) else None
+        return failure_for_status(self.system, "token", status, detail=words, retry_after=pause)
+
+    # ------------------------------------------------------------ the session
+
+    def _open_session(self) -> OAuth2Session:
+        credentials = self._credentials
+        return OAuth2Session(
+            client_id=credentials.client_id if credentials else None,
+            client_secret=credentials.client_secret if credentials else None,
+            token_endpoint_auth_method="client_secret_basic",  # noqa: S106 - the name of a method
+        )
+
+    def _prepare_session(self) -> None:
+        session = self._session
+        adapter = HTTPAdapter(pool_connections=4, pool_maxsize=_THREADS, max_retries=0)
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        session.headers["User-Agent"] = "referral-pipeline"
+        # Read the environment (proxies, certificate bundle) once: asking it for each call costs more than sending on
+        # loopback, and would let ~/.netrc replace the token.
+        settings = session.merge_environment_settings(self.base_url, {}, None, None, None)
+        session.proxies = settings["proxies"]
+        session.verify = settings["verify"]
+        session.trust_env = False
+        # Cookies are shared state between threads, and no system here needs them.
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+
+    def _own_url(self, operation: str, path: str) -> str:
+        if "://" not in path:
+            return f"{self.base_url}/{path.lstrip('/')}"
+        if origin(path) != self._origin:
+            raise Invalid(self.system, operation, detail="a link leads to another host; it is not followed")
+        return path
