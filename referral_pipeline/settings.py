@@ -96,9 +96,12 @@ class Settings(BaseSettings):
         return value
 
 
-def load_settings() -> Settings:
-    """Read the environment and `.env` of the home folder (`REFERRAL_PIPELINE_HOME`, else the current folder)."""
-    home = _absolute(Path(os.environ.get(f"{PREFIX}HOME") or Path.cwd()))
+def load_settings(home: Path | str | None = None) -> Settings:
+    """Read the environment and `.env` of the home folder.
+
+    That is `home`, else REFERRAL_PIPELINE_HOME, else the current folder.
+    """
+    home = _absolute(Path(home or os.environ.get(f"{PREFIX}HOME") or Path.cwd()))
     # A home written in its own .env would point away from the file that is being read: the argument wins over it.
     return Settings(_env_file=home / ".env", home=home)  # pyright: ignore[reportCallIssue]
 

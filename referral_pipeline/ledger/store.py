@@ -169,6 +169,11 @@ class Ledger:
         with self._reading() as connection:
             return [ApiCall(**row) for row in connection.execute(query).mappings()]
 
+    def calls_recorded(self) -> int:
+        """How many calls were recorded so far."""
+        with self._reading() as connection:
+            return connection.execute(sa.select(sa.func.count()).select_from(tables.api_calls)).scalar_one()
+
     # ------------------------------------------------------------ deliveries
 
     def begin(self, intent: DeliveryIntent) -> Delivery:
@@ -219,6 +224,15 @@ class Ledger:
         """Deliveries in a state or to a system, oldest attempt first."""
         with self._reading() as connection:
             return _deliveries.select(connection, state=state, system=system)
+
+    def confirmed_hashes(self, prefix: str) -> dict[str, str]:
+        """Request hash of every confirmed delivery whose key begins so: what a system was last told."""
+        columns = tables.deliveries.c
+        query = sa.select(columns.key, columns.request_hash).where(
+            columns.state == DeliveryState.CONFIRMED.value, sa.func.substr(columns.key, 1, len(prefix)) == prefix
+        )
+        with self._reading() as connection:
+            return {row.key: row.request_hash for row in connection.execute(query)}
 
     # ------------------------------------------------------------ links
 

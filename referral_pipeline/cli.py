@@ -1,0 +1,405 @@
+"""The command line: `referral-pipeline COMMAND`.
+
+Belongs here: arguments, drawing, exit codes. Does not belong here: what a command does; each calls one function of a
+room.
+
+Errors are one clear line with the mend; a traceback only with `--debug`. With `--json` one object is printed on
+standard output and nothing else there. Everything heavy is imported by the command that needs it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from referral_pipeline import __version__
+
+if TYPE_CHECKING:
+    from referral_pipeline.orchestration.demo import Demonstration
+    from referral_pipeline.orchestration.run import RunOutcome
+
+
+class Group(click.Group):
+    """The command group: turns failures into one line with the mend."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an unexpected exception becomes one line unless --debug is given."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            if ctx.params.get("debug"):
+                raise
+            for line in explain(error):
+                click.echo(f"error: {line}", err=True)
+            ctx.exit(1)
+
+
+def explain(error: Exception) -> list[str]:
+    """An exception in words that a person can act on, one line each."""
+    from referral_pipeline.contract.problems import ContractError
+
+    if isinstance(error, ContractError):
+        return [str(problem) for problem in error.problems]
+    text = " ".join(str(error).split()) or type(error).__name__
+    return [text]
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="referral-pipeline")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def main(debug: bool) -> None:
+    """Bridge an employee advocacy platform and an applicant tracking system, with attribution that can be trusted."""
+    import logging
+
+    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+
+
+# ---------------------------------------------------------------- try it
+
+
+@main.command()
+@click.option("--seed", default=7, show_default=True, help="Seed of the programme.")
+@click.option(
+    "--faults",
+    default=0.0,
+    show_default=True,
+    type=click.FloatRange(0.0, 0.9),
+    help="Share of API calls that fail: 429, 500, 502, timeouts, resets, truncated or slow answers.",
+)
+@click.option("--keep-running", is_flag=True, help="Leave the sandboxes and the Dagster UI up afterwards.")
+@click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI with --keep-running.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def demo(seed: int, faults: float, keep_running: bool, port: int, as_json: bool) -> None:
+    """Run the whole flow both ways, twice, against local sandboxes, and hold every outcome against the truth."""
+    from referral_pipeline.orchestration.demo import demonstration
+    from referral_pipeline.settings import load_settings
+
+    with progress(quiet=as_json) as sink:
+        run = demonstration(load_settings(), seed=seed, faults=faults, sink=sink)
+        result, settings = run.__enter__()
+    try:
+        if as_json:
+            click.echo(json.dumps(result.as_json(), indent=2))
+        else:
+            _show_demo(result)
+        if keep_running:
+            from referral_pipeline.orchestration.up import supervisor_for
+
+            say = _say(err=as_json)
+            say(f"Dagster UI: http://127.0.0.1:{port}  (Ctrl-C ends it)")
+            supervisor_for(settings, host="127.0.0.1", port=port, say=say).run()
+    finally:
+        run.__exit__(None, None, None)
+    if result.differences:
+        sys.exit(1)
+
+
+@main.command()
+@click.option("--seed", default=7, show_default=True, help="Seed of the programme.")
+@click.option(
+    "--faults", default=0.0, show_default=True, type=click.FloatRange(0.0, 0.9), help="Share of failing calls."
+)
+@click.option("--advocacy-port", default=8701, show_default=True, help="Port of the advocacy platform.")
+@click.option("--ats-port", default=8702, show_default=True, help="Port of the ATS.")
+def sandbox(seed: int, faults: float, advocacy_port: int, ats_port: int) -> None:
+    """Run the sandboxes alone, until Ctrl-C."""
+    from referral_pipeline.sandbox.launch import Sandbox
+
+    with Sandbox(seed=seed, faults=faults, advocacy_port=advocacy_port, ats_port=ats_port) as running:
+        _show_sandbox(running.environment())
+        running.wait()
+
+
+# ---------------------------------------------------------------- set it up
+
+
+@main.command()
+@click.option("--advocacy", default="advocacy", show_default=True, help="Connector of the advocacy platform.")
+@click.option("--ats", default="greenhouse", show_default=True, help="Connector of the ATS.")
+@click.option("--environment", type=click.Choice(["sandbox", "production"]), default="sandbox", show_default=True)
+@click.option("--owner-name", default="Talent Operations", show_default=True, help="Who answers for the integration.")
+@click.option("--owner-email", prompt="E-mail address of the owner", help="Where alerts go.")
+@click.option(
+    "--country", "countries", multiple=True, default=("US",), show_default=True, help="ISO country; repeatable."
+)
+@click.option("--currency", default="USD", show_default=True, help="Currency of the bonus.")
+@click.option("--force", is_flag=True, help="Overwrite files that exist.")
+def init(
+    advocacy: str,
+    ats: str,
+    environment: str,
+    owner_name: str,
+    owner_email: str,
+    countries: tuple[str, ...],
+    currency: str,
+    force: bool,
+) -> None:
+    """Write data/integration.yaml and .env.example for the systems you choose."""
+    from referral_pipeline.contract.scaffold import Choices, env_example, integration_yaml
+    from referral_pipeline.settings import load_settings
+
+    settings = load_settings()
+    choices = Choices(
+        advocacy=advocacy,
+        ats=ats,
+        crm=None,
+        environment=environment,
+        owner_name=owner_name,
+        owner_email=owner_email,
+        countries=countries,
+        currency=currency,
+    )
+    texts = {settings.config_path: integration_yaml(choices), settings.home / ".env.example": env_example(choices)}
+    existing = [path for path in texts if path.exists()]
+    if existing and not force:
+        names = ", ".join(_relative(path, settings.home) for path in existing)
+        raise click.ClickException(f"{names} exists already; --force overwrites it")
+    for path, text in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        click.echo(f"wrote {_relative(path, settings.home)}")
+    click.echo("Next: set the secrets named in .env.example, then run `referral-pipeline check`.")
+
+
+@main.command()
+@click.option("--offline", is_flag=True, help="Contract and secrets only; talk to no system.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def check(offline: bool, as_json: bool) -> None:
+    """Validate contract, secrets, connections, custom fields and stages. Exit code 1 when something is wrong."""
+    from referral_pipeline.connectors.preflight import check_installation
+    from referral_pipeline.settings import load_settings
+
+    report = check_installation(load_settings(), offline=offline)
+    if as_json:
+        problems = [problem.as_json() for problem in report.problems]
+        click.echo(json.dumps({"ok": not problems, "problems": problems}, indent=2))
+    else:
+        _show_check(report.findings, report.problems)
+    if report.problems:
+        sys.exit(1)
+
+
+@main.command(name="map")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file instead.")
+def map_(out: Path | None) -> None:
+    """Print the data-flow map of the contract: Markdown with a Mermaid diagram."""
+    from referral_pipeline.contract.flow import data_flow_map
+    from referral_pipeline.contract.loader import load_contract
+    from referral_pipeline.settings import load_settings
+
+    text = data_flow_map(load_contract(load_settings()))
+    if out is None:
+        click.echo(text)
+    else:
+        out.write_text(text, encoding="utf-8")
+        click.echo(f"wrote {out}")
+
+
+# ---------------------------------------------------------------- run it
+
+
+@main.command()
+@click.option("--full", is_flag=True, help="Pull everything again; also finds what was deleted in the ATS.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def refresh(full: bool, as_json: bool) -> None:
+    """Run the whole way now: pull, write, return, rebuild, check, publish."""
+    _run("refresh", full=full, as_json=as_json)
+
+
+@main.command()
+@click.option("--full", is_flag=True, help="Pull everything again; also finds what was deleted in the ATS.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def reconcile(full: bool, as_json: bool) -> None:
+    """Bring both systems level now, without the analytics."""
+    _run("reconcile", full=full, as_json=as_json)
+
+
+@main.command()
+@click.option("--sandbox", "with_sandbox", is_flag=True, help="Start the local sandboxes too and connect to them.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address of the Dagster UI.")
+@click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI.")
+def up(with_sandbox: bool, host: str, port: int) -> None:
+    """Keep the Dagster UI and its daemon (schedules, sensors) running, until Ctrl-C or SIGTERM."""
+    import os
+
+    from referral_pipeline.orchestration.up import supervisor_for
+    from referral_pipeline.settings import load_settings
+
+    settings = load_settings()
+    say = _say(err=False)
+    if not with_sandbox:
+        _require_secrets(settings)
+        say(f"Dagster UI: http://{host}:{port}")
+        supervisor_for(settings, host=host, port=port, say=say).run()
+        return
+    from referral_pipeline.sandbox.launch import Sandbox
+
+    with Sandbox() as running:
+        os.environ.update(running.environment())
+        say(f"sandboxes: advocacy {running.advocacy_url}, ATS {running.ats_url}")
+        say(f"Dagster UI: http://{host}:{port}")
+        supervisor_for(load_settings(), host=host, port=port, say=say).run()
+
+
+def _require_secrets(settings: Any) -> None:
+    from referral_pipeline.contract.loader import load_contract
+    from referral_pipeline.contract.problems import ContractError
+    from referral_pipeline.contract.secrets import missing_secrets
+
+    problems = missing_secrets(load_contract(settings), settings)
+    if problems:
+        raise ContractError(problems)
+
+
+def _run(name: str, *, full: bool, as_json: bool) -> None:
+    from referral_pipeline.orchestration.run import run_job
+    from referral_pipeline.settings import load_settings
+
+    settings = load_settings()
+    _require_secrets(settings)
+    config = {"ops": {op: {"config": {"full": True}} for op in ("pull_advocacy", "pull_ats")}} if full else None
+    with progress(quiet=as_json) as sink:
+        outcome = run_job(name, settings, sink=sink, run_config=config)
+    if as_json:
+        click.echo(json.dumps(_run_as_json(outcome), indent=2))
+    else:
+        _show_run(name, outcome)
+    if not outcome.success:
+        sys.exit(1)
+
+
+# ---------------------------------------------------------------- drawing
+
+
+@contextmanager
+def progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """A sink for progress: bars on a terminal, plain lines otherwise, always on standard error."""
+    from referral_pipeline.orchestration.progress import PlainLines
+
+    if quiet or not sys.stderr.isatty():
+        yield PlainLines(write=lambda line: click.echo(line, err=True))
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=False) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def sink(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done, total=max(total, 1) if done == 0 else total)
+
+        yield sink
+
+
+def _say(*, err: bool) -> Callable[[str], None]:
+    return lambda line: click.echo(line, err=err)
+
+
+def _table(title: str, *columns: str) -> Any:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number == 0 else "right")
+    return table
+
+
+def _print(*parts: Any) -> None:
+    from rich.console import Console
+
+    console = Console()
+    for part in parts:
+        console.print(part)
+
+
+def _show_demo(result: Demonstration) -> None:
+    passes = _table("What each pass did", "", *(f"pass {n}" for n in range(1, len(result.passes) + 1)))
+    for name in ("candidates_created", "applications_created", "candidates_updated", "statuses_sent", "quarantined"):
+        passes.add_row(name.replace("_", " "), *(str(getattr(p, name)) for p in result.passes))
+    for reason in sorted({r for p in result.passes for r in p.blocked}):
+        passes.add_row(
+            f"held back: {reason.replace('_', ' ')}", *(str(p.blocked.get(reason, 0)) for p in result.passes)
+        )
+    passes.add_row("API calls", *(str(p.api_calls) for p in result.passes))
+    passes.add_row("seconds", *(f"{p.seconds:.1f}" for p in result.passes))
+    truth = _table("Held against the sandboxes' truth", "what", "expected", "found")
+    for what, expected, found in result.verification.rows:
+        mark = "" if expected == found else "[bold red]"
+        truth.add_row(f"{mark}{what}", f"{mark}{expected}", f"{mark}{found}")
+    kpis = _table("Headline KPIs", "kpi", "value")
+    for name, value in result.kpis.items():
+        kpis.add_row(name, "not known yet" if value is None else f"{value:.4g}")
+    _print(passes, truth, kpis)
+    if result.differences:
+        click.echo(f"{len(result.differences)} differences:")
+        for difference in result.differences[:50]:
+            click.echo(f"  - {difference}")
+    else:
+        click.echo("No difference: every candidate, application, tag and status is as it must be.")
+    click.echo(f"report: {result.report}")
+
+
+def _show_check(findings: Any, problems: Any) -> None:
+    table = _table("Check", "what", "found", "result")
+    for finding in findings:
+        table.add_row(finding.key, finding.found, "[green]ok" if finding.ok else "[red]to mend")
+    _print(table)
+    for problem in problems:
+        click.echo(f"{problem}")
+    click.echo("Everything holds." if not problems else f"{len(problems)} to mend.")
+
+
+def _show_sandbox(environment: dict[str, str]) -> None:
+    click.echo("The sandboxes are up. In another terminal:\n")
+    for name, value in sorted(environment.items()):
+        click.echo(f"export {name}='{value}'")
+    click.echo("\nCtrl-C ends them.")
+
+
+def _show_run(name: str, outcome: RunOutcome) -> None:
+    counts = _table(f"{name}: {'done' if outcome.success else 'failed'} in {outcome.seconds:.1f} s", "asset", "told")
+    for asset, metadata in outcome.metadata.items():
+        told = [
+            f"{key.removeprefix('dagster/').replace('_', ' ')} {value}"
+            for key, value in metadata.items()
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        ]
+        counts.add_row(asset, ", ".join(told[:6]))
+    _print(counts)
+    click.echo(f"{outcome.checks_run} checks, {len(outcome.failed_checks)} not passed")
+    for failed in outcome.failed_checks:
+        click.echo(f"  {'BLOCKING ' if failed.blocking else ''}{failed.asset}.{failed.name}: {failed.message}")
+    for step, error in outcome.errors.items():
+        click.echo(f"error: {step}: {error.splitlines()[0] if error else 'failed'}", err=True)
+
+
+def _run_as_json(outcome: RunOutcome) -> dict[str, Any]:
+    return {
+        "success": outcome.success,
+        "run_id": outcome.run_id,
+        "seconds": round(outcome.seconds, 1),
+        "assets": {
+            asset: {k: v for k, v in metadata.items() if isinstance(v, int | float | dict)}
+            for asset, metadata in outcome.metadata.items()
+        },
+        "failed_checks": [
+            {"asset": c.asset, "check": c.name, "message": c.message, "blocking": c.blocking}
+            for c in outcome.failed_checks
+        ],
+        "errors": dict(outcome.errors),
+    }
+
+
+def _relative(path: Path, home: Path) -> str:
+    return str(path.relative_to(home)) if path.is_relative_to(home) else str(path)

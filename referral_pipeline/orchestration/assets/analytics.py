@@ -1,0 +1,81 @@
+"""Analytics: people, attribution, KPIs, and what is published from them.
+
+Belongs here: running the models in their order. Does not belong here: the models (warehouse, kpis, reports).
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from referral_pipeline.orchestration.resources import BridgeResource
+from referral_pipeline.orchestration.specs import WAREHOUSE_POOL, spec, table_result
+
+IDENTITY_ASSETS = ("people", "duplicate_review")
+ATTRIBUTION_ASSETS = ("touchpoints", "attribution", "attribution_credit", "status_history")
+
+
+class AsOfConfig(dg.Config):
+    """At which moment the numbers stand: RFC 3339, empty for now. Maturity of a cohort depends on it."""
+
+    as_of: str = ""
+
+    @property
+    def moment(self) -> datetime:
+        """The moment, aware UTC."""
+        if not self.as_of:
+            return datetime.now(UTC)
+        moment = datetime.fromisoformat(self.as_of)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+@dg.multi_asset(name="resolve_people", specs=[spec(n) for n in IDENTITY_ASSETS], pool=WAREHOUSE_POOL, can_subset=False)
+def people(bridge: BridgeResource) -> Iterator[dg.MaterializeResult[Any]]:
+    """Resolve every record to a person."""
+    bridge.bridge.resolve_people()
+    for name in IDENTITY_ASSETS:
+        yield table_result(bridge.bridge.warehouse, name)
+
+
+@dg.multi_asset(
+    name="build_attribution", specs=[spec(n) for n in ATTRIBUTION_ASSETS], pool=WAREHOUSE_POOL, can_subset=False
+)
+def attribution(config: AsOfConfig, bridge: BridgeResource) -> Iterator[dg.MaterializeResult[Any]]:
+    """Rebuild touches, attribution, credit and status history."""
+    bridge.bridge.build_attribution(as_of=config.moment)
+    for name in ATTRIBUTION_ASSETS:
+        yield table_result(bridge.bridge.warehouse, name)
+
+
+@dg.multi_asset(name="build_kpis", specs=[spec("kpis")], pool=WAREHOUSE_POOL)
+def kpis(config: AsOfConfig, bridge: BridgeResource) -> dg.MaterializeResult[Any]:
+    """Compute every KPI."""
+    bridge.bridge.build_kpis(as_of=config.moment)
+    headline = bridge.bridge.warehouse.frame(
+        "SELECT kpi, value FROM mart.kpi WHERE period_kind = 'all' AND segment_kind = 'all' AND value IS NOT NULL"
+    )
+    values = {str(row["kpi"]): float(row["value"]) for row in headline.to_dict("records")}
+    return table_result(bridge.bridge.warehouse, "kpis", values)
+
+
+@dg.multi_asset(name="publish", specs=[spec("published_tables")], pool=WAREHOUSE_POOL)
+def published_tables(bridge: BridgeResource) -> dg.MaterializeResult[Any]:
+    """Publish what others read."""
+    paths = bridge.bridge.publish()
+    return dg.MaterializeResult(
+        asset_key="published_tables",
+        metadata={
+            "files": len(paths),
+            "list": dg.MetadataValue.md("\n".join(f"- `{path.name}`" for path in sorted(paths))),
+        },
+    )
+
+
+@dg.multi_asset(name="write_report", specs=[spec("leadership_report")], pool=WAREHOUSE_POOL)
+def leadership_report(config: AsOfConfig, bridge: BridgeResource) -> dg.MaterializeResult[Any]:
+    """Write the leadership page."""
+    path = bridge.bridge.write_report(as_of=config.moment)
+    return dg.MaterializeResult(
+        asset_key="leadership_report", metadata={"path": dg.MetadataValue.path(str(path)), "bytes": path.stat().st_size}
+    )

@@ -1,0 +1,63 @@
+"""Ingest: incremental pulls from both systems into raw, and staging rebuilt from raw.
+
+Belongs here: the two pulls, each one op that yields the assets of its system, because a system's records are only
+consistent with each other within one pull. Does not belong here: writing to a system (`sync`).
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from referral_pipeline.orchestration.resources import BridgeResource
+from referral_pipeline.orchestration.specs import WAREHOUSE_POOL, counts_table, spec, table_result
+
+if TYPE_CHECKING:
+    from referral_pipeline.warehouse.ingest import IngestReport
+    from referral_pipeline.warehouse.staging import StagingReport
+
+ADVOCACY_ASSETS = ("advocates", "content", "shares", "clicks", "referrals")
+ATS_ASSETS = ("ats_jobs", "ats_candidates", "ats_applications", "ats_offers")
+
+
+class PullConfig(dg.Config):
+    """How much to pull. `full` asks for everything, which also finds deletions; otherwise the contract decides."""
+
+    full: bool = False
+
+
+@dg.multi_asset(
+    name="pull_advocacy", specs=[spec(name) for name in ADVOCACY_ASSETS], pool=WAREHOUSE_POOL, can_subset=False
+)
+def pull_advocacy(config: PullConfig, bridge: BridgeResource) -> Iterator[dg.MaterializeResult[Any]]:
+    """Pull what changed on the advocacy platform since the cursor, with look-back, and rebuild staging."""
+    reports, staging = bridge.bridge.pull_advocacy(full=config.full)
+    for name in ADVOCACY_ASSETS:
+        yield table_result(bridge.bridge.warehouse, name, _pulled(reports, staging, name))
+
+
+@dg.multi_asset(name="pull_ats", specs=[spec(name) for name in ATS_ASSETS], pool=WAREHOUSE_POOL, can_subset=False)
+def pull_ats(config: PullConfig, bridge: BridgeResource) -> Iterator[dg.MaterializeResult[Any]]:
+    """Pull what changed in the ATS since the cursor, with look-back, and rebuild staging."""
+    reports, staging = bridge.bridge.pull_ats(full=config.full)
+    for name in ATS_ASSETS:
+        yield table_result(bridge.bridge.warehouse, name, _pulled(reports, staging, name))
+
+
+def _pulled(reports: "list[IngestReport]", staging: "StagingReport", name: str) -> dict[str, Any]:
+    entity = name.removeprefix("ats_")
+    own = [r for r in reports if r.entity == entity]
+    metadata: dict[str, Any] = {
+        "rows_pulled": sum(r.rows for r in own),
+        "rows_changed": sum(r.new_or_changed for r in own),
+        "full_pull": any(r.full for r in own),
+        "rows_absent": sum(r.absent for r in own),
+    }
+    quarantined = staging.quarantined_records_by_reason(entity)
+    ignored = staging.quarantined_fields_by_reason(entity)
+    metadata["quarantined"] = sum(quarantined.values())
+    if quarantined or ignored:
+        metadata["quarantine_reasons"] = counts_table(
+            {**quarantined, **{f"{k} (field)": v for k, v in ignored.items()}}
+        )
+    return metadata

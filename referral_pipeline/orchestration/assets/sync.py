@@ -1,0 +1,81 @@
+"""Sync: the three writes to outside systems.
+
+Belongs here: calling the write and telling what it did. Does not belong here: what is written (the sync room).
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from referral_pipeline.orchestration.resources import BridgeResource
+from referral_pipeline.orchestration.specs import WAREHOUSE_POOL, counts_table, spec
+
+if TYPE_CHECKING:
+    from referral_pipeline.sync.report import SyncReport
+
+_SHOWN_FAILURES = 20
+
+
+@dg.multi_asset(name="write_candidates", specs=[spec("ats_referral_candidates")], pool=WAREHOUSE_POOL)
+def ats_referral_candidates(context: dg.AssetExecutionContext, bridge: BridgeResource) -> dg.MaterializeResult[Any]:
+    """Bring every referral that may pass into the ATS."""
+    written = bridge.bridge.write_candidates()
+    report = written.report
+    metadata = _told(context, report)
+    metadata |= {
+        "persons": written.cases,
+        "candidates_created": report.counts["candidates_created"],
+        "candidates_updated": len(report.updated_candidates),
+        "applications_created": report.counts["applications_created"],
+        "applications_updated": report.counts["applications_updated"],
+        "applications_unchanged": report.counts["applications_unchanged"],
+        "blocked": sum(report.blocked.values()),
+        "blocked_by_reason": dg.MetadataValue.json(dict(sorted(report.blocked.items()))),
+        "rows_read_again": written.rows_read_again,
+    }
+    return dg.MaterializeResult(asset_key="ats_referral_candidates", metadata=metadata)
+
+
+@dg.multi_asset(name="return_statuses", specs=[spec("advocacy_referral_statuses")], pool=WAREHOUSE_POOL)
+def advocacy_referral_statuses(context: dg.AssetExecutionContext, bridge: BridgeResource) -> dg.MaterializeResult[Any]:
+    """Tell the advocacy platform what became of each referral."""
+    report = bridge.bridge.return_statuses()
+    metadata = _told(context, report)
+    metadata |= {
+        "statuses_sent": report.counts["statuses_sent"],
+        "statuses_unchanged": report.counts["statuses_unchanged"],
+        "statuses_superseded": report.counts["statuses_superseded"],
+    }
+    return dg.MaterializeResult(asset_key="advocacy_referral_statuses", metadata=metadata)
+
+
+@dg.multi_asset(name="publish_jobs", specs=[spec("advocacy_jobs")], pool=WAREHOUSE_POOL)
+def advocacy_jobs(context: dg.AssetExecutionContext, bridge: BridgeResource) -> dg.MaterializeResult[Any]:
+    """Publish job postings from the ATS on the advocacy platform."""
+    report = bridge.bridge.publish_jobs()
+    metadata = _told(context, report)
+    metadata |= {
+        "jobs_published": report.counts["jobs_published"],
+        "jobs_unchanged": report.counts["jobs_unchanged"],
+        "jobs_draft": report.counts["jobs_draft"],
+    }
+    return dg.MaterializeResult(asset_key="advocacy_jobs", metadata=metadata)
+
+
+def _told(context: dg.AssetExecutionContext, report: "SyncReport") -> dict[str, Any]:
+    """Counts and failures as metadata; each failure also as a warning in the run's log, with ids only."""
+    for failure in report.failures[:_SHOWN_FAILURES]:
+        context.log.warning("%s %s: %s", failure.operation, failure.subject, failure.error)
+    if len(report.failures) > _SHOWN_FAILURES:
+        context.log.warning("and %d failures more; see the ledger's deliveries", len(report.failures) - _SHOWN_FAILURES)
+    metadata: dict[str, Any] = {
+        "failed": len(report.failures),
+        "failed_for_good": sum(1 for f in report.failures if not f.transient),
+    }
+    if report.counts:
+        metadata["counts"] = counts_table(report.counts)
+    if report.failures:
+        metadata["failures"] = dg.MetadataValue.md(
+            "\n".join(f"- {f.operation} {f.subject}: {f.error}" for f in report.failures[:_SHOWN_FAILURES])
+        )
+    return metadata

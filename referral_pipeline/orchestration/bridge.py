@@ -1,0 +1,298 @@
+"""The bridge of one process: contract, stores and connectors put together, and the steps that assets and commands call.
+
+Belongs here: composition and the order inside a step. Does not belong here: dagster (the assets call this), rules of
+the domain (the rooms own them).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from referral_pipeline.connectors.calls import CallRecorder
+from referral_pipeline.connectors.factory import build_advocacy, build_ats
+from referral_pipeline.connectors.protocols import AdvocacyConnector, AtsConnector, Source
+from referral_pipeline.connectors.records import AdvocacyStaged, AtsStaged
+from referral_pipeline.contract.loader import load_contract
+from referral_pipeline.contract.models import Contract
+from referral_pipeline.kpis.compute import compute_kpis
+from referral_pipeline.ledger.store import Ledger
+from referral_pipeline.reports.leadership import write_leadership_report
+from referral_pipeline.settings import Settings, load_settings
+from referral_pipeline.sync.candidates import CandidateWriteBack
+from referral_pipeline.sync.cases import person_cases
+from referral_pipeline.sync.facts import Programme
+from referral_pipeline.sync.jobs import publish_jobs
+from referral_pipeline.sync.report import SyncReport
+from referral_pipeline.sync.statuses import StatusReturn
+from referral_pipeline.warehouse.core import PeopleReport, build_core, build_people
+from referral_pipeline.warehouse.ingest import IngestReport, ingest
+from referral_pipeline.warehouse.staging import StagingReport, stage_advocacy, stage_ats, stage_ledger
+from referral_pipeline.warehouse.store import Warehouse
+
+_LOG = logging.getLogger(__name__)
+
+ProgressSink = Callable[[str, int, int], None]
+"""Called with (what, done, total) during long work."""
+
+PUBLISHED_TABLES = (
+    "core.person",
+    "core.attribution",
+    "core.attribution_credit",
+    "core.status_history",
+    "core.duplicate_review",
+    "mart.kpi",
+    "mart.funnel",
+    "mart.advocate",
+)
+
+
+class AnotherRunError(Exception):
+    """Another process of this installation is writing to the outside systems."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a candidate write-back did, with the rows read again after it."""
+
+    report: SyncReport
+    cases: int
+    rows_read_again: int
+
+
+class Bridge:
+    """One process's hold on the two stores and the two systems. Close it; it is a context manager."""
+
+    def __init__(self, *, settings: Settings, contract: Contract, progress: ProgressSink | None = None) -> None:
+        """Open the stores (the ledger migrates itself) and prepare the connectors; no call is made yet."""
+        self.settings = settings
+        self.contract = contract
+        self.progress: ProgressSink = progress or (lambda what, done, total: None)
+        state = settings.state_dir
+        state.mkdir(parents=True, exist_ok=True)
+        self.ledger = Ledger.open(contract.ledger.url, home=settings.home)
+        self.warehouse = Warehouse(contract.warehouse.url, home=settings.home, published_dir=settings.published_dir)
+        self.calls = CallRecorder(self.ledger.record_calls)
+        self.ats: AtsConnector = build_ats(contract, settings, recorder=self.calls, state_dir=state)
+        self.advocacy: AdvocacyConnector = build_advocacy(contract, settings, recorder=self.calls, state_dir=state)
+        self._staged_ats: AtsStaged | None = None
+        self._staged_advocacy: AdvocacyStaged | None = None
+
+    @classmethod
+    def open(cls, settings: Settings | None = None, *, progress: ProgressSink | None = None) -> Self:
+        """Load the contract and open everything.
+
+        Raises:
+            ContractError: the contract does not hold.
+            MissingSecretError: a secret is not in the environment.
+        """
+        settings = settings or load_settings()
+        return cls(settings=settings, contract=load_contract(settings), progress=progress)
+
+    def close(self) -> None:
+        """Flush what was measured and let go of everything."""
+        self.ats.close()
+        self.advocacy.close()
+        self.calls.close()
+        self.ledger.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    # ------------------------------------------------------------ pulling
+
+    def pull_ats(self, *, full: bool = False) -> tuple[list[IngestReport], StagingReport]:
+        """Pull what changed in the ATS and rebuild its staging tables."""
+        reports = self._pull(self.ats, full=full)
+        self._staged_ats = None
+        return reports, self.stage_ats()
+
+    def pull_advocacy(self, *, full: bool = False) -> tuple[list[IngestReport], StagingReport]:
+        """Pull what changed on the advocacy platform and rebuild its staging tables."""
+        reports = self._pull(self.advocacy, full=full)
+        self._staged_advocacy = None
+        return reports, stage_advocacy(self.warehouse, self.staged_advocacy, self.contract)
+
+    def _pull(self, source: Source, *, full: bool) -> list[IngestReport]:
+        sync = self.contract.sync
+        reports: list[IngestReport] = []
+        for number, entity in enumerate(source.entities, start=1):
+            self.progress(f"pull {source.system}", number - 1, len(source.entities))
+            reports.append(
+                ingest(
+                    source,
+                    entity,
+                    warehouse=self.warehouse,
+                    ledger=self.ledger,
+                    now=datetime.now(UTC),
+                    lookback=timedelta(minutes=sync.lookback_minutes),
+                    full_every=timedelta(0) if full else timedelta(hours=sync.full_pull_hours),
+                )
+            )
+        self.progress(f"pull {source.system}", len(source.entities), len(source.entities))
+        return reports
+
+    @property
+    def staged_ats(self) -> AtsStaged:
+        """The ATS's records as of the last pull, normalised by its connector."""
+        if self._staged_ats is None:
+            with self.warehouse.connect():
+                self._staged_ats = self.ats.stage(lambda entity: self.warehouse.raw_rows(self.ats.system, entity))
+        return self._staged_ats
+
+    @property
+    def staged_advocacy(self) -> AdvocacyStaged:
+        """The platform's records as of the last pull."""
+        if self._staged_advocacy is None:
+            with self.warehouse.connect():
+                self._staged_advocacy = self.advocacy.stage(
+                    lambda entity: self.warehouse.raw_rows(self.advocacy.system, entity)
+                )
+        return self._staged_advocacy
+
+    def stage_ats(self) -> StagingReport:
+        """Rebuild the ATS's staging tables from raw."""
+        return stage_ats(self.warehouse, self.ats.system, self.staged_ats)
+
+    # ------------------------------------------------------------ identity
+
+    def resolve_people(self) -> PeopleReport:
+        """Resolve all records to persons, write core.person, and remember ids and keys in the ledger."""
+        must_link = [
+            (f"{self.advocacy.system}:{link.referral_id}", f"{self.ats.system}:{link.candidate_id}")
+            for link in self.ledger.links()
+            if link.candidate_id
+        ]
+        aliases = self.ledger.aliases(self.ats.system)
+        must_link = [
+            (a, f"{self.ats.system}:{aliases.get(b.partition(':')[2], b.partition(':')[2])}") for a, b in must_link
+        ]
+        report = build_people(self.warehouse, self.ledger.persons(), must_link, self.contract)
+        self.ledger.save_identity_keys(report.identity_keys(self.settings.secret("REFERRAL_PIPELINE_HASH_KEY")))
+        return report
+
+    # ------------------------------------------------------------ writing
+
+    def write_candidates(self) -> Written:
+        """Write every referral that may pass to the ATS, then read the written rows back into the warehouse."""
+        person_of = self.resolve_people().person_of
+        accepted = set(self.warehouse.frame("SELECT id FROM staging.referral")["id"])
+        referrals = [r for r in self.staged_advocacy.referrals if r.id in accepted]
+        cases = person_cases(
+            referrals,
+            self.staged_ats.applications,
+            person_of=person_of,
+            advocacy_system=self.advocacy.system,
+            ats=self.ats,
+            ledger=self.ledger,
+            now=datetime.now(UTC),
+        )
+        prefix = f"{self.ats.system}:"
+        write_back = CandidateWriteBack(
+            ats=self.ats,
+            ledger=self.ledger,
+            contract=self.contract,
+            programme=Programme.of(self.staged_advocacy, self.staged_ats.jobs),
+            person_of_candidate={k.removeprefix(prefix): v for k, v in person_of.items() if k.startswith(prefix)},
+        )
+        report = write_back.run(cases, progress=lambda done, total: self.progress("write candidates", done, total))
+        return Written(report=report, cases=len(cases), rows_read_again=self._read_again(report))
+
+    def _read_again(self, report: SyncReport) -> int:
+        """Bring what was written into raw, so that attribution need not wait for the next pull.
+
+        A created application that the ATS does not show within its visibility lag comes with the next pull's look-back.
+        """
+        rows = 0
+        wanted = sorted(report.touched_applications)
+        deadline = datetime.now(UTC) + timedelta(seconds=self.ats.visibility_lag_seconds)
+        while wanted:
+            missing: set[str] = set()
+            for start in range(0, len(wanted), 50):
+                chunk = wanted[start : start + 50]
+                by_entity = self.ats.raw_rows(chunk)
+                for entity, found in by_entity.items():
+                    rows += self.warehouse.upsert_raw(self.ats.system, entity, found, pulled_at=datetime.now(UTC))
+                missing |= set(chunk) - {str(r["id"]) for r in by_entity.get("applications", [])}
+            wanted = sorted(missing & report.created_applications)
+            if not wanted or datetime.now(UTC) >= deadline:
+                break
+            _pause(0.5)
+        self._staged_ats = None
+        self.stage_ats()
+        return rows
+
+    def return_statuses(self) -> SyncReport:
+        """Tell the advocacy platform every status that changed."""
+        if not self.contract.phases.status_return:
+            return SyncReport()
+        staged = self.staged_ats
+        return StatusReturn(advocacy=self.advocacy, ledger=self.ledger, ats_system=self.ats.system).run(
+            self.ledger.links(),
+            {a.id: a for a in staged.applications},
+            {r.id: r for r in self.staged_advocacy.referrals},
+            progress=lambda done, total: self.progress("return statuses", done, total),
+        )
+
+    def publish_jobs(self) -> SyncReport:
+        """Publish job postings on the advocacy platform."""
+        return publish_jobs(
+            self.staged_ats.jobs,
+            advocacy=self.advocacy,
+            ledger=self.ledger,
+            progress=lambda done, total: self.progress("publish jobs", done, total),
+        )
+
+    # ------------------------------------------------------------ analytics
+
+    def build_attribution(self, *, as_of: datetime) -> Mapping[str, int]:
+        """Rebuild touchpoints, attribution, credit and status history; rows by table."""
+        stage_ledger(self.warehouse, self.ledger)
+        return build_core(self.warehouse, self.contract, as_of)
+
+    def build_kpis(self, *, as_of: datetime) -> Mapping[str, int]:
+        """Rebuild the marts; rows by table."""
+        return compute_kpis(self.warehouse, self.contract, as_of=as_of)
+
+    def publish(self) -> list[Path]:
+        """Publish the tables that others read, by atomic rename."""
+        return self.warehouse.publish(PUBLISHED_TABLES)
+
+    def write_report(self, *, as_of: datetime) -> Path:
+        """Write the leadership page."""
+        return write_leadership_report(self.warehouse, self.contract, self.settings.published_dir, as_of=as_of)
+
+
+def _pause(seconds: float) -> None:
+    from time import sleep
+
+    sleep(seconds)
+
+
+@contextmanager
+def single_writer(state_dir: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold this installation's writer lock, so that two runs never write to the same systems at once.
+
+    The lock is the kernel's: a killed process lets go of it.
+
+    Raises:
+        AnotherRunError: `wait` is False and another run holds it.
+    """
+    state_dir.mkdir(parents=True, exist_ok=True)
+    with (state_dir / "writer.lock").open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError as error:
+            message = "another run is writing to the systems; wait for it or stop it"
+            raise AnotherRunError(message) from error
+        yield

@@ -1,0 +1,210 @@
+"""What every asset is: its group, table, description and the columns that may be shown.
+
+Belongs here: the words and names that the Dagster UI shows, as data. Does not belong here: code that runs. The preview
+columns of a staging table are chosen so that no personal data reaches the UI; core and mart hold none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class AssetEntry:
+    """One asset of the graph. `table` is its table in the warehouse; `preview` the columns shown, empty for all."""
+
+    name: str
+    group: str
+    description: str
+    kinds: frozenset[str]
+    table: str | None = None
+    preview: tuple[str, ...] = ()
+    deps: tuple[str, ...] = ()
+
+
+_PLATFORM = frozenset({"python", "duckdb"})
+_SQL = frozenset({"sql", "duckdb"})
+_GREENHOUSE = frozenset({"python", "duckdb"})
+
+CATALOG: tuple[AssetEntry, ...] = (
+    AssetEntry(
+        "advocates",
+        "ingest",
+        "Employees who may share jobs and refer people, as the advocacy platform knows them. One row per advocate.",
+        _PLATFORM,
+        "staging.advocate",
+        ("id", "department", "eligible", "joined_at", "left_at", "updated_at"),
+    ),
+    AssetEntry(
+        "content",
+        "ingest",
+        "Posts that advocates can share, each with its campaign and job. One row per piece of content.",
+        _PLATFORM,
+        "staging.content",
+    ),
+    AssetEntry(
+        "shares",
+        "ingest",
+        "Acts of sharing: who shared what, where, when, and how many people it reached. One row per share.",
+        _PLATFORM,
+        "staging.share",
+    ),
+    AssetEntry(
+        "clicks",
+        "ingest",
+        "Clicks on shares, by pseudonymous visitor. A click names no person. One row per click.",
+        _PLATFORM,
+        "staging.click",
+        ("id", "share_id", "clicked_at"),
+    ),
+    AssetEntry(
+        "referrals",
+        "ingest",
+        "Referrals that passed validation, with canonical e-mail and phone. Rows that failed are in "
+        "staging.quarantine with field and reason, and counted here. One row per referral.",
+        _PLATFORM,
+        "staging.referral",
+        ("id", "advocate_id", "share_id", "job_id", "campaign_tag", "stage", "touched_at", "status", "status_at"),
+    ),
+    AssetEntry(
+        "ats_jobs",
+        "ingest",
+        "Requisitions of the ATS, the system of record for jobs. One row per job.",
+        _GREENHOUSE,
+        "staging.ats_job",
+    ),
+    AssetEntry(
+        "ats_candidates",
+        "ingest",
+        "Candidates of the ATS, the system of record for candidates. One row per candidate; names and contact "
+        "details stay in staging.",
+        _GREENHOUSE,
+        "staging.ats_candidate",
+        ("id", "created_at", "updated_at"),
+    ),
+    AssetEntry(
+        "ats_applications",
+        "ingest",
+        "Applications with their canonical status and the ATS's own dates. A hire is dated by the accepted offer, "
+        "never by when we heard of it. One row per application; prospects are left out.",
+        _GREENHOUSE,
+        "staging.ats_application",
+        ("id", "job_id", "status", "applied_at", "hired_at", "tag_advocate_id", "tag_campaign_tag", "updated_at"),
+    ),
+    AssetEntry(
+        "ats_offers",
+        "ingest",
+        "Current offers: acceptance is the hire date, the first day starts the bonus clock. One row per application.",
+        _GREENHOUSE,
+        "staging.ats_offer",
+    ),
+    AssetEntry(
+        "ats_referral_candidates",
+        "sync",
+        "Candidate write-back: every referral that passes stage, consent and residency becomes, or is found as, "
+        "one candidate with one application that carries advocate, content and campaign.",
+        frozenset({"python"}),
+        deps=(
+            "advocates",
+            "content",
+            "shares",
+            "referrals",
+            "ats_jobs",
+            "ats_candidates",
+            "ats_applications",
+            "ats_offers",
+        ),
+    ),
+    AssetEntry(
+        "advocacy_referral_statuses",
+        "sync",
+        "Status return: each change of an application's status goes back to the advocacy platform, once.",
+        frozenset({"python"}),
+        deps=("ats_referral_candidates",),
+    ),
+    AssetEntry(
+        "advocacy_jobs",
+        "sync",
+        "Job postings from the ATS, published on the advocacy platform as open or closed. Drafts are not sent.",
+        frozenset({"python"}),
+        deps=("ats_jobs",),
+    ),
+    AssetEntry(
+        "people",
+        "identity",
+        "Who is who: every referral and ATS candidate belongs to exactly one person. Shared mailboxes and "
+        "contradicting names never merge by themselves. One row per person, no personal data.",
+        _PLATFORM,
+        "core.person",
+        deps=("referrals", "ats_candidates", "ats_referral_candidates"),
+    ),
+    AssetEntry(
+        "duplicate_review",
+        "identity",
+        "Pairs of persons that share a mailbox or phone but were not merged. A person decides.",
+        _PLATFORM,
+        "core.duplicate_review",
+        deps=("people",),
+    ),
+    AssetEntry(
+        "touchpoints",
+        "attribution",
+        "Touches on the way to an application: shares, clicks, referrals. One row per touch.",
+        _SQL,
+        "core.touchpoint",
+        deps=("people", "shares", "clicks", "content", "advocates"),
+    ),
+    AssetEntry(
+        "attribution",
+        "attribution",
+        "The attribution table: one row per ATS application with its person, credited advocate, content, "
+        "campaign, dates and whether the evidence is complete.",
+        _SQL,
+        "core.attribution",
+        deps=("touchpoints", "people", "ats_applications", "ats_referral_candidates"),
+    ),
+    AssetEntry(
+        "attribution_credit",
+        "attribution",
+        "Who earned what: weights that sum to exactly 1 per credited application, bonus cents that sum to exactly "
+        "the bonus, and the reason for every zero.",
+        _SQL,
+        "core.attribution_credit",
+        deps=("touchpoints", "attribution"),
+    ),
+    AssetEntry(
+        "status_history",
+        "attribution",
+        "Every canonical status of every application with its time, from the ATS's own stage history.",
+        _SQL,
+        "core.status_history",
+        deps=("attribution",),
+    ),
+    AssetEntry(
+        "kpis",
+        "kpis",
+        "The numbers: each with numerator, denominator, interval, maturity and 90-day target, for all time, "
+        "quarter and month and by channel, department, campaign, advocate and job.",
+        _SQL,
+        "mart.kpi",
+        deps=("attribution", "attribution_credit", "status_history", "shares", "clicks", "advocates"),
+    ),
+    AssetEntry(
+        "published_tables",
+        "reports",
+        "Parquet files and a read-only DuckDB copy under data/published, replaced by atomic rename. Nothing in "
+        "them names a person.",
+        frozenset({"duckdb", "parquet"}),
+        deps=("kpis", "attribution", "attribution_credit", "status_history", "people", "duplicate_review"),
+    ),
+    AssetEntry(
+        "leadership_report",
+        "reports",
+        "What the programme is worth, on one page: headline numbers against their targets, funnel, coverage and "
+        "data quality in plain words.",
+        frozenset({"html"}),
+        deps=("kpis",),
+    ),
+)
+
+BY_NAME = {entry.name: entry for entry in CATALOG}

@@ -1,0 +1,217 @@
+"""The demonstration: sandboxes up, the whole flow both ways twice, and every outcome held against the truth.
+
+Belongs here: the order of the demonstration and what it measures. Does not belong here: drawing (cli), the comparison
+itself (sandbox.verify), any shortcut that a real run would not take.
+
+The demonstration keeps its state where a real installation would (data/state), but only when nothing else lives there:
+a folder that it did not make itself is never touched; then it works in data/state/demo.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from referral_pipeline.contract.scaffold import sandbox_contract
+from referral_pipeline.orchestration.progress import Sink
+from referral_pipeline.orchestration.run import RunOutcome, run_job
+from referral_pipeline.sandbox.launch import Sandbox
+from referral_pipeline.sandbox.verify import Verification, verify
+from referral_pipeline.settings import Settings, load_settings
+
+PASSES = 2
+_MARKER = ".made-by-demo"
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What one run of the whole flow did. `blocked` counts referrals by reason, `quarantined` rows left out."""
+
+    candidates_created: int
+    applications_created: int
+    candidates_updated: int
+    statuses_sent: int
+    blocked: Mapping[str, int]
+    quarantined: int
+    api_calls: int
+    seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        """The form that `demo --json` prints."""
+        return {
+            "candidates_created": self.candidates_created,
+            "applications_created": self.applications_created,
+            "candidates_updated": self.candidates_updated,
+            "statuses_sent": self.statuses_sent,
+            "blocked": dict(sorted(self.blocked.items())),
+            "quarantined": self.quarantined,
+            "api_calls": self.api_calls,
+            "seconds": round(self.seconds, 1),
+        }
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """The outcome: the passes, the comparison with the truth, all differences, the headline KPIs and the report."""
+
+    passes: tuple[Pass, ...]
+    verification: Verification
+    differences: tuple[str, ...]
+    kpis: Mapping[str, float | None]
+    report: Path
+
+    def as_json(self) -> dict[str, Any]:
+        """The form that `demo --json` prints."""
+        return {
+            "differences": list(self.differences),
+            "passes": [p.as_json() for p in self.passes],
+            "kpis": dict(self.kpis),
+            "report": str(self.report),
+        }
+
+
+class DemoFailedError(Exception):
+    """A pass of the demonstration did not run to its end; the message says which step and why."""
+
+
+@contextmanager
+def demonstration(
+    settings: Settings, *, seed: int, faults: float, sink: Sink
+) -> Iterator[tuple[Demonstration, Settings]]:
+    """Run the demonstration and keep the sandboxes up until the block ends.
+
+    Args:
+        settings: whose home is used.
+        seed: of the programme; the same seed gives the same programme on the same day.
+        faults: share of calls that fail in one of seven ways, 0 to 1.
+        sink: where progress goes.
+
+    Raises:
+        DemoFailedError: a pass failed.
+    """
+    home = demo_home(settings)
+    with Sandbox(seed=seed, faults=faults) as sandbox, _environment(sandbox.environment(), home):
+        own = load_settings(home)
+        truth = sandbox.control("advocacy").truth()
+        passes = tuple(_run_pass(own, number, sink) for number in range(1, PASSES + 1))
+        verification = verify(truth, sandbox.control("advocacy").dump(), sandbox.control("greenhouse").dump())
+        kpis = _headline(own)
+        yield (
+            Demonstration(
+                passes=passes,
+                verification=verification,
+                differences=(*verification.differences, *_repetition(passes), *_kpi_differences(truth, kpis)),
+                kpis=kpis,
+                report=own.published_dir / "leadership.html",
+            ),
+            own,
+        )
+
+
+def demo_home(settings: Settings) -> Path:
+    """An empty home for the demonstration: the user's own when nothing else lives there, else one beside it."""
+    contract = settings.config_path
+    own_contract = contract.exists() and contract.read_text(encoding="utf-8") != sandbox_contract()
+    state = settings.state_dir
+    foreign_state = state.exists() and any(state.iterdir()) and not (state / _MARKER).exists()
+    home = state / "demo" if own_contract or foreign_state else settings.home
+    for folder in (home / "data" / "state", home / "data" / "published"):
+        if (folder / _MARKER).exists():
+            shutil.rmtree(folder)
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            (folder / _MARKER).write_text(
+                "Made by `referral-pipeline demo`, which empties this folder.\n", encoding="utf-8"
+            )
+    return home
+
+
+@contextmanager
+def _environment(values: Mapping[str, str], home: Path) -> Iterator[None]:
+    """The environment of a process that talks to the sandboxes, put back afterwards."""
+    wanted = {**values, "REFERRAL_PIPELINE_HOME": str(home)}
+    before = {name: os.environ.get(name) for name in [*wanted, "REFERRAL_PIPELINE_CONFIG"]}
+    os.environ.update(wanted)
+    os.environ.pop("REFERRAL_PIPELINE_CONFIG", None)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _run_pass(settings: Settings, number: int, sink: Sink) -> Pass:
+    calls_before = _calls(settings)
+    outcome = run_job("refresh", settings, sink=lambda what, done, total: sink(f"pass {number}: {what}", done, total))
+    if not outcome.success:
+        raise DemoFailedError(_why(outcome))
+    return Pass(
+        candidates_created=outcome.number("ats_referral_candidates", "candidates_created"),
+        applications_created=outcome.number("ats_referral_candidates", "applications_created"),
+        candidates_updated=outcome.number("ats_referral_candidates", "candidates_updated"),
+        statuses_sent=outcome.number("advocacy_referral_statuses", "statuses_sent"),
+        blocked=outcome.metadata["ats_referral_candidates"].get("blocked_by_reason", {}),
+        quarantined=sum(int(m.get("quarantined", 0)) for m in outcome.metadata.values()),
+        api_calls=_calls(settings) - calls_before,
+        seconds=outcome.seconds,
+    )
+
+
+def _why(outcome: RunOutcome) -> str:
+    blocking = [c.message for c in outcome.failed_checks if c.blocking]
+    errors = [f"{step}: {error.splitlines()[0] if error else 'failed'}" for step, error in outcome.errors.items()]
+    return "; ".join([*errors, *blocking]) or "the run failed; its log is in the Dagster UI"
+
+
+def _calls(settings: Settings) -> int:
+    from referral_pipeline.contract.loader import load_contract
+    from referral_pipeline.ledger.store import Ledger
+
+    with Ledger.open(load_contract(settings).ledger.url, home=settings.home) as ledger:
+        return ledger.calls_recorded()
+
+
+def _headline(settings: Settings) -> dict[str, float | None]:
+    from referral_pipeline.contract.loader import load_contract
+    from referral_pipeline.warehouse.store import Warehouse
+
+    url = load_contract(settings).warehouse.url
+    warehouse = Warehouse(url, home=settings.home, published_dir=settings.published_dir)
+    frame = warehouse.frame(
+        "SELECT kpi, value FROM mart.kpi WHERE period_kind = 'all' AND segment_kind = 'all' ORDER BY kpi"
+    )
+    return {
+        str(row["kpi"]): None if row["value"] is None or row["value"] != row["value"] else float(row["value"])
+        for row in frame.to_dict("records")
+    }
+
+
+def _repetition(passes: tuple[Pass, ...]) -> list[str]:
+    """What a repeated pass did although nothing had changed."""
+    return [
+        f"pass {number}: {name} is {getattr(p, name)}, expected 0 because nothing had changed"
+        for number, p in enumerate(passes[1:], start=2)
+        for name in ("candidates_created", "applications_created", "candidates_updated", "statuses_sent")
+        if getattr(p, name) != 0
+    ]
+
+
+def _kpi_differences(truth: Mapping[str, Any], found: Mapping[str, float | None]) -> list[str]:
+    """Where a headline number differs from the one that the programme was made with."""
+    differences: list[str] = []
+    for name, expected in truth.get("kpis", {}).items():
+        value = found.get(name)
+        if value is None or expected is None:
+            if value is not expected:
+                differences.append(f"kpi {name}: found {value}, expected {expected}")
+        elif abs(value - expected) > 1e-6 * max(1.0, abs(expected)):
+            differences.append(f"kpi {name}: found {value:.6f}, expected {expected:.6f}")
+    return differences

@@ -1,0 +1,93 @@
+"""The Dagster instance of this installation: its folder, its dagster.yaml, and runs that died without a word.
+
+Belongs here: where Dagster keeps its state. Does not belong here: what runs (`run`), supervising processes (`up`).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import dagster as dg
+
+from referral_pipeline.settings import Settings
+
+_DAGSTER_YAML = """\
+# Written by referral-pipeline. Yours to change: it is written only when it is missing.
+telemetry:
+  enabled: false
+
+# DuckDB lets one process hold the warehouse file, so runs that touch it go one after another.
+concurrency:
+  runs:
+    max_concurrent_runs: 4
+  pools:
+    granularity: run
+    default_limit: 1
+
+# A run whose process is gone is marked as failed, not left "in progress" for ever.
+run_monitoring:
+  enabled: true
+  start_timeout_seconds: 300
+
+retention:
+  schedule:
+    purge_after_days: 30
+  sensor:
+    purge_after_days:
+      skipped: 7
+      success: 30
+"""
+
+PID_TAG = "referral-pipeline/pid"
+HOST_TAG = "referral-pipeline/host"
+
+
+def dagster_home(settings: Settings) -> Path:
+    """The instance's folder, with a dagster.yaml in it."""
+    home = settings.state_dir / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    config = home / "dagster.yaml"
+    if not config.exists():
+        beside = config.with_suffix(f".{os.getpid()}.tmp")
+        beside.write_text(_DAGSTER_YAML, encoding="utf-8")
+        beside.replace(config)
+    return home
+
+
+def open_instance(settings: Settings) -> dg.DagsterInstance:
+    """The persistent instance of this installation."""
+    home = dagster_home(settings)
+    os.environ["DAGSTER_HOME"] = str(home)  # dagster reads it again in processes and threads of its own
+    return dg.DagsterInstance.from_config(str(home))
+
+
+def process_tags() -> dict[str, str]:
+    """Tags that tell which process a run lives in."""
+    return {PID_TAG: str(os.getpid()), HOST_TAG: socket.gethostname()}
+
+
+def close_orphaned_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Mark runs as failed whose process on this machine is gone (killed, or the machine stopped); their ids."""
+    closed: list[str] = []
+    in_progress = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+    for run in instance.get_runs(filters=in_progress):
+        pid = run.tags.get(PID_TAG)
+        if pid is None or run.tags.get(HOST_TAG) != socket.gethostname() or _is_alive(int(pid)):
+            continue
+        instance.report_run_failed(
+            run, "The process of this run ended without a word. Run it again: nothing is done twice."
+        )
+        closed.append(run.run_id)
+    return closed
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

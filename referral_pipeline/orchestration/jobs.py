@@ -1,0 +1,37 @@
+"""Jobs: selections of assets that run together.
+
+Belongs here: selections and run settings. Does not belong here: when they run (`schedules`). Concept page:
+https://docs.dagster.io/guides/build/jobs
+
+Every job runs in one process: DuckDB lets one process hold the file, and the pool keeps runs one after another.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
+
+_INGEST_AND_SYNC = dg.AssetSelection.groups("ingest", "sync")
+
+refresh = dg.define_asset_job(
+    name="refresh",
+    selection=dg.AssetSelection.all(),
+    description="The whole way: pull both systems, write candidates, return statuses, publish jobs, rebuild "
+    "attribution and KPIs, check them, publish.",
+    config=_QUIET,
+    tags={"owner": "talent-operations"},
+)
+
+reconcile = dg.define_asset_job(
+    name="reconcile",
+    selection=_INGEST_AND_SYNC,
+    description="Both systems brought level: pull what changed, write candidates, return statuses, publish jobs. No "
+    "analytics.",
+    config=_QUIET,
+    tags={"owner": "talent-operations"},
+)
+
+JOBS: tuple[Any, ...] = (refresh, reconcile)

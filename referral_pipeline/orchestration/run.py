@@ -1,0 +1,124 @@
+"""Run a job now, in this process, recorded in the instance like any other run.
+
+Belongs here: executing and summing up what a run did. Does not belong here: drawing progress (cli), schedules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import dagster as dg
+
+from referral_pipeline.orchestration.build import build_defs
+from referral_pipeline.orchestration.instance import close_orphaned_runs, open_instance, process_tags
+from referral_pipeline.orchestration.progress import Sink, reporting_to
+from referral_pipeline.settings import Settings
+
+
+@dataclass(frozen=True)
+class FailedCheck:
+    """A check that did not pass."""
+
+    asset: str
+    name: str
+    message: str
+    blocking: bool
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What one run did: metadata by asset, checks that failed, errors by step."""
+
+    run_id: str
+    success: bool
+    seconds: float
+    metadata: Mapping[str, Mapping[str, Any]]
+    failed_checks: tuple[FailedCheck, ...]
+    checks_run: int
+    errors: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def number(self, asset: str, name: str) -> int:
+        """A count from an asset's metadata, 0 where the asset did not run."""
+        return int(self.metadata.get(asset, {}).get(name, 0))
+
+
+def run_job(
+    name: str,
+    settings: Settings,
+    *,
+    sink: Sink,
+    run_config: Mapping[str, Any] | None = None,
+    definitions: dg.Definitions | None = None,
+) -> RunOutcome:
+    """Execute a job by name and wait for it.
+
+    Args:
+        name: refresh or reconcile.
+        settings: whose home is used.
+        sink: where progress goes.
+        run_config: Dagster run config.
+        definitions: other definitions than the default ones, for tests.
+    """
+    definitions = definitions or build_defs()
+    started = perf_counter()
+    with open_instance(settings) as instance, reporting_to(sink):
+        close_orphaned_runs(instance)
+        job = definitions.resolve_job_def(name)
+        result = job.execute_in_process(
+            instance=instance,
+            run_config=dict(run_config) if run_config else None,
+            resources={"bridge": _bridge_for(settings)},
+            tags=process_tags(),
+            raise_on_error=False,
+        )
+    return _outcome(result, perf_counter() - started)
+
+
+def _bridge_for(settings: Settings) -> Any:
+    from referral_pipeline.orchestration.resources import BridgeResource
+
+    return BridgeResource(home=str(settings.home))
+
+
+def _outcome(result: dg.ExecuteInProcessResult, seconds: float) -> RunOutcome:
+    metadata: dict[str, dict[str, Any]] = {}
+    for event in result.get_asset_materialization_events():
+        materialization = event.asset_materialization
+        if materialization is not None:
+            metadata[materialization.asset_key.to_user_string()] = {
+                key: value.value for key, value in materialization.metadata.items()
+            }
+    evaluations = result.get_asset_check_evaluations()
+    failed = tuple(
+        FailedCheck(
+            asset=e.asset_key.to_user_string(),
+            name=e.check_name,
+            message=e.description or "",
+            blocking=bool(e.blocking),
+        )
+        for e in evaluations
+        if not e.passed
+    )
+    errors = {
+        event.step_key or "": _root_cause(event.step_failure_data.error)
+        for event in result.all_events
+        if event.is_step_failure
+    }
+    return RunOutcome(
+        run_id=result.run_id,
+        success=result.success,
+        seconds=seconds,
+        metadata=metadata,
+        failed_checks=failed,
+        checks_run=len(evaluations),
+        errors=errors,
+    )
+
+
+def _root_cause(error: Any) -> str:
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return "" if error is None else str(error.message).strip()

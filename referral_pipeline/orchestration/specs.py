@@ -1,0 +1,91 @@
+"""From catalogue entries to Dagster specs and results.
+
+Belongs here: owners, groups, kinds, pools, and the metadata that every materialization carries: row count, columns
+and a preview without personal data. Does not belong here: what an asset does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from referral_pipeline.orchestration.catalog import BY_NAME
+
+if TYPE_CHECKING:
+    from referral_pipeline.warehouse.store import Warehouse
+
+WAREHOUSE_POOL = "warehouse"
+"""Limit 1: one run at a time opens the warehouse file (dagster.yaml sets the limit, DuckDB's own lock is behind it)."""
+
+_PREVIEW_ROWS = 10
+_NO_CONTRACT_OWNER = "team:talent-operations"
+
+
+@cache
+def owners() -> list[str]:
+    """The owner named in the contract, or the team of that name while there is no valid contract yet."""
+    from referral_pipeline.contract.loader import load_contract
+    from referral_pipeline.contract.problems import ContractError
+    from referral_pipeline.settings import load_settings
+
+    try:
+        return [load_contract(load_settings()).owner.email]
+    except ContractError:
+        return [_NO_CONTRACT_OWNER]
+
+
+def spec(name: str) -> dg.AssetSpec:
+    """The Dagster spec of a catalogue entry."""
+    entry = BY_NAME[name]
+    return dg.AssetSpec(
+        key=name,
+        deps=list(entry.deps),
+        description=entry.description,
+        group_name=entry.group,
+        kinds=set(entry.kinds),
+        owners=owners(),
+        metadata={"dagster/table_name": entry.table} if entry.table else {},
+    )
+
+
+def table_result(warehouse: Warehouse, name: str, extra: Mapping[str, Any] | None = None) -> dg.MaterializeResult[Any]:
+    """A materialization with the table's row count, columns and preview, and what else is to be told."""
+    entry = BY_NAME[name]
+    if entry.table is None:
+        return dg.MaterializeResult(asset_key=name, metadata=dict(extra or {}))
+    columns = ", ".join(f'"{c}"' for c in entry.preview) if entry.preview else "*"
+    # The table name comes from the catalogue above, never from outside.
+    frame = warehouse.frame(f"SELECT {columns} FROM {entry.table} ORDER BY ALL LIMIT {_PREVIEW_ROWS}")  # noqa: S608
+    described = warehouse.frame(f"DESCRIBE {entry.table}")
+    return dg.MaterializeResult(
+        asset_key=name,
+        metadata={
+            "dagster/row_count": warehouse.row_count(entry.table),
+            "dagster/column_schema": dg.TableSchema(
+                columns=[
+                    dg.TableColumn(name=str(row["column_name"]), type=str(row["column_type"]))
+                    for row in described.to_dict("records")
+                ]
+            ),
+            "preview": dg.MetadataValue.md(_markdown(frame)),
+            **(extra or {}),
+        },
+    )
+
+
+def counts_table(counts: Mapping[str, int], *, header: tuple[str, str] = ("what", "count")) -> dg.MetadataValue[Any]:
+    """Counts as a small table."""
+    lines = [f"| {header[0]} | {header[1]} |", "|---|---:|"]
+    lines += [f"| {name.replace('_', ' ')} | {count} |" for name, count in sorted(counts.items())]
+    return dg.MetadataValue.md("\n".join(lines))
+
+
+def _markdown(frame: Any) -> str:
+    header = [str(c) for c in frame.columns]
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    for row in frame.astype(object).where(frame.notna(), "").itertuples(index=False):
+        lines.append("| " + " | ".join(str(v).replace("|", "\\|") for v in row) + " |")
+    return "\n".join(lines)

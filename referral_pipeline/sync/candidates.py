@@ -1,0 +1,317 @@
+"""Candidate write-back: each person becomes one candidate in the ATS, each referral an application with its advocate.
+
+Belongs here: the order of gate, assignment, update or create, and what the ledger remembers of it. Does not belong
+here: vendor formats (connectors), identity rules (identity), credit (attribution), creating exactly once (creation).
+
+Updates are compared with what the ATS holds: equal means no call. A failure of one person never stops the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from time import sleep as _sleep
+
+from referral_pipeline.attribution.models import credit
+from referral_pipeline.connectors.failures import AmbiguousOutcome, PermanentFailure, TransientFailure
+from referral_pipeline.connectors.protocols import AtsConnector
+from referral_pipeline.connectors.records import AtsApplication, NewApplication, Referral
+from referral_pipeline.contract.models import Contract
+from referral_pipeline.ledger.store import DeliveryIntent, Ledger, Link
+from referral_pipeline.privacy.gate import GatePolicy, blocked_by
+from referral_pipeline.sync.assignment import Assignment, assign
+from referral_pipeline.sync.creation import Creator, NotYetVisibleError, Opened, digest
+from referral_pipeline.sync.facts import Programme, credited_referral, mapped_tags, touches_for
+from referral_pipeline.sync.report import SyncFailure, SyncReport
+from referral_pipeline.vocabulary import Block
+
+Progress = Callable[[int, int], None]
+"""Called with (done, total) as cases are finished."""
+
+
+@dataclass(frozen=True)
+class PersonCase:
+    """One person with everything known of them before the write. Personal data inside the referrals.
+
+    `candidate_ids` are the ATS candidates that identity resolution gave to this person, `links` what earlier runs
+    wrote. `erased` are referrals whose candidate the ATS deleted or anonymized, or whose person asked to be
+    forgotten.
+    """
+
+    person_id: str
+    referrals: tuple[Referral, ...]
+    candidate_ids: tuple[str, ...]
+    applications: tuple[AtsApplication, ...]
+    links: Mapping[str, Link]
+    erased: frozenset[str] = frozenset()
+
+
+class CandidateWriteBack:
+    """Writes person cases to the ATS; one instance a run. Several threads, but one case is always one thread."""
+
+    def __init__(
+        self,
+        *,
+        ats: AtsConnector,
+        ledger: Ledger,
+        contract: Contract,
+        programme: Programme,
+        person_of_candidate: Mapping[str, str],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], None] = _sleep,
+        workers: int = 4,
+    ) -> None:
+        """Bind the write-back to its systems.
+
+        Args:
+            ats: the connector to write to.
+            ledger: for intents, links and aliases.
+            contract: rules, phases, mappings and privacy.
+            programme: advocates, shares, content and jobs.
+            person_of_candidate: ATS candidate id -> person id, from identity resolution; a candidate that belongs to
+                somebody else is never adopted, whatever its mailbox.
+            clock: the time, aware UTC.
+            sleep: how to wait; a test may compress it.
+            workers: how many cases are written at once.
+        """
+        self._ats = ats
+        self._ledger = ledger
+        self._contract = contract
+        self._programme = programme
+        self._clock = clock
+        self._sleep = sleep
+        self._workers = workers
+        self._policy = GatePolicy(
+            create_when_stage=contract.rules.create_when_stage,
+            require_consent=contract.privacy.require_consent,
+            allowed_countries=frozenset(contract.privacy.allowed_countries),
+        )
+        self._tag_sources = contract.tag_sources()
+        self._lag = timedelta(seconds=ats.visibility_lag_seconds)
+        self.report = SyncReport()
+        self._creator = Creator(
+            ats=ats, ledger=ledger, person_of_candidate=person_of_candidate, report=self.report, clock=clock
+        )
+
+    def run(self, cases: Sequence[PersonCase], *, progress: Progress | None = None, rounds: int = 4) -> SyncReport:
+        """Write every case; what failed for a passing reason, or is ambiguous, is taken up again up to `rounds` times."""
+        pending = list(cases)
+        for number in range(1, rounds + 1):
+            pending, wait_until = self._round(pending, final=number == rounds, progress=progress)
+            if not pending:
+                break
+            if wait_until is not None:
+                self._sleep(max(0.0, (wait_until - self._clock()).total_seconds()))
+        return self.report
+
+    def _round(
+        self, cases: Sequence[PersonCase], *, final: bool, progress: Progress | None
+    ) -> tuple[list[PersonCase], datetime | None]:
+        again: list[PersonCase] = []
+        waits: list[datetime] = []
+        with ThreadPoolExecutor(max_workers=self._workers, thread_name_prefix="write-back") as pool:
+            futures = {pool.submit(self._write_case, case): case for case in cases}
+            for done, future in enumerate(as_completed(futures), start=1):
+                case = futures[future]
+                try:
+                    future.result()
+                except (NotYetVisibleError, TransientFailure) as failure:
+                    if final:
+                        self.report.fail(SyncFailure(case.person_id, "write_back", str(failure), transient=True))
+                    else:
+                        again.append(case)
+                        waits.extend(self._wait_after(failure))
+                except PermanentFailure as failure:
+                    self.report.fail(SyncFailure(case.person_id, "write_back", str(failure), transient=False))
+                if progress is not None:
+                    progress(done, len(cases))
+        return again, max(waits, default=None)
+
+    def _wait_after(self, failure: Exception) -> list[datetime]:
+        if isinstance(failure, NotYetVisibleError):
+            return [failure.until]
+        if isinstance(failure, AmbiguousOutcome):
+            return [self._clock() + self._lag]
+        return []
+
+    # ------------------------------------------------------------ one person
+
+    def _write_case(self, case: PersonCase) -> None:
+        now = self._clock()
+        links = {r.id: self._ledger.link(r.id) for r in case.referrals}
+        allowed: list[Referral] = []
+        blocked: list[Link] = []
+        for referral in case.referrals:
+            block = blocked_by(referral, self._policy, at=now, erased=referral.id in case.erased)
+            if block is None:
+                allowed.append(referral)
+            else:
+                blocked.append(self._link(case, referral, links, block=block))
+        self._save(blocked, links)
+        if not self._contract.phases.candidate_creation:
+            return
+        visible = {a.id for a in case.applications}
+        linked = {i: link.application_id for i, link in links.items() if link is not None and link.application_id}
+        # Linked to an application that the ATS does not show yet: it is fresh, and there is nothing to do for it.
+        open_questions = [r for r in allowed if linked.get(r.id) is None or linked[r.id] in visible]
+        for assignment in assign(open_questions, case.applications, linked=linked):
+            self._save(self._write_assignment(case, assignment, allowed, links), links)
+
+    def _write_assignment(
+        self,
+        case: PersonCase,
+        assignment: Assignment,
+        allowed: Sequence[Referral],
+        links: Mapping[str, Link | None],
+    ) -> list[Link]:
+        same_job = [r for r in allowed if r.job_id == assignment.job_id]
+        if assignment.application is not None:
+            self._bring_tags(assignment.application, self._tags(same_job, assignment.application.applied_at))
+            return [self._link(case, r, links, application=assignment.application) for r in assignment.referrals]
+        job = self._programme.jobs.get(assignment.job_id)
+        if job is None or job.status != "open":
+            return [self._link(case, r, links, block=Block.JOB) for r in assignment.referrals]
+        tags = self._tags(same_job, self._clock())
+        advocate = self._programme.advocates.get(tags.get("advocate_id") or "")
+        opened = self._creator.open_application(
+            case.person_id,
+            assignment.referrals,
+            NewApplication(
+                job_id=assignment.job_id, tags=tags, advocate_email=advocate.email if advocate is not None else None
+            ),
+            candidate_ids=_candidate_ids(case, links),
+        )
+        if opened.application is not None:
+            self._bring_tags(opened.application, self._tags(same_job, opened.application.applied_at))
+        return [self._link(case, r, links, opened=opened) for r in assignment.referrals]
+
+    # ------------------------------------------------------------ tags
+
+    def _tags(self, referrals: Sequence[Referral], applied_at: datetime) -> dict[str, str | None]:
+        """What the application should carry: the credited advocate's fields, nothing when no touch earned credit."""
+        rules = self._contract.rules.attribution
+        credits = credit(
+            touches_for(referrals, self._programme),
+            applied_at=applied_at,
+            model=rules.model,
+            lookback_days=rules.lookback_days,
+            tie=rules.tie,
+        )
+        if not credits:
+            return {}
+        # The application has one advocate field: the heaviest credit carries it, the latest touch among equals.
+        winner = max(credits, key=lambda c: (c.weight, c.touch.occurred_at, c.touch.referral_id or "")).touch
+        return mapped_tags(
+            self._tag_sources,
+            touch=winner,
+            referral=credited_referral(winner, referrals),
+            programme=self._programme,
+            enrich=self._contract.phases.content_enrichment,
+        )
+
+    def _bring_tags(self, application: AtsApplication, tags: Mapping[str, str | None]) -> None:
+        wanted = {name: value for name, value in tags.items() if value is not None}
+        if all(application.tags.get(name) == value for name, value in wanted.items()):
+            self.report.count("applications_unchanged")
+            return
+        key = f"tags:{self._ats.system}:{application.id}"
+        self._ledger.begin(
+            DeliveryIntent(
+                key=key,
+                system=self._ats.system,
+                operation="update_application",
+                target=application.id,
+                request_hash=digest(wanted),
+                referral_id=wanted.get("referral_id"),
+            )
+        )
+        written = self._ats.update_application(application.id, wanted)
+        self._ledger.confirm(key, {"written": written is not None})
+        if written is not None:
+            self.report.update(application.candidate_id)
+            self.report.touch(application.id)
+
+    # ------------------------------------------------------------ links
+
+    def _save(self, new: Sequence[Link], known: Mapping[str, Link | None]) -> None:
+        changed = [link for link in new if link != known.get(link.referral_id)]
+        if changed:
+            self._ledger.save_links(changed)
+        for link in new:
+            if link.block is not None:
+                self.report.block(link.block)
+
+    def _link(
+        self,
+        case: PersonCase,
+        referral: Referral,
+        links: Mapping[str, Link | None],
+        *,
+        block: Block | None = None,
+        application: AtsApplication | None = None,
+        opened: Opened | None = None,
+    ) -> Link:
+        """The link as it should now be. A block keeps the ids of what was written before it."""
+        before = links.get(referral.id)
+        candidate_id = before.candidate_id if before else None
+        application_id = before.application_id if before else None
+        created_candidate = before.created_candidate if before else False
+        created_application = before.created_application if before else False
+        if application is not None:
+            candidate_id, application_id = application.candidate_id, application.id
+        if opened is not None:
+            candidate_id, application_id = opened.candidate_id, opened.application_id
+            created_candidate, created_application = opened.created_candidate, opened.created_application
+        method = before.match_method if before else None
+        if method is None and block is None:
+            method = "created" if opened is not None and opened.created_candidate else "matched"
+        unchanged = before is not None and (
+            before.person_id,
+            before.job_id,
+            before.advocate_id,
+            before.share_id,
+            before.campaign_tag,
+            before.touched_at,
+            before.block,
+            before.candidate_id,
+            before.application_id,
+        ) == (
+            case.person_id,
+            referral.job_id,
+            referral.advocate_id,
+            referral.share_id,
+            referral.campaign_tag,
+            referral.touched_at,
+            block.value if block else None,
+            candidate_id,
+            application_id,
+        )
+        if unchanged and before is not None:
+            return before
+        return Link(
+            referral_id=referral.id,
+            person_id=case.person_id,
+            job_id=referral.job_id,
+            advocate_id=referral.advocate_id,
+            share_id=referral.share_id,
+            campaign_tag=referral.campaign_tag,
+            touched_at=referral.touched_at,
+            block=block.value if block else None,
+            system=self._ats.system,
+            candidate_id=candidate_id,
+            application_id=application_id,
+            match_method=method,
+            created_candidate=created_candidate,
+            created_application=created_application,
+            tags_hash=before.tags_hash if before else None,
+            status=before.status if before else None,
+            status_at=before.status_at if before else None,
+            updated_at=self._clock(),
+        )
+
+
+def _candidate_ids(case: PersonCase, links: Mapping[str, Link | None]) -> list[str]:
+    linked = [link.candidate_id for link in links.values() if link is not None and link.candidate_id]
+    return sorted({*case.candidate_ids, *linked})

@@ -1,0 +1,118 @@
+"""From what was pulled to what is written: one case per person.
+
+Belongs here: joining referrals, ATS records, the person map and the ledger's links into person cases, and finding out
+what became of applications that the ATS no longer shows. Does not belong here: who is who (identity), any write to
+the ATS.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from referral_pipeline.connectors.protocols import AtsConnector
+from referral_pipeline.connectors.records import AtsApplication, Referral
+from referral_pipeline.ledger.store import Ledger, Link
+from referral_pipeline.sync.candidates import PersonCase
+from referral_pipeline.vocabulary import Block
+
+
+def person_cases(
+    referrals: Iterable[Referral],
+    applications: Iterable[AtsApplication],
+    *,
+    person_of: Mapping[str, str],
+    advocacy_system: str,
+    ats: AtsConnector,
+    ledger: Ledger,
+    now: datetime,
+) -> list[PersonCase]:
+    """One case per person that has at least one referral, in a stable order.
+
+    Args:
+        referrals: those that passed validation.
+        applications: the ATS's applications as of the last pull.
+        person_of: "system:record id" -> person id, from identity resolution, for referrals and ATS candidates.
+        advocacy_system: name of the advocacy system, as in `person_of`.
+        ats: to look up live what the last pull does not show.
+        ledger: for links, aliases and tombstones.
+        now: the time; an application linked more recently than the ATS's visibility lag may not be visible yet.
+
+    Raises:
+        TransientFailure, PermanentFailure: from the connector's look-ups.
+    """
+    links = {link.referral_id: link for link in ledger.links()}
+    by_application = {a.id: a for a in applications}
+    gone = _look_up_missing(links.values(), by_application, ats=ats, now=now)
+    _record_merges(links.values(), by_application, ats_system=ats.system, ledger=ledger)
+
+    referrals_of: dict[str, list[Referral]] = defaultdict(list)
+    for referral in referrals:
+        referrals_of[person_of[f"{advocacy_system}:{referral.id}"]].append(referral)
+    candidates_of: dict[str, list[str]] = defaultdict(list)
+    prefix = f"{ats.system}:"
+    for record_id, person_id in person_of.items():
+        if record_id.startswith(prefix):
+            candidates_of[person_id].append(record_id.removeprefix(prefix))
+    applications_of: dict[str, list[AtsApplication]] = defaultdict(list)
+    for application in by_application.values():
+        applications_of[application.candidate_id].append(application)
+
+    cases: list[PersonCase] = []
+    for person_id, members in sorted(referrals_of.items()):
+        own_links = {r.id: links[r.id] for r in members if r.id in links}
+        candidates = sorted(
+            {*candidates_of[person_id], *(x.candidate_id for x in own_links.values() if x.candidate_id)}
+        )
+        linked = {x.application_id for x in own_links.values() if x.application_id}
+        own = {a.id: a for c in candidates for a in applications_of[c]}
+        own |= {i: by_application[i] for i in linked if i in by_application}
+        cases.append(
+            PersonCase(
+                person_id=person_id,
+                referrals=tuple(sorted(members, key=lambda r: (r.touched_at, r.id))),
+                candidate_ids=tuple(candidates),
+                applications=tuple(sorted(own.values(), key=lambda a: (a.applied_at, a.id))),
+                links=own_links,
+                erased=frozenset(i for i, x in own_links.items() if _is_erased(x, gone)),
+            )
+        )
+    return cases
+
+
+def _is_erased(link: Link, gone: frozenset[str]) -> bool:
+    return link.block == Block.ERASED or (link.application_id is not None and link.application_id in gone)
+
+
+def _look_up_missing(
+    links: Iterable[Link], by_application: dict[str, AtsApplication], *, ats: AtsConnector, now: datetime
+) -> frozenset[str]:
+    """Fetch linked applications that the pull does not show; return the ids that are truly gone.
+
+    A deletion is no change that a pull can show, and a fresh application may not be visible yet: absence counts only
+    after the visibility lag, and only when a live look-up agrees.
+    """
+    lag = timedelta(seconds=ats.visibility_lag_seconds)
+    missing = {
+        x.application_id: x.updated_at for x in links if x.application_id and x.application_id not in by_application
+    }
+    live = ats.get_applications(sorted(missing)) if missing else {}
+    by_application.update(live)
+    return frozenset(i for i, linked_at in missing.items() if i not in live and now >= linked_at + lag)
+
+
+def _record_merges(
+    links: Iterable[Link], by_application: Mapping[str, AtsApplication], *, ats_system: str, ledger: Ledger
+) -> None:
+    """A linked application under another candidate id means the candidates were merged: keep the alias."""
+    for link in links:
+        application = by_application.get(link.application_id or "")
+        if application is not None and link.candidate_id and application.candidate_id != link.candidate_id:
+            ledger.alias(ats_system, link.candidate_id, application.candidate_id)
+
+
+def linked_applications(links: Sequence[Link], applications: Iterable[AtsApplication]) -> dict[str, AtsApplication]:
+    """The applications that carry a referral, by id."""
+    wanted = {link.application_id for link in links if link.application_id}
+    return {a.id: a for a in applications if a.id in wanted}

@@ -1,0 +1,97 @@
+"""Job postings: what the ATS has open or closed is published on the advocacy platform, once per change.
+
+Belongs here: which job is due. Does not belong here: how a vendor words a job's state (connectors).
+
+Drafts are not sent. A job that was published and went back to draft is withdrawn as closed, so that nobody shares it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from referral_pipeline.connectors.failures import PermanentFailure, TransientFailure
+from referral_pipeline.connectors.protocols import AdvocacyConnector
+from referral_pipeline.connectors.records import AtsJob
+from referral_pipeline.ledger.store import DeliveryIntent, Ledger
+from referral_pipeline.sync.creation import digest
+from referral_pipeline.sync.report import SyncFailure, SyncReport
+
+_KEY_PREFIX = "job:"
+
+
+def publish_jobs(
+    jobs: Sequence[AtsJob],
+    *,
+    advocacy: AdvocacyConnector,
+    ledger: Ledger,
+    progress: Callable[[int, int], None] | None = None,
+    rounds: int = 3,
+) -> SyncReport:
+    """Publish every job whose posting differs from what the platform was last told; passing failures are repeated."""
+    report = SyncReport()
+    due: list[AtsJob] = []
+    hashes = ledger.confirmed_hashes(_KEY_PREFIX)
+    for job in jobs:
+        told = hashes.get(_key(job.id))
+        if job.status == "draft":
+            if told is None:
+                report.count("jobs_draft")
+                continue
+            job = replace(job, status="closed")
+        if told == _request_hash(job):
+            report.count("jobs_unchanged")
+        else:
+            due.append(job)
+    for number in range(1, rounds + 1):
+        due = _send(due, advocacy=advocacy, ledger=ledger, report=report, final=number == rounds, progress=progress)
+        if not due:
+            break
+    return report
+
+
+def _send(
+    jobs: Sequence[AtsJob],
+    *,
+    advocacy: AdvocacyConnector,
+    ledger: Ledger,
+    report: SyncReport,
+    final: bool,
+    progress: Callable[[int, int], None] | None,
+) -> list[AtsJob]:
+    again: list[AtsJob] = []
+    for done, job in enumerate(jobs, start=1):
+        ledger.begin(
+            DeliveryIntent(
+                key=_key(job.id),
+                system=advocacy.system,
+                operation="put_job",
+                target=job.id,
+                request_hash=_request_hash(job),
+                referral_id=None,
+            )
+        )
+        try:
+            advocacy.put_job(job)
+        except TransientFailure as failure:
+            again.append(job)
+            if final:
+                ledger.fail(_key(job.id), str(failure), dead=False)
+                report.fail(SyncFailure(job.id, "put_job", str(failure), transient=True))
+        except PermanentFailure as failure:
+            ledger.fail(_key(job.id), str(failure), dead=True)
+            report.fail(SyncFailure(job.id, "put_job", str(failure), transient=False))
+        else:
+            ledger.confirm(_key(job.id), {"status": job.status})
+            report.count("jobs_published")
+        if progress is not None:
+            progress(done, len(jobs))
+    return again
+
+
+def _key(job_id: str) -> str:
+    return f"{_KEY_PREFIX}{job_id}"
+
+
+def _request_hash(job: AtsJob) -> str:
+    return digest({"title": job.title, "status": job.status, "location": job.location, "url": job.url})
