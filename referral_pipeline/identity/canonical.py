@@ -43,13 +43,18 @@ def canonical_email(text: str | None) -> EmailKey | None:
     if parts is None:
         return None
     local, domain = parts
-    is_role = local.split("+", 1)[0] in _ROLE_NAMES
+    is_role = is_role_mailbox(local)
     provider = _PROVIDERS.get(domain)
     if provider is not None:
         # An empty rest ("+tag@", "...@") is no address of that provider: keep what was typed rather than invent one.
         local = local.split("+", 1)[0].translate(provider.ignored) or local
         domain = provider.domain or domain
     return EmailKey(f"{local}@{domain}", is_role=is_role, is_disposable=domain in _DISPOSABLE_DOMAINS)
+
+
+def is_role_mailbox(key: str) -> bool:
+    """Whether this canonical address (or its part before the @) is that of a function, such as jobs@."""
+    return key.split("@", 1)[0].split("+", 1)[0] in _ROLE_NAMES
 
 
 def email_problem(text: str | None) -> str | None:

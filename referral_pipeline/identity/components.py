@@ -1,0 +1,89 @@
+"""Connected components that never hold two contradicting names.
+
+Belongs here: union-find over units, with the guard. Does not belong here: which edges there are (resolve).
+
+A unit is what confirmed links make one: usually a single record. Its names are aliases of one person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from referral_pipeline.identity.names import Likeness, Name, likeness
+
+
+@dataclass(frozen=True, repr=False)
+class Unit:
+    """One person as far as confirmed links tell. `names` are all different after folding."""
+
+    names: tuple[Name, ...]
+
+
+def units_of(
+    record_ids: Sequence[str], names: Sequence[Name], must_link: Iterable[tuple[str, str]]
+) -> tuple[list[Unit], list[int]]:
+    """The units of these records, and for each record the number of its unit, in the order of the records."""
+    parents: dict[str, str] = {}
+
+    def root(node: str) -> str:
+        while (parent := parents.setdefault(node, node)) != node:
+            parents[node] = parents[parent]
+            node = parents[node]
+        return node
+
+    for a, b in must_link:
+        low, high = sorted((root(a), root(b)))
+        parents[high] = low
+    numbers: dict[str, int] = {}
+    unit_of = [numbers.setdefault(root(i) if i in parents else i, len(numbers)) for i in record_ids]
+    names_of: list[dict[str, Name]] = [{} for _ in numbers]
+    for number, name in zip(unit_of, names, strict=True):
+        names_of[number].setdefault(name.agreement_key, name)
+    return [Unit(tuple(found[key] for key in sorted(found))) for found in names_of], unit_of
+
+
+def likeness_of(a: Unit, b: Unit) -> Likeness:
+    """How the names of two units relate: by the pair that relates best."""
+    return max(likeness(left, right) for left in a.names for right in b.names)
+
+
+class Components:
+    """Union-find over units. `join` refuses what would bring together units whose names contradict."""
+
+    def __init__(self, units: Sequence[Unit]) -> None:
+        self._units = units
+        self._parents = list(range(len(units)))
+        # The units of each component that differ by name, by their names: few, however large the component is.
+        self._profiles: list[dict[tuple[str, ...], int]] = [
+            {tuple(name.agreement_key for name in unit.names): number} for number, unit in enumerate(units)
+        ]
+
+    def root(self, number: int) -> int:
+        """The unit that stands for the component of this one: its smallest number."""
+        while (parent := self._parents[number]) != number:
+            self._parents[number] = self._parents[parent]
+            number = self._parents[number]
+        return number
+
+    def join(self, a: int, b: int) -> bool:
+        """Join the components of two units. False when a contradiction forbids it; True when they are joined."""
+        low, high = sorted((self.root(a), self.root(b)))
+        if low == high:
+            return True
+        if self._contradict(low, high):
+            return False
+        self._parents[high] = low
+        larger, smaller = sorted((self._profiles[low], self._profiles[high]), key=len, reverse=True)
+        for profile, number in smaller.items():
+            larger.setdefault(profile, number)
+        self._profiles[low], self._profiles[high] = larger, {}
+        return True
+
+    def _contradict(self, a: int, b: int) -> bool:
+        mine, theirs = self._profiles[a], self._profiles[b]
+        return any(
+            left != right and likeness_of(self._units[mine[left]], self._units[theirs[right]]) is Likeness.DIFFERENT
+            for left in mine
+            for right in theirs
+        )
