@@ -1,0 +1,111 @@
+"""The ASGI application: the vendor's endpoints and, beside them, the control plane of the sandbox.
+
+Belongs here: turning requests of the web framework into the vendor's and back. Does not belong here: behaviour,
+injected faults (a middleware around this app), starting servers.
+
+Run it with `uvicorn.Config(create_app(store))`; several apps may share one process and one event loop.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from fastapi import FastAPI, Request, Response
+
+from referral_pipeline.sandbox.greenhouse.auth import CLIENT_ID_SUFFIX, Client
+from referral_pipeline.sandbox.greenhouse.control import add_control_plane
+from referral_pipeline.sandbox.greenhouse.store import GreenhouseStore
+from referral_pipeline.sandbox.greenhouse.switches import Switches
+from referral_pipeline.sandbox.greenhouse.vendor import ALL_SCOPES, Incoming, Outgoing, Vendor
+from referral_pipeline.sandbox.greenhouse.writes import ApplicationHook
+
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+@dataclass(frozen=True)
+class Credential:
+    """A client id with its secret, as an administrator would copy them."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+
+
+def new_credential() -> Credential:
+    """A fresh credential for a sandbox."""
+    return Credential(f"referral-pipeline-{secrets.token_hex(4)}{CLIENT_ID_SUFFIX}", secrets.token_urlsafe(24))
+
+
+def create_app(
+    store: GreenhouseStore,
+    switches: Switches | None = None,
+    *,
+    clients: Iterable[Client] | None = None,
+    credential: Credential | None = None,
+    on_application_created: ApplicationHook | None = None,
+) -> FastAPI:
+    """Make the app over a store.
+
+    Args:
+        store: All rows; shared with whoever seeds or watches it.
+        switches: Replace the store's switches.
+        clients: Every credential that may call; overrides `credential`.
+        credential: One credential with all scopes, acting as the integration's service user.
+        on_application_created: Called with the candidate and the application row after the API created an application.
+
+    Returns:
+        The app; `app.state.vendor` is the `Vendor`, `app.state.credential` the credential in use.
+    """
+    if switches is not None:
+        store.switches = switches
+    held = credential or new_credential()
+    if clients is None:
+        user = service_user(store)
+        clients = [Client(held.client_id, held.client_secret, ALL_SCOPES, user)]
+    vendor = Vendor(store, clients, on_application_created)
+    app = FastAPI(title="Greenhouse Harvest v3 sandbox", openapi_url=None, docs_url=None, redoc_url=None)
+    app.router.redirect_slashes = False
+    app.state.vendor = vendor
+    app.state.credential = held
+    add_control_plane(app, vendor)
+
+    async def token(request: Request) -> Response:
+        return _response(vendor.token(await _incoming(request, "")))
+
+    async def harvest(request: Request) -> Response:
+        return _response(vendor.harvest(await _incoming(request, request.path_params["path"])))
+
+    async def elsewhere(request: Request) -> Response:
+        return _response(vendor.not_found())
+
+    app.add_route("/token", token, methods=["POST"])
+    app.add_route("/v3/{path:path}", harvest, methods=_METHODS)
+    app.add_route("/{path:path}", elsewhere, methods=_METHODS)
+    return app
+
+
+def service_user(store: GreenhouseStore) -> int:
+    """The integration's service user (no e-mail address, Site Admin), made once."""
+    for row in store.find("users", "primary_email", ""):
+        if row["site_admin"]:
+            return int(row["id"])
+    return int(store.insert("users", {"name": "Integration", "first_name": "Integration", "site_admin": True})["id"])
+
+
+async def _incoming(request: Request, path: str) -> Incoming:
+    return Incoming(
+        method=request.method,
+        path=path,
+        query=request.url.query,
+        url=str(request.url.replace(query="")),
+        authorization=request.headers.get("authorization"),
+        content_type=request.headers.get("content-type", "").lower(),
+        body=await request.body(),
+    )
+
+
+def _response(answer: Outgoing) -> Response:
+    if answer.body is None:
+        return Response(status_code=answer.status, headers=dict(answer.headers))
+    return Response(answer.body, answer.status, dict(answer.headers), "application/json")
