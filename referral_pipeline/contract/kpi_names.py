@@ -49,7 +49,8 @@ KPI_NAMES: tuple[str, ...] = tuple(TARGETS)
 
 OBJECTIVES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        # The share of referrals that end in a hire is the outcome of every objective, so it serves each of them.
+        # The share of referrals that end in a hire is the outcome of every objective, so it serves each of them; the
+        # first of a row is the one that tells most.
         "attribute_hires": (
             "referral_conversion_rate",
             "attribution_coverage",
@@ -57,32 +58,32 @@ OBJECTIVES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "advocate_conversion_rate",
         ),
         "automate_bonuses": (
-            "referral_conversion_rate",
             "attribution_coverage",
             "advocate_conversion_rate",
             "sync_latency_seconds",
             "cost_per_hire",
+            "referral_conversion_rate",
         ),
         "enrich_profiles": (
-            "referral_conversion_rate",
             "attribution_coverage",
             "click_to_apply_rate",
             "apply_to_interview_rate",
             "duplicate_rate",
+            "referral_conversion_rate",
         ),
         "shorten_time_to_hire": (
-            "referral_conversion_rate",
             "time_to_hire_days",
             "hire_probability_by_day",
             "time_in_stage_days",
             "sync_latency_seconds",
-        ),
-        "lower_cost_per_hire": ("referral_conversion_rate", "cost_per_hire", "roi"),
-        "grow_participation": (
             "referral_conversion_rate",
+        ),
+        "lower_cost_per_hire": ("cost_per_hire", "roi", "referral_conversion_rate"),
+        "grow_participation": (
             "advocate_participation_rate",
             "share_to_click_rate",
             "click_to_apply_rate",
+            "referral_conversion_rate",
         ),
     }
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import types
 from collections.abc import Mapping
 from enum import Enum
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -87,6 +87,8 @@ def parse_contract(
             ]
         raise ContractError(problems)
     data: dict[str, Any] = dict(raw)
+    told = len(problems)
+    unread = {problem.key for problem in problems}  # their values are stand-ins, of which nothing is to be said
     overridden = _override(data, overrides or {})
     contract: Contract | None = None
     try:
@@ -94,8 +96,9 @@ def parse_contract(
     except ContractError as error:
         problems += error.problems
     except ValidationError as error:
-        problems += [_explain(detail, overridden) for detail in error.errors(include_url=False)]
+        problems += [_explain(detail, overridden) for detail in error.errors(include_url=False) if not _echoes(detail)]
         problems += problems_in(_valid_sections(data, error))
+    problems = [problem for place, problem in enumerate(problems) if place < told or problem.key not in unread]
     if problems or contract is None:
         raise ContractError(_in_order(problems))
     return contract
@@ -120,7 +123,7 @@ def _valid_sections(data: Mapping[str, Any], error: ValidationError) -> dict[str
         if name in wrong:
             continue
         if name in data:
-            sections[name] = TypeAdapter[Any](info.annotation).validate_python(data[name])
+            sections[name] = TypeAdapter[Any](cast(Any, info.annotation)).validate_python(data[name])
         else:
             sections[name] = info.get_default(call_default_factory=True)
     return sections
@@ -134,6 +137,12 @@ def _in_order(problems: list[Problem]) -> list[Problem]:
 
 
 # ---------------------------------------------------------------- pydantic's errors in words
+
+
+def _echoes(detail: ErrorDetails) -> bool:
+    """Whether a list is called too short only because pydantic did not count its wrong entries, each told already."""
+    least = (detail.get("ctx") or {}).get("min_length")
+    return detail["type"] == "too_short" and least is not None and len(detail["input"]) >= least
 
 
 def _explain(detail: ErrorDetails, overridden: Mapping[str, str]) -> Problem:

@@ -17,6 +17,7 @@ import yaml
 from referral_pipeline.contract.problems import Problem, one_line
 
 _TAG = "tag:yaml.org,2002:"
+_PLAIN_TAGS = {_TAG + kind for kind in ("str", "int", "float", "bool", "null", "timestamp", "value", "merge")}
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9_]*)")
 _NUMBER = re.compile(r"[-+]?([0-9][0-9_]*\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+")
 
@@ -94,9 +95,7 @@ class _Builder:
     def _scalar(self, node: yaml.ScalarNode, path: str) -> Any:
         text = str(node.value)
         is_plain = node.style is None
-        if node.tag == f"{_TAG}str" and not is_plain:
-            return text
-        if not node.tag.startswith(_TAG) or node.tag.removeprefix(_TAG) in {"binary", "set", "omap", "pairs"}:
+        if node.tag not in _PLAIN_TAGS:
             self._note(path, "found a value with a tag (!name); allowed: plain values", "Remove the tag")
             return None
         if not is_plain:
