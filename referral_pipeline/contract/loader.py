@@ -79,29 +79,28 @@ def parse_contract(
     Raises:
         ContractError: holds all problems, each naming its key.
     """
-    raw, problems = read_yaml(text, name=name)
+    raw, unreadable = read_yaml(text, name=name)
     if not isinstance(raw, dict):
-        if not problems:
-            problems = [
-                Problem(name, f"found {shown(raw)}; allowed: a section of keys", "Run `referral-pipeline init`")
-            ]
-        raise ContractError(problems)
-    data: dict[str, Any] = dict(raw)
-    told = len(problems)
-    unread = {problem.key for problem in problems}  # their values are stand-ins, of which nothing is to be said
-    overridden = _override(data, overrides or {})
-    contract: Contract | None = None
-    try:
-        contract = Contract.model_validate(data)
-    except ContractError as error:
-        problems += error.problems
-    except ValidationError as error:
-        problems += [_explain(detail, overridden) for detail in error.errors(include_url=False) if not _echoes(detail)]
-        problems += problems_in(_valid_sections(data, error))
-    problems = [problem for place, problem in enumerate(problems) if place < told or problem.key not in unread]
+        shape = Problem(name, f"found {shown(raw)}; allowed: a section of keys", "Run `referral-pipeline init`")
+        raise ContractError(unreadable or [shape])
+    contract, problems = _judge(dict(raw), overrides or {})
+    told = {problem.key for problem in unreadable}  # of what could not be read nothing more is to be said
+    problems = [*unreadable, *(problem for problem in problems if problem.key not in told)]
     if problems or contract is None:
         raise ContractError(_in_order(problems))
     return contract
+
+
+def _judge(data: dict[str, Any], overrides: Mapping[str, str]) -> tuple[Contract | None, list[Problem]]:
+    """The contract of these values, or what is wrong with them."""
+    overridden = _override(data, overrides)
+    try:
+        return Contract.model_validate(data), []
+    except ContractError as error:
+        return None, error.problems
+    except ValidationError as error:
+        values = [_explain(detail, overridden) for detail in error.errors(include_url=False) if not _echoes(detail)]
+        return None, [*values, *problems_in(_valid_sections(data, error))]
 
 
 def _override(data: dict[str, Any], overrides: Mapping[str, str]) -> dict[str, str]:
