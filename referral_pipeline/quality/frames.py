@@ -64,7 +64,8 @@ def frame_for(warehouse: ReadsFrames, table: str) -> pd.DataFrame:
 
 def _catalog(warehouse: ReadsFrames) -> Catalog:
     found = warehouse.frame(
-        "SELECT table_schema || '.' || table_name AS name, column_name, data_type FROM information_schema.columns"
+        "SELECT table_schema || '.' || table_name AS name, column_name, data_type FROM information_schema.columns "
+        "WHERE table_catalog = current_database()"
     )
     catalog: dict[str, dict[str, str]] = {}
     for name, column, data_type in found.itertuples(index=False, name=None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -71,7 +72,7 @@ INSERT INTO core.status_history BY NAME
 
 
 class Tables:
-    """Stands for the warehouse: the one method that frames need, on a database in memory."""
+    """Stands for the warehouse: what frames and reports need of it, on a database in memory."""
 
     def __init__(self, rows: str = GOOD_ROWS) -> None:
         self.connection = duckdb.connect(":memory:", config={"threads": 1})
@@ -83,7 +84,16 @@ class Tables:
             self.connection.execute(rows)
 
     def frame(self, sql: str, params: Sequence[Any] | None = None) -> pd.DataFrame:
-        return self.connection.execute(sql, params).df()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # as the warehouse does: DuckDB's affair with pandas 3
+            return self.connection.execute(sql, params).df()
+
+    def has_table(self, table: str) -> bool:
+        layer, name = table.split(".")
+        found = self.connection.execute(
+            "SELECT 1 FROM duckdb_tables() WHERE schema_name = ? AND table_name = ?", [layer, name]
+        )
+        return found.fetchone() is not None
 
     @contextmanager
     def broken_by(self, sql: str) -> Iterator[Tables]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 from functools import partial
@@ -14,6 +15,7 @@ import pytest
 from referral_pipeline.quality.adapter import run_rules
 from referral_pipeline.quality.frames import frame_for
 from referral_pipeline.quality.rules import rules_for_table
+from referral_pipeline.warehouse.store import Warehouse
 from referral_pipeline_tests.unit.quality_tables import Tables
 
 SECRET = "Zoë.Geheim#at#private.example"
@@ -123,6 +125,36 @@ def test_frames_carry_only_columns_that_rules_read(tables: Tables) -> None:
 def test_the_rules_are_read_without_loading_great_expectations() -> None:
     code = "import sys, referral_pipeline.quality.adapter; sys.exit('great_expectations' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_warehouse_that_was_never_built_fails_every_rule_in_words(tmp_path: Path) -> None:
+    warehouse = Warehouse("new.duckdb", home=tmp_path, published_dir=tmp_path / "published")
+    results = run_rules(partial(frame_for, warehouse), "core.attribution")
+    assert {one.passed for one in results} == {False}
+    assert "table core.attribution is missing" in results[1].message
+
+
+def test_a_fresh_process_runs_rules_without_a_word_of_its_own(tmp_path: Path) -> None:
+    code = (
+        "from functools import partial\n"
+        "from referral_pipeline.quality.adapter import run_rules\n"
+        "from referral_pipeline.quality.frames import frame_for\n"
+        "from referral_pipeline_tests.unit.quality_tables import Tables\n"
+        "tables = Tables()\n"
+        f"tables.connection.execute(\"UPDATE staging.referral SET email_key = '{SECRET}'\")\n"
+        "assert not all(one.passed for one in run_rules(partial(frame_for, tables), 'staging.referral'))\n"
+    )
+    root = str(Path(__file__).parents[2])
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": root, "HOME": str(tmp_path)},
+    )
+    assert run.stdout == run.stderr == ""
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_running_rules_writes_nothing_and_prints_nothing(
