@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -280,7 +280,7 @@ def _run(name: str, *, full: bool, as_json: bool) -> None:
 
 
 @contextmanager
-def progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+def progress(*, quiet: bool) -> Generator[Callable[[str, int, int], None]]:
     """A sink for progress: bars on a terminal, plain lines otherwise, always on standard error."""
     from referral_pipeline.orchestration.progress import PlainLines
 
@@ -403,3 +403,7 @@ def _run_as_json(outcome: RunOutcome) -> dict[str, Any]:
 
 def _relative(path: Path, home: Path) -> str:
     return str(path.relative_to(home)) if path.is_relative_to(home) else str(path)
+
+
+if __name__ == "__main__":
+    main()

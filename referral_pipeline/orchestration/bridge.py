@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -280,7 +280,7 @@ def _pause(seconds: float) -> None:
 
 
 @contextmanager
-def single_writer(state_dir: Path, *, wait: bool = True) -> Iterator[None]:
+def single_writer(state_dir: Path, *, wait: bool = True) -> Generator[None]:
     """Hold this installation's writer lock, so that two runs never write to the same systems at once.
 
     The lock is the kernel's: a killed process lets go of it.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +82,7 @@ class DemoFailedError(Exception):
 @contextmanager
 def demonstration(
     settings: Settings, *, seed: int, faults: float, sink: Sink
-) -> Iterator[tuple[Demonstration, Settings]]:
+) -> Generator[tuple[Demonstration, Settings]]:
     """Run the demonstration and keep the sandboxes up until the block ends.
 
     Args:
@@ -132,7 +132,7 @@ def demo_home(settings: Settings) -> Path:
 
 
 @contextmanager
-def _environment(values: Mapping[str, str], home: Path) -> Iterator[None]:
+def _environment(values: Mapping[str, str], home: Path) -> Generator[None]:
     """The environment of a process that talks to the sandboxes, put back afterwards."""
     wanted = {**values, "REFERRAL_PIPELINE_HOME": str(home)}
     before = {name: os.environ.get(name) for name in [*wanted, "REFERRAL_PIPELINE_CONFIG"]}

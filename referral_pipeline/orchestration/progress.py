@@ -7,7 +7,7 @@ Belongs here: the sink that the command line sets before it runs a job in its ow
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -40,7 +40,7 @@ def current_sink() -> Sink:
 
 
 @contextmanager
-def reporting_to(sink: Sink) -> Iterator[None]:
+def reporting_to(sink: Sink) -> Generator[None]:
     """Report to this sink within the block."""
     token = _sink.set(sink)
     try:

@@ -8,7 +8,7 @@ Everything heavy is imported when a run starts, so that loading the definitions 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -32,7 +32,7 @@ class BridgeResource(dg.ConfigurableResource):  # pyright: ignore[reportMissingT
     _bridge: Bridge | None = PrivateAttr(default=None)
 
     @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[BridgeResource]:
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[BridgeResource]:
         """Open the bridge for the length of the run."""
         from referral_pipeline.orchestration.bridge import Bridge, single_writer
         from referral_pipeline.settings import load_settings

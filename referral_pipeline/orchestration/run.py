@@ -86,11 +86,10 @@ def _bridge_for(settings: Settings) -> Any:
 def _outcome(result: dg.ExecuteInProcessResult, seconds: float) -> RunOutcome:
     metadata: dict[str, dict[str, Any]] = {}
     for event in result.get_asset_materialization_events():
-        materialization = event.asset_materialization
-        if materialization is not None:
-            metadata[materialization.asset_key.to_user_string()] = {
-                key: value.value for key, value in materialization.metadata.items()
-            }
+        materialization = event.step_materialization_data.materialization
+        metadata[materialization.asset_key.to_user_string()] = {
+            key: value.value for key, value in materialization.metadata.items()
+        }
     evaluations = result.get_asset_check_evaluations()
     failed = tuple(
         FailedCheck(

@@ -96,7 +96,7 @@ class CandidateWriteBack:
         )
 
     def run(self, cases: Sequence[PersonCase], *, progress: Progress | None = None, rounds: int = 4) -> SyncReport:
-        """Write every case; what failed for a passing reason, or is ambiguous, is taken up again up to `rounds` times."""
+        """Write every case; what failed in passing, or is ambiguous, is taken up again, up to `rounds` times in all."""
         pending = list(cases)
         for number in range(1, rounds + 1):
             pending, wait_until = self._round(pending, final=number == rounds, progress=progress)

@@ -99,7 +99,7 @@ def _look_up_missing(
     }
     live = ats.get_applications(sorted(missing)) if missing else {}
     by_application.update(live)
-    return frozenset(i for i, linked_at in missing.items() if i not in live and now >= linked_at + lag)
+    return frozenset(i for i, at in missing.items() if i not in live and (at is None or now >= at + lag))
 
 
 def _record_merges(

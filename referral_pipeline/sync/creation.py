@@ -109,7 +109,7 @@ class Creator:
         self, person_id: str, referrals: Sequence[Referral], candidate_ids: Sequence[str], earlier: Delivery | None
     ) -> str | None:
         ids = set(candidate_ids)
-        if earlier is not None and earlier.state == "confirmed" and earlier.result.get("candidate_id"):
+        if earlier is not None and earlier.state == "confirmed" and earlier.result:
             created_id = str(earlier.result["candidate_id"])
             if self._clock() < earlier.last_attempt_at + self._lag:
                 return created_id  # ours and fresh: it need not be visible yet
@@ -171,7 +171,7 @@ class Creator:
     def _application_for(self, candidate_id: str, referrals: Sequence[Referral], new: NewApplication) -> Opened:
         key = self._application_key(referrals)
         earlier = self._ledger.delivery(key)
-        if earlier is not None and earlier.state == "confirmed" and earlier.result.get("application_id"):
+        if earlier is not None and earlier.state == "confirmed" and earlier.result:
             application_id = str(earlier.result["application_id"])
             return Opened(candidate_id, application_id, created_candidate=False, created_application=False)
         if earlier is not None:

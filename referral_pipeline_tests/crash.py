@@ -1,0 +1,46 @@
+"""Killing refreshes at random moments, for the suite and the benchmark."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import time
+from typing import Any
+
+
+def killed_refreshes(installation: Any, *, kills: int, rng: random.Random) -> int:
+    """Start `refresh` and end it with SIGKILL, `kills` times, each time somewhere in its work.
+
+    The moment is drawn over the calls that a whole refresh makes, not over seconds: what matters is between which two
+    writes the process dies. Returns how many were really killed while they worked.
+    """
+    killed = 0
+    for _ in range(kills):
+        before = _calls(installation)
+        after = rng.randrange(0, 400)
+        process = installation.command("refresh", "--json", start_new_session=True)
+        deadline = time.monotonic() + 120
+        while process.poll() is None and time.monotonic() < deadline:
+            if _calls(installation) - before >= after:
+                time.sleep(rng.random() * 0.3)
+                break
+            time.sleep(0.02)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            killed += 1
+        try:
+            process.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    return killed
+
+
+def _calls(installation: Any) -> int:
+    return sum(
+        count
+        for system in ("advocacy", "greenhouse")
+        for answers in installation.sandbox.control(system).calls().values()
+        for count in answers.values()
+    )

@@ -1,0 +1,98 @@
+"""An installation of the bridge against running sandboxes, as a user would have it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from referral_pipeline.orchestration.run import RunOutcome, run_job
+from referral_pipeline.sandbox.launch import Sandbox
+from referral_pipeline.sandbox.programme.size import ProgrammeSize
+from referral_pipeline.sandbox.verify import Verification, verify
+from referral_pipeline.settings import Settings, load_settings
+
+
+@dataclass
+class Installation:
+    """A home folder, the sandboxes it talks to, and short ways to run and to look."""
+
+    home: Path
+    sandbox: Sandbox
+    environment: Mapping[str, str]
+    outcomes: list[RunOutcome] = field(default_factory=list)
+
+    @property
+    def settings(self) -> Settings:
+        return load_settings(self.home)
+
+    def refresh(self, *, full: bool = False, name: str = "refresh", **kwargs: Any) -> RunOutcome:
+        config = {"ops": {op: {"config": {"full": True}} for op in ("pull_advocacy", "pull_ats")}} if full else None
+        outcome = run_job(name, self.settings, sink=lambda *_: None, run_config=config, **kwargs)
+        self.outcomes.append(outcome)
+        return outcome
+
+    def truth(self) -> dict[str, Any]:
+        return self.sandbox.control("advocacy").truth()
+
+    def verify(self) -> Verification:
+        return verify(self.truth(), self.dump("advocacy"), self.dump("greenhouse"))
+
+    def dump(self, system: str) -> dict[str, Any]:
+        return self.sandbox.control(system).dump()
+
+    def act(self, system: str, action: str, **values: Any) -> dict[str, Any]:
+        return self.sandbox.control(system).act(action, **values)
+
+    def row(self, system: str, entity: str, record_id: str | int) -> dict[str, Any]:
+        (found,) = [r for r in self.dump(system)[entity] if str(r["id"]) == str(record_id)]
+        return found
+
+    def command(self, *arguments: str, **kwargs: Any) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "referral_pipeline.cli", *arguments],
+            env={**os.environ, **self.environment},
+            cwd=self.home,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            **kwargs,
+        )
+
+
+def installed(home: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Installation:
+    home.mkdir(parents=True, exist_ok=True)
+    environment = {**sandbox.environment(), "REFERRAL_PIPELINE_HOME": str(home)}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("REFERRAL_PIPELINE_CONFIG", raising=False)
+    return Installation(home, sandbox, environment)
+
+
+@pytest.fixture
+def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
+    """A fresh installation and a fresh small programme."""
+    with Sandbox(size=ProgrammeSize.small()) as sandbox:
+        yield installed(tmp_path / "home", sandbox, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def shared_patch() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory: pytest.TempPathFactory, shared_patch: pytest.MonkeyPatch) -> Iterator[Installation]:
+    """A small programme after two refreshes; for tests that only look."""
+    with Sandbox(size=ProgrammeSize.small()) as sandbox:
+        installation = installed(tmp_path_factory.mktemp("twice") / "home", sandbox, shared_patch)
+        installation.refresh()
+        installation.refresh()
+        yield installation

@@ -1,0 +1,106 @@
+"""The whole flow both ways, against running sandboxes: what both systems hold afterwards is what must be."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+
+import duckdb
+import pytest
+
+from referral_pipeline.orchestration.bridge import PUBLISHED_TABLES
+
+
+def test_every_candidate_application_tag_and_status_is_as_the_truth_says(twice):
+    assert twice.outcomes[0].success, twice.outcomes[0].errors
+    assert twice.verify().differences == []
+
+
+def test_the_first_pass_creates_exactly_what_was_missing(twice):
+    expected = twice.truth()["expected"]
+    first = twice.outcomes[0]
+    assert first.number("ats_referral_candidates", "candidates_created") == expected["candidates_created"]
+    assert first.number("ats_referral_candidates", "applications_created") == expected["applications_created"]
+    assert first.metadata["ats_referral_candidates"]["blocked_by_reason"] == expected["blocked"]
+    assert first.number("referrals", "quarantined") == expected["quarantined"]
+    assert first.number("ats_referral_candidates", "failed") == 0
+
+
+def test_the_second_pass_writes_nothing(twice):
+    second = twice.outcomes[1]
+    assert second.success, second.errors
+    for name in ("candidates_created", "applications_created", "candidates_updated"):
+        assert second.number("ats_referral_candidates", name) == 0
+    assert second.number("advocacy_referral_statuses", "statuses_sent") == 0
+    assert second.number("advocacy_jobs", "jobs_published") == 0
+
+
+def test_every_check_passes_on_a_healthy_programme(twice):
+    assert twice.outcomes[0].checks_run > 30
+    assert [c for o in twice.outcomes for c in o.failed_checks if c.blocking] == []
+
+
+def test_headline_numbers_equal_those_that_the_programme_was_made_with(twice):
+    with duckdb.connect(twice.home / "data/published/warehouse.duckdb", read_only=True) as db:
+        found = dict(
+            db.execute(
+                "SELECT kpi, value FROM mart.kpi WHERE period_kind = 'all' AND segment_kind = 'all'"
+            ).fetchall()
+        )
+    for name, expected in twice.truth()["kpis"].items():
+        assert found[name] == pytest.approx(expected, rel=1e-6), name
+
+
+def test_published_files_are_those_that_others_read(twice):
+    published = twice.home / "data" / "published"
+    names = {path.name for path in published.iterdir() if not path.name.startswith(".")}
+    expected = {f"{table.split('.')[1]}.parquet" for table in PUBLISHED_TABLES}
+    assert expected | {"warehouse.duckdb", "leadership.html", "manifest.json"} <= names
+    with duckdb.connect(published / "warehouse.duckdb", read_only=True) as db:
+        schemas = {row[0] for row in db.execute("SELECT DISTINCT table_schema FROM information_schema.tables").fetchall()}
+        assert schemas <= {"core", "mart", "ops"}
+        for table in PUBLISHED_TABLES:
+            name = table.split(".")[1]
+            in_file = db.execute(f"SELECT count(*) FROM '{published}/{name}.parquet'").fetchone()
+            assert in_file == db.execute(f"SELECT count(*) FROM {table}").fetchone()
+
+
+def test_no_personal_data_leaves_raw_and_staging(twice):
+    """Every e-mail address, phone number and rare name of the programme, looked for in every other file."""
+    candidates = [r["candidate"] for r in twice.dump("advocacy")["referrals"]]
+    secrets = {c["email"].strip().lower() for c in candidates if c.get("email") and "@" in c["email"]}
+    secrets |= {re.sub(r"\D", "", c["phone"])[-9:] for c in candidates if c.get("phone") and len(c["phone"]) > 9}
+    secrets |= {a["email"].lower() for a in twice.dump("advocacy")["advocates"] if a.get("email")}
+    secrets = {s for s in secrets if len(s) >= 9}
+    assert len(secrets) > 100
+    places = [*(twice.home / "data" / "published").rglob("*"), *(twice.home / "data" / "state" / "dagster").rglob("*")]
+    places += [p for p in (twice.home / "data" / "state").glob("*") if p.suffix != ".duckdb"]
+    for path in places:
+        if path.is_file() and not path.name.endswith(("-wal.duckdb", ".duckdb.wal")):
+            text = path.read_bytes().lower()
+            found = [s for s in secrets if s.encode() in text]
+            assert not found, f"{path.name} holds {len(found)} personal values"
+
+
+def test_the_ledger_holds_every_call_and_every_write(twice):
+    with sqlite3.connect(twice.home / "data/state/ledger.sqlite") as db:
+        calls = db.execute("SELECT count(*) FROM api_calls").fetchone()[0]
+        states = dict(db.execute("SELECT state, count(*) FROM deliveries GROUP BY state").fetchall())
+    made = sum(
+        count
+        for system in ("advocacy", "greenhouse")
+        for answers in twice.sandbox.control(system).calls().values()
+        for count in answers.values()
+    )
+    assert calls == made
+    assert set(states) == {"confirmed"}
+
+
+def test_with_faults_the_outcome_is_the_same(installation):
+    installation.sandbox.control("greenhouse").faults(rate=0.1)
+    installation.sandbox.control("advocacy").faults(rate=0.1)
+    assert installation.refresh().success
+    assert installation.refresh().success
+    installation.sandbox.control("greenhouse").faults(rate=0.0)
+    installation.sandbox.control("advocacy").faults(rate=0.0)
+    assert installation.verify().differences == []
