@@ -259,6 +259,10 @@ class HttpClient:
         )
         return self._retrying(lambda attempt: self._authorized(request, attempt))
 
+    def pause(self, attempt: int) -> None:
+        """Wait as before a retry, for a caller that must look before it writes again."""
+        self._clock.sleep(self._retry.backoff(attempt, self._clock.dice))
+
     def check_token(self) -> None:
         """Make sure that a token can be had, and raise as every call does when not."""
         self._token()

@@ -88,8 +88,13 @@ class AtsConnector(Source, Protocol):
         """Open an application for a candidate that exists."""
         ...
 
-    def update_application(self, application_id: str, tags: Mapping[str, str | None]) -> AtsApplication | None:
-        """Bring the advocacy fields of an application to `tags` (read, merge, write). None when nothing differed."""
+    def update_application(
+        self, application_id: str, tags: Mapping[str, str | None], *, advocate_email: str | None = None
+    ) -> AtsApplication | None:
+        """Bring the advocacy fields of an application to `tags` (read, merge, write). None when nothing differed.
+
+        With `advocate_email` the vendor's own referrer is filled too where it is empty and the advocate is found.
+        """
         ...
 
     def add_contact_details(self, candidate_id: str, *, email: str | None, phone: str | None) -> bool:
