@@ -1,7 +1,7 @@
 """Incremental ingest: what changed at a source since the last pull, into raw.
 
-Belongs here: windows, cursors, and when a row counts as gone. Does not belong here: calls (connectors), what a row means
-(staging).
+Belongs here: windows, cursors, and when a row counts as gone. Does not belong here: calls (connectors), what a row
+means (staging).
 
 Invariants
 1. The cursor is saved after every page is committed: a crash repeats a pull and never skips one.

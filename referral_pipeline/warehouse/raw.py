@@ -14,10 +14,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
@@ -51,8 +53,7 @@ def upsert(
     if not incoming.num_rows:
         return 0
     _ensure(connection, table)
-    connection.register("incoming_raw", incoming)
-    try:
+    with registered(connection, "incoming_raw", incoming):
         # Several versions of one record may come in one page; the newest counts, the later among equals.
         connection.execute(
             """
@@ -62,8 +63,6 @@ def upsert(
             QUALIFY row_number() OVER (PARTITION BY id ORDER BY updated_at DESC NULLS LAST, place DESC) = 1
             """
         )
-    finally:
-        connection.unregister("incoming_raw")
     changed = connection.execute(
         f"""
         SELECT count(*) FROM newest LEFT JOIN {table} AS held USING (id)
@@ -117,6 +116,20 @@ def page(connection: DuckDBPyConnection, table: str, *, after: str, limit: int) 
         {"after": after, "limit": limit},
     ).fetchall()
     return [(key, json.loads(payload)) for key, payload in rows]
+
+
+@contextmanager
+def registered(connection: DuckDBPyConnection, name: str, table: Any) -> Generator[None]:
+    """Let SQL read an Arrow table by a name."""
+    connection.register(name, table)
+    try:
+        yield
+    except BaseException:
+        # In a transaction that failed DuckDB takes no orders but the rollback, which also undoes the name.
+        with suppress(duckdb.Error):
+            connection.unregister(name)
+        raise
+    connection.unregister(name)
 
 
 def _ensure(connection: DuckDBPyConnection, table: str) -> None:

@@ -16,7 +16,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -188,12 +188,8 @@ class Warehouse:
             ModelFailed: when the model does not run on this frame; the old table stands.
         """
         incoming = _to_arrow(table, frame)
-        with self.connect() as connection:
-            connection.register("incoming", incoming)
-            try:
-                return self._run_model(table)
-            finally:
-                connection.unregister("incoming")
+        with self.connect() as connection, _raw.registered(connection, "incoming", incoming):
+            return self._run_model(table)
 
     def build(self, table: str, **variables: Any) -> int:
         """Replace a table by its model run over other tables; answers its row count.
@@ -336,8 +332,10 @@ def _variables(connection: DuckDBPyConnection, variables: Mapping[str, Any]) -> 
     try:
         yield
     finally:
-        for name in variables:
-            connection.execute(f"RESET VARIABLE {name}")
+        # After a failure inside a transaction DuckDB refuses even this; the connection is about to be closed then.
+        with suppress(duckdb.TransactionException):
+            for name in variables:
+                connection.execute(f"RESET VARIABLE {name}")
 
 
 def _to_arrow(table: str, frame: pd.DataFrame) -> Any:
