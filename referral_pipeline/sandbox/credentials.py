@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 ADVOCACY_CLIENT_ID = "sandbox-advocacy-client"
 ADVOCACY_CLIENT_SECRET = "sandbox-advocacy-secret"  # noqa: S105
-GREENHOUSE_CLIENT_ID = "sandbox-greenhouse-client"
+GREENHOUSE_CLIENT_ID = "sandbox-client.greenhouse"
 GREENHOUSE_CLIENT_SECRET = "sandbox-greenhouse-secret"  # noqa: S105
 
 

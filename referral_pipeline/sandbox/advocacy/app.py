@@ -74,7 +74,7 @@ class _Surface:
             Route("/_sandbox/calls", self.show_calls, methods=["GET"]),
             Route("/_sandbox/calls/reset", self.reset_calls, methods=["POST"]),
             Route("/_sandbox/switches", self.set_switches, methods=["GET", "POST"]),
-            Route("/_sandbox/tokens/revoke", self.revoke_tokens, methods=["POST"]),
+            Route("/_sandbox/revoke_tokens", self.revoke_tokens, methods=["POST"]),
             Route("/_sandbox/act", self.do_act, methods=["POST"]),
         ]
         return Starlette(

@@ -1,0 +1,255 @@
+"""Starting the sandboxes as a child process and talking to their control planes.
+
+Belongs here: `Sandbox` (the process) and `Control` (looking inside, switches, faults, acts). Does not belong here: the
+servers themselves (`server`).
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import IO, Any, Self
+
+import requests
+
+from referral_pipeline.sandbox.credentials import SECRETS
+from referral_pipeline.sandbox.programme.size import ProgrammeSize
+
+_START_SECONDS = 60.0
+_STOP_SECONDS = 10.0
+_CONTROL_TIMEOUT = (3.05, 30.0)
+
+
+class SandboxFailed(RuntimeError):
+    """The sandbox process did not start; the text is what it said."""
+
+
+class Control:
+    """The control plane of one sandbox. `root` is the server's address without a path."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self._session = requests.Session()
+
+    def dump(self) -> dict[str, list[dict[str, Any]]]:
+        """All rows by entity, as stored."""
+        return self._get("dump")
+
+    def truth(self) -> dict[str, Any]:
+        """The programme's truth (`sandbox.programme.truth`)."""
+        return self._get("truth")
+
+    def calls(self) -> dict[str, dict[str, int]]:
+        """{operation: {status: count}} since the start or the last reset; injected faults are not in it."""
+        return self._get("calls")
+
+    def reset_calls(self) -> None:
+        """Count anew."""
+        self._post("calls/reset", {})
+
+    def switches(self, **values: Any) -> dict[str, Any]:
+        """Set switches; answers all."""
+        return self._post("switches", values)
+
+    def faults(self, rate: float, kinds: Sequence[str] | None = None, seed: int = 7) -> dict[str, Any]:
+        """Inject faults from now on; rate 0 ends it."""
+        return self._post("faults", {"rate": rate, "kinds": kinds, "seed": seed})
+
+    def injected(self) -> dict[str, int]:
+        """How many faults of each kind happened since they were set."""
+        return self._get("faults")["injected"]
+
+    def act(self, action: str, **details: Any) -> dict[str, Any]:
+        """Do what a person does in the vendor's own pages."""
+        return self._post("act", {"action": action, **details})
+
+    def close(self) -> None:
+        """Close the session."""
+        self._session.close()
+
+    def _get(self, what: str) -> Any:
+        return self._answer(self._session.get(f"{self.root}/_sandbox/{what}", timeout=_CONTROL_TIMEOUT))
+
+    def _post(self, what: str, body: Mapping[str, Any]) -> Any:
+        return self._answer(self._session.post(f"{self.root}/_sandbox/{what}", json=body, timeout=_CONTROL_TIMEOUT))
+
+    @staticmethod
+    def _answer(response: requests.Response) -> Any:
+        if not response.ok:
+            raise ValueError(f"the sandbox refused: {response.status_code} {response.text[:300]}")
+        return response.json()
+
+
+class Sandbox:
+    """Both sandboxes in one child process, from `with` to the end of its block.
+
+    The child ends with this process, however this one ends: it watches the pipe that is its standard input.
+
+    Args:
+        seed: of programme and faults.
+        size: of the programme.
+        faults: share of requests that are spoilt.
+        fault_kinds: which faults; None: all (`sandbox.faults.KINDS`).
+        as_of: end of the programme's history; None: today, 00:00 UTC.
+        switches: of the advocacy sandbox.
+        greenhouse: switches of the Greenhouse sandbox.
+        advocacy_port: 0 for a free one.
+        ats_port: 0 for a free one.
+        rate_limit: calls per window of both; None for the defaults.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int = 7,
+        size: ProgrammeSize | None = None,
+        faults: float = 0.0,
+        fault_kinds: Sequence[str] | None = None,
+        as_of: datetime | None = None,
+        switches: Mapping[str, Any] | None = None,
+        greenhouse: Mapping[str, Any] | None = None,
+        advocacy_port: int = 0,
+        ats_port: int = 0,
+        rate_limit: int | None = None,
+    ) -> None:
+        self._options: dict[str, Any] = {
+            "seed": seed,
+            "size": (size or ProgrammeSize()).as_dict(),
+            "faults": faults,
+            "fault_kinds": list(fault_kinds) if fault_kinds is not None else None,
+            "as_of": as_of.isoformat() if as_of else None,
+            "advocacy_switches": dict(switches or {}),
+            "greenhouse_switches": dict(greenhouse or {}),
+            "advocacy_port": advocacy_port,
+            "ats_port": ats_port,
+            "rate_limit": rate_limit,
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+        self._errors: IO[bytes] | None = None
+        self._ready: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        """Start the child and wait until both servers listen.
+
+        Raises:
+            SandboxFailed: It ended, or took longer than a minute.
+        """
+        self._errors = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(  # noqa: S603 - our own module, our own interpreter
+            [sys.executable, "-m", "referral_pipeline.sandbox", "--json", "--options", json.dumps(self._options)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+        )
+        self._ready = self._await_ready(self._process)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop the child."""
+        self.stop()
+
+    def start(self) -> Self:
+        """As entering the block, for callers that stop it themselves."""
+        return self.__enter__()
+
+    def stop(self) -> None:
+        """Ask the child to end, and wait for it. May be called again."""
+        for control in (self.__dict__.pop("_advocacy", None), self.__dict__.pop("_greenhouse", None)):
+            if control is not None:
+                control.close()
+        process, self._process = self._process, None
+        if process is not None:
+            process.terminate()
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            for stream in (process.stdin, process.stdout):
+                if stream is not None:
+                    stream.close()
+        if self._errors is not None:
+            self._errors.close()
+            self._errors = None
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        if self._process is None:
+            raise SandboxFailed("the sandbox is not running")
+        return self._process.pid
+
+    @property
+    def advocacy_url(self) -> str:
+        """The advocacy platform's base URL."""
+        return self._ready["advocacy_url"]
+
+    @property
+    def ats_url(self) -> str:
+        """Greenhouse's base URL (ends in /v3)."""
+        return self._ready["ats_url"]
+
+    @property
+    def ats_auth_url(self) -> str:
+        """Greenhouse's token endpoint."""
+        return self._ready["ats_auth_url"]
+
+    def environment(self) -> dict[str, str]:
+        """All environment variables that a pipeline process needs to work with these sandboxes."""
+        return environment(self._ready)
+
+    def control(self, system: str) -> Control:
+        """The control plane of "advocacy" or "greenhouse".
+
+        Raises:
+            ValueError: There is no such sandbox.
+        """
+        if system not in {"advocacy", "greenhouse"}:
+            raise ValueError(f"there is no sandbox {system}; there are advocacy and greenhouse")
+        return self._advocacy if system == "advocacy" else self._greenhouse
+
+    @cached_property
+    def _advocacy(self) -> Control:
+        return Control(self.advocacy_url)
+
+    @cached_property
+    def _greenhouse(self) -> Control:
+        return Control(self.ats_url.removesuffix("/v3"))
+
+    def _await_ready(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
+        """The child's first line. A timer ends a child that never says it."""
+        timer = threading.Timer(_START_SECONDS, process.kill)
+        timer.start()
+        try:
+            line = process.stdout.readline() if process.stdout else b""
+        finally:
+            timer.cancel()
+        if not line:
+            process.wait()
+            said = self._said()
+            self.stop()
+            raise SandboxFailed(f"the sandbox did not start: {said}")
+        return json.loads(line)
+
+    def _said(self) -> str:
+        if self._errors is None:
+            return "it said nothing"
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it said nothing"
+
+
+def environment(ready: Mapping[str, Any]) -> dict[str, str]:
+    """The environment that goes with a ready line."""
+    return {
+        "REFERRAL_PIPELINE_ADVOCACY_BASE_URL": ready["advocacy_url"],
+        "REFERRAL_PIPELINE_ATS_BASE_URL": ready["ats_url"],
+        "REFERRAL_PIPELINE_ATS_AUTH_URL": ready["ats_auth_url"],
+        **SECRETS,
+    }

@@ -1,0 +1,184 @@
+"""One process with both sandboxes: rows, apps, faults, sockets.
+
+Belongs here: putting the pieces together and running them in one event loop. Does not belong here: command line
+(`__main__`), starting this process from another one (`launch`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from referral_pipeline.sandbox.advocacy.app import create_app as create_advocacy
+from referral_pipeline.sandbox.advocacy.store import AdvocacyStore
+from referral_pipeline.sandbox.advocacy.switches import Switches as AdvocacySwitches
+from referral_pipeline.sandbox.credentials import GREENHOUSE_CLIENT_ID, GREENHOUSE_CLIENT_SECRET
+from referral_pipeline.sandbox.faults import Faults
+from referral_pipeline.sandbox.greenhouse.app import Credential
+from referral_pipeline.sandbox.greenhouse.app import create_app as create_greenhouse
+from referral_pipeline.sandbox.greenhouse.store import GreenhouseStore
+from referral_pipeline.sandbox.greenhouse.switches import Switches as GreenhouseSwitches
+from referral_pipeline.sandbox.programme import Programme, ProgrammeSize, generate
+from referral_pipeline.sandbox.programme.story import Stories
+
+HOST = "127.0.0.1"
+DEFAULT_GREENHOUSE_RATE = 2_000
+"""Calls in 30 seconds. The real window is some dozens, which would make a demonstration wait for minutes."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """All that a sandbox process can be told. Ports 0: free ones. `rate_limit` None: a generous one for the ATS."""
+
+    seed: int = 7
+    as_of: datetime | None = None
+    size: ProgrammeSize = field(default_factory=ProgrammeSize)
+    faults: float = 0.0
+    fault_kinds: Sequence[str] | None = None
+    advocacy_port: int = 0
+    ats_port: int = 0
+    rate_limit: int | None = None
+    advocacy_switches: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    greenhouse_switches: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True)
+class Apps:
+    """Both sandboxes, ready to be served."""
+
+    advocacy: ASGIApp
+    greenhouse: ASGIApp
+    programme: Programme
+
+
+class WithTruth:
+    """Adds `GET /_sandbox/truth` to an app."""
+
+    def __init__(self, app: ASGIApp, truth: Mapping[str, Any]) -> None:
+        self.app = app
+        self._body = json.dumps(truth, ensure_ascii=False).encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the truth, or pass on."""
+        if scope["type"] != "http" or scope["path"] != "/_sandbox/truth":
+            await self.app(scope, receive, send)
+            return
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(self._body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": self._body})
+
+
+def build(options: Options) -> Apps:
+    """Generate the programme and put both apps over it."""
+    programme = generate(options.seed, options.as_of, options.size)
+    advocacy = AdvocacyStore()
+    for entity, rows in programme.advocacy.items():
+        advocacy.load(entity, rows)
+    advocacy_switches = AdvocacySwitches()
+    advocacy_switches.set({"rate_limit": options.rate_limit or 0, **options.advocacy_switches})
+    greenhouse = GreenhouseStore()
+    for entity, rows in programme.ats.items():
+        greenhouse.load(entity, rows)
+    greenhouse_app = create_greenhouse(
+        greenhouse,
+        GreenhouseSwitches.model_validate(
+            {"rate_limit": options.rate_limit or DEFAULT_GREENHOUSE_RATE, **options.greenhouse_switches}
+        ),
+        credential=Credential(GREENHOUSE_CLIENT_ID, GREENHOUSE_CLIENT_SECRET),
+        on_application_created=Stories(greenhouse, programme.truth),
+    )
+
+    def finish(app: ASGIApp, seed: int) -> ASGIApp:
+        return Faults(WithTruth(app, programme.truth), options.faults, options.fault_kinds, seed)
+
+    return Apps(
+        finish(create_advocacy(advocacy, advocacy_switches), options.seed),
+        finish(greenhouse_app, options.seed + 1),
+        programme,
+    )
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to the process: two of them would take them from each other."""
+
+    def capture_signals(self) -> Any:
+        return nullcontext()
+
+
+def serve(options: Options, on_ready: Callable[[dict[str, Any]], None], *, parent_pipe: bool) -> None:
+    """Serve until SIGTERM or SIGINT, or, with `parent_pipe`, until standard input ends (the parent is gone).
+
+    `on_ready` gets {advocacy_url, ats_url, ats_auth_url, seed, as_of, size} once both listen.
+
+    Raises:
+        OSError: A port is taken.
+    """
+    sockets = [_listen(options.advocacy_port), _listen(options.ats_port)]
+    apps = build(options)
+    # What a client does to a connection that was reset on purpose is no error of the server.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    servers = [
+        _Server(
+            uvicorn.Config(
+                app, lifespan="off", access_log=False, log_config=None, timeout_graceful_shutdown=1, backlog=256
+            )
+        )
+        for app in (apps.advocacy, apps.greenhouse)
+    ]
+    advocacy_url, ats_root = (f"http://{HOST}:{listener.getsockname()[1]}" for listener in sockets)
+    ready = {
+        "advocacy_url": advocacy_url,
+        "ats_url": f"{ats_root}/v3",
+        "ats_auth_url": f"{ats_root}/token",
+        "seed": options.seed,
+        "as_of": apps.programme.truth["as_of"],
+        "size": asdict(options.size),
+    }
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            for server in servers:
+                server.should_exit = True
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop)
+        if parent_pipe:
+            threading.Thread(target=_wait_for_end_of_input, args=(loop, stop), daemon=True).start()
+        serving = [
+            asyncio.create_task(server.serve(sockets=[listener]))
+            for server, listener in zip(servers, sockets, strict=True)
+        ]
+        while not all(server.started for server in servers):
+            await asyncio.sleep(0.01)
+        on_ready(ready)
+        await asyncio.gather(*serving)
+
+    asyncio.run(run())
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((HOST, port))
+    return listener
+
+
+def _wait_for_end_of_input(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
+    """The parent holds the other end of standard input and never writes: its end is the parent's end."""
+    sys.stdin.buffer.read()
+    loop.call_soon_threadsafe(stop)
