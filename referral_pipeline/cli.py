@@ -143,7 +143,8 @@ def init(
     force: bool,
 ) -> None:
     """Write data/integration.yaml and .env.example for the systems you choose."""
-    from referral_pipeline.contract.scaffold import Choices, env_example, integration_yaml
+    from referral_pipeline.contract.scaffold import Choices
+    from referral_pipeline.contract.starter import write_starter
     from referral_pipeline.settings import load_settings
 
     settings = load_settings()
@@ -154,17 +155,10 @@ def init(
         environment=environment,
         owner_name=owner_name,
         owner_email=owner_email,
-        countries=countries,
-        currency=currency,
+        countries=tuple(country.upper() for country in countries),
+        currency=currency.upper(),
     )
-    texts = {settings.config_path: integration_yaml(choices), settings.home / ".env.example": env_example(choices)}
-    existing = [path for path in texts if path.exists()]
-    if existing and not force:
-        names = ", ".join(_relative(path, settings.home) for path in existing)
-        raise click.ClickException(f"{names} exists already; --force overwrites it")
-    for path, text in texts.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+    for path in write_starter(choices, home=settings.home, overwrite=force):
         click.echo(f"wrote {_relative(path, settings.home)}")
     click.echo("Next: set the secrets named in .env.example, then run `referral-pipeline check`.")
 

@@ -279,10 +279,7 @@ def _conditions(contract: Contract) -> Iterator[str]:
     yield f"Residency: only candidates in {', '.join(privacy.allowed_countries)} are written to another system."
     yield f"Retention: {privacy.retention_days} days."
     yield f"Regulated fields: {', '.join(privacy.regulated_fields)}."
-    yield (
-        "Withdrawal or withdrawn consent ends every further write; what was written is "
-        + ("kept." if rules.on_withdrawal == "keep" else "erased.")
-    )
+    yield "Withdrawal or withdrawn consent ends every further write; what was written is kept."
     yield "The warehouse keeps personal data in `raw` and `staging` only; all that is published carries `person_id`."
     yield "The ledger keeps ids and keyed hashes; bodies that hold personal data are encrypted."
     phases = contract.phases

@@ -57,13 +57,13 @@ def phase_problems(phases: sections.Phases) -> Iterator[Problem]:
             )
 
 
-def consent_problems(systems_of_record: sections.SystemsOfRecord, crm: sections.System | None) -> Iterator[Problem]:
-    """Consent kept in a CRM that is not there."""
-    if systems_of_record.consent == "crm" and crm is None:
+def consent_problems(systems_of_record: sections.SystemsOfRecord) -> Iterator[Problem]:
+    """Consent kept where the gate does not read it: a rule that nobody enforces is worse than none."""
+    if systems_of_record.consent != "advocacy":
         yield Problem(
             "systems_of_record.consent",
-            "found crm, but no CRM is configured; allowed: advocacy, ats, or crm once it is configured",
-            "Configure crm, or name the system that records consent",
+            f"found {systems_of_record.consent}; allowed: advocacy, whose referrals carry the consent that the gate reads",
+            "Record consent on the advocacy platform, and say advocacy here",
         )
 
 
@@ -242,7 +242,7 @@ def _writable_words(writer: Side) -> str:
 _Rule = Callable[..., Iterable[Problem]]
 _RULES: tuple[tuple[tuple[str, ...], _Rule], ...] = (
     (("objectives",), objective_problems),
-    (("systems_of_record", "crm"), consent_problems),
+    (("systems_of_record",), consent_problems),
     (("phases",), phase_problems),
     *(((side.value,), _connector_rule(side)) for side in Side),
     *((("environment", side.value), _production_rule(side)) for side in Side),

@@ -234,7 +234,7 @@ rules:
   attribution: {{model: last_touch, lookback_days: 90, tie: earliest_share}}
   # split: payee pays one advocate, credit divides by the weights of the model. Waiting runs from the first day of work.
   bonus: {{amount_cents: 200000, currency: {currency}, waiting_days: 90, split: payee}}
-  on_withdrawal: keep # keep leaves the recruiter's record alone, erase removes what the bridge wrote
+  on_withdrawal: keep # ends further writes and credit; the recruiter's record is left alone
 """
 
 _OPERATION = """\

@@ -178,7 +178,7 @@ class Rules(Section):
     dedupe: Dedupe = Field(default_factory=Dedupe)
     attribution: Attribution = Field(default_factory=Attribution)
     bonus: Bonus
-    on_withdrawal: Literal["keep", "erase"] = Field(default="keep", description="one of keep, erase")
+    on_withdrawal: Literal["keep"] = Field(default="keep", description="keep")
 
 
 class Mapping(Section):

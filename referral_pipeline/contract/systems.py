@@ -42,7 +42,11 @@ TAGS: tuple[str, ...] = (
 
 _HTTP_OPTIONS: dict[str, Any] = {"connect_timeout_seconds": 5, "read_timeout_seconds": 30, "max_attempts": 6}
 
-SANDBOX_OPTIONS: Mapping[str, Any] = {"connect_timeout_seconds": 2, "read_timeout_seconds": 5}
+SANDBOX_OPTIONS: Mapping[str, Any] = {
+    "connect_timeout_seconds": 2,
+    "read_timeout_seconds": 3,
+    "visibility_lag_seconds": 3,
+}
 """What a loopback server needs less of: an injected timeout should not hold a run for half a minute."""
 
 SYSTEMS: Mapping[str, SystemFacts] = {

@@ -105,7 +105,7 @@ def test_a_ratio_is_read_in_any_usual_spelling(written, means):
 def test_a_key_that_comes_twice_anywhere_is_refused_with_its_path_and_lines():
     text = changed(
         (
-            "    connect_timeout_seconds: 2\n    read_timeout_seconds: 5\n    max_attempts: 6 # of one call, transient "
+            "    connect_timeout_seconds: 2\n    read_timeout_seconds: 3\n    max_attempts: 6 # of one call, transient "
             "failures only\nats:",
             "    max_attempts: 6\n    max_attempts: 7\nats:",
         )

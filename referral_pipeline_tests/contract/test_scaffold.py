@@ -43,7 +43,7 @@ def test_the_local_sandbox_is_set_up_for_greenhouse():
     assert contract.privacy.allowed_countries == ("US", "DE", "FR")
     assert contract.ats.options["source_name"] == "Employee Advocacy"
     assert contract.ats.options["custom_fields"] == {tag: tag for tag in TAGS}
-    assert contract.ats.options["visibility_lag_seconds"] == 30
+    assert contract.ats.options["visibility_lag_seconds"] == 3
 
 
 @settings(deadline=None, max_examples=60)

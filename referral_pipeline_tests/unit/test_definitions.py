@@ -1,0 +1,117 @@
+"""The Dagster definitions: names that others rely on, and what every asset must tell."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import dagster as dg
+import pytest
+
+from referral_pipeline.orchestration.build import build_defs
+from referral_pipeline.orchestration.catalog import CATALOG
+from referral_pipeline.quality.rules import RULES
+
+GROUPS = {
+    "ingest": {
+        "advocates",
+        "content",
+        "shares",
+        "clicks",
+        "referrals",
+        "ats_jobs",
+        "ats_candidates",
+        "ats_applications",
+        "ats_offers",
+    },
+    "identity": {"people", "duplicate_review"},
+    "attribution": {"touchpoints", "attribution", "attribution_credit", "status_history"},
+    "sync": {"ats_referral_candidates", "advocacy_referral_statuses", "advocacy_jobs"},
+    "kpis": {"kpis"},
+    "reports": {"published_tables", "leadership_report"},
+}
+
+
+@pytest.fixture(scope="module")
+def defs() -> dg.Definitions:
+    return build_defs()
+
+
+@pytest.fixture(scope="module")
+def specs(defs) -> dict[str, dg.AssetSpec]:
+    return {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
+
+
+def test_assets_stand_in_their_groups(specs):
+    found: dict[str, set[str]] = {}
+    for name, spec in specs.items():
+        found.setdefault(spec.group_name, set()).add(name)
+    assert found == GROUPS
+
+
+def test_every_asset_has_an_owner_kinds_and_a_description(specs):
+    for name, spec in specs.items():
+        assert spec.owners, name
+        assert spec.kinds, name
+        assert len(spec.description or "") > 40, name
+
+
+def test_the_catalogue_and_the_graph_name_the_same_assets(specs):
+    assert set(specs) == {entry.name for entry in CATALOG}
+
+
+def test_every_rule_is_a_check_and_those_that_guard_attribution_block(defs):
+    graph = defs.resolve_asset_graph()
+    checks = {key: graph.get(key) for key in graph.asset_check_keys}
+    assert {key.name for key in checks} == {rule.name for rule in RULES}
+    blocking = {key.name for key, node in checks.items() if node.blocking}
+    assert blocking == {rule.name for rule in RULES if rule.blocking}
+    assert any(rule.asset == "attribution" for rule in RULES if rule.blocking)
+
+
+def test_jobs_and_schedules_have_the_names_that_the_runbook_uses(defs):
+    repository = defs.get_repository_def()
+    assert {"refresh", "reconcile"} <= {job.name for job in repository.get_all_jobs()}
+    assert {s.name: s.execution_timezone for s in repository.schedule_defs} == {
+        "refresh_hourly": "UTC",
+        "reconcile_every_15_minutes": "UTC",
+    }
+
+
+def test_numbers_and_publication_wait_for_the_checks_of_attribution(specs):
+    downstream = {dep.asset_key.to_user_string() for dep in specs["kpis"].deps}
+    assert {"attribution", "attribution_credit"} <= downstream
+    assert "kpis" in {dep.asset_key.to_user_string() for dep in specs["published_tables"].deps}
+
+
+def test_loading_the_definitions_imports_nothing_heavy_and_needs_no_secret():
+    code = (
+        "import sys, referral_pipeline.definitions\n"
+        "heavy = {'great_expectations', 'pandas', 'duckdb', 'scipy', 'fastapi', 'uvicorn', 'phonenumbers', 'sqlalchemy'}\n"
+        "import dagster\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    bare = subprocess.run(
+        [sys.executable, "-c", code.replace("referral_pipeline.definitions", "dagster")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    ours = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ours.stdout == bare.stdout
+
+
+def test_only_orchestration_imports_dagster(tmp_path):
+    """The lint rule that keeps it so really fires."""
+    offender = tmp_path / "offender.py"
+    offender.write_text('"""A room that must not know the orchestrator."""\n\nimport dagster as dg\n\nprint(dg)\n')
+    ruff = [sys.executable, "-m", "ruff", "check", "--config", "pyproject.toml", "--select", "TID251", str(offender)]
+    if subprocess.run([sys.executable, "-m", "ruff", "--version"], capture_output=True, check=False).returncode != 0:
+        offences = [
+            path
+            for path in __import__("pathlib").Path("referral_pipeline").rglob("*.py")
+            if "orchestration" not in path.parts and path.name != "definitions.py" and "import dagster" in path.read_text()
+        ]
+        assert offences == []
+        return
+    assert subprocess.run(ruff, capture_output=True, check=False).returncode == 1
