@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from referral_pipeline.connectors.failures import AmbiguousOutcome, HttpFailure, Invalid, NotFound
@@ -44,7 +45,9 @@ from referral_pipeline.connectors.greenhouse_models import (
     GreenhouseOptions,
     OfferRow,
     OpeningRow,
+    R,
     RejectionDetailRow,
+    read_row,
 )
 from referral_pipeline.connectors.greenhouse_probe import probe
 from referral_pipeline.connectors.greenhouse_reference import Reference
@@ -225,7 +228,7 @@ class GreenhouseConnector:
         nested = self._application_body(application)
         answer = self._post_candidate(body, nested)
         made, opened = _unwrapped(answer)
-        created = next(iter(self._read(CandidateRow, [made], canonical_candidate)))
+        created = canonical_candidate(_understood(CandidateRow, made, "candidates.create"))
         if opened is None:
             return Created(candidate=created, application=None)
         return Created(candidate=created, application=self._tagged(opened, application))
@@ -288,9 +291,16 @@ class GreenhouseConnector:
 
     def _from_answer(self, row: Row) -> AtsApplication:
         """An application from the answer to a create: it has no history yet, and lists may not show it yet."""
-        read = next(iter(self._read(ApplicationRow, [row], _same)))
+        read = _understood(ApplicationRow, row, "applications.create")
         facts = Facts()
-        self._add_reference(facts, [read])
+        try:
+            self._add_reference(facts, [read])
+        except HttpFailure as failure:
+            # It exists; what could not be looked up is only the name of its stage, and a new one is in the first.
+            _LOG.warning("a new application is described without its stage: %s", failure)
+            return replace(
+                self._assembler.application(read, facts), status=CandidateStatus.APPLIED, unmapped_stage=None
+            )
         return self._assembler.application(read, facts)
 
     # ------------------------------------------------------------ updating
@@ -401,6 +411,14 @@ def _row(data: object, operation: str, *, key: str | None = "id") -> Row:
     if isinstance(data, dict) and (key is None or cast("Row", data).get(key) is not None):
         return cast("Row", data)
     raise AmbiguousOutcome(SYSTEM, operation, detail="the answer shows no record")
+
+
+def _understood(model: type[R], row: Row, operation: str) -> R:
+    """The row that a create answered. It exists by now, so one that cannot be read is no refusal."""
+    read = read_row(model, row)
+    if isinstance(read, RowProblem):
+        raise AmbiguousOutcome(SYSTEM, operation, detail=f"the answer cannot be read: {read.field} is {read.reason}")
+    return read
 
 
 def _unwrapped(answer: Row) -> tuple[Row, Row | None]:

@@ -1,6 +1,7 @@
 """Greenhouse's endpoints as data, and the two ways of reading them: whole lists by pages, and rows by ids.
 
-Belongs here: paths, parameters, the limits of a request, skipping rows without id. Does not belong here: what rows mean.
+Belongs here: paths, parameters, the limits of a request, skipping rows without id. Does not belong here: what rows
+mean.
 """
 
 from __future__ import annotations

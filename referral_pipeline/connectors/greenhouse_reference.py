@@ -1,7 +1,7 @@
 """What changes rarely in Greenhouse and is asked for often: stages of jobs, sources, reasons, referrers.
 
-Belongs here: caches with their rules of renewal. Does not belong here: candidates and applications, which are always read
-fresh.
+Belongs here: caches with their rules of renewal. Does not belong here: candidates and applications, which are always
+read fresh.
 """
 
 from __future__ import annotations

@@ -1,0 +1,52 @@
+"""Looking at all configured systems at once, for `check`.
+
+Belongs here: gathering findings, and turning what stops a connector from being made into one. Does not belong here: the
+looking itself (each connector's `probe`), printing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from referral_pipeline.connectors.factory import ConnectorError, build_advocacy, build_ats
+from referral_pipeline.connectors.protocols import Source
+from referral_pipeline.connectors.records import Finding
+from referral_pipeline.contract.models import Contract, System
+from referral_pipeline.settings import MissingSecret, Settings
+from referral_pipeline.vocabulary import Side
+
+
+def probe_all(contract: Contract, settings: Settings) -> list[Finding]:
+    """What every configured system looks like from here, without writing anything. Never raises for a system."""
+    looks: list[Callable[[], list[Finding]]] = [
+        lambda: _look(Side.ADVOCACY, contract.advocacy, settings, lambda: build_advocacy(contract, settings)),
+        lambda: _look(Side.ATS, contract.ats, settings, lambda: build_ats(contract, settings)),
+    ]
+    with ThreadPoolExecutor(max_workers=len(looks)) as pool:
+        return [finding for found in pool.map(lambda look: look(), looks) for finding in found]
+
+
+def _look(side: Side, system: System, settings: Settings, build: Callable[[], Source]) -> list[Finding]:
+    missing = list(_missing_secrets(side, system, settings))
+    if missing:
+        return missing
+    try:
+        connector = build()
+    except ConnectorError as error:
+        return [Finding(error.key, False, error.problem, error.mend)]
+    try:
+        return connector.probe()
+    finally:
+        connector.close()
+
+
+def _missing_secrets(side: Side, system: System, settings: Settings) -> list[Finding]:
+    """Each secret that the contract names and the environment does not hold; the value is never looked at."""
+    findings: list[Finding] = []
+    for field in ("client_id_env", "client_secret_env", "webhook_secret_env"):
+        try:
+            settings.secret(getattr(system, field))
+        except MissingSecret as error:
+            findings.append(Finding(f"{side}.{field}", False, f"{error.key} is not set", error.mend))
+    return findings
