@@ -9,7 +9,17 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from referral_pipeline.sandbox.greenhouse.errors import Entry, Unprocessable
 from referral_pipeline.sandbox.greenhouse.times import read_date, read_stamp
@@ -168,6 +178,17 @@ class NestedProspectArm(Body):
     custom_fields: list[CustomFieldEntry] = []
 
 
+def _arm(value: Any) -> str:
+    given: Any = value
+    return "<prospect>" if isinstance(given, dict) and "prospect" in given else "<job>"
+
+
+NestedApplication = Annotated[
+    Annotated[NestedCandidateArm, Tag("<job>")] | Annotated[NestedProspectArm, Tag("<prospect>")],
+    Discriminator(_arm),
+]
+
+
 class _CandidateShared(Body):
     preferred_name: Text255 = ""
     company: Text255 = ""
@@ -197,7 +218,7 @@ class CandidateCreate(_CandidateShared):
 
     first_name: Name
     last_name: Name
-    application: NestedCandidateArm | NestedProspectArm | None = None
+    application: NestedApplication | None = None
 
 
 class CandidateMerge(Body):
@@ -379,14 +400,19 @@ def read_body(model: type[B], content: dict[str, Any]) -> B:
     return body
 
 
+_UNION_ARMS = frozenset({"str", "int", "float", "bool", "Money", "MoneyRange", "NumberRange"})
+
+
 def _entries(error: ValidationError) -> list[Entry]:
     """One entry per place, whatever the number of union arms that failed there. The value itself is not repeated."""
     entries: dict[str, str] = {}
     for problem in error.errors(include_url=False, include_context=False, include_input=False):
         parts: list[str] = []
         for part in problem["loc"]:
-            if isinstance(part, str) and not part.isidentifier():
-                break  # from here on pydantic names arms of a union, not keys
+            if isinstance(part, str) and part.startswith("<"):
+                continue  # the arm of a nested application
+            if isinstance(part, str) and (part in _UNION_ARMS or not part.isidentifier()):
+                break  # from here on pydantic names the types that a value could have had
             parts.append(str(part))
         entries.setdefault(".".join(parts) or "body", problem["msg"].lower())
     return [{place: text} for place, text in entries.items()]

@@ -151,7 +151,7 @@ class GreenhouseStore:
         row: Row = {
             "id": values.get("id", table.next_id),
             "created_at": values.get("created_at", moment),
-            "updated_at": values.get("updated_at", values.get("created_at", moment)),
+            "updated_at": values.get("updated_at", moment if at else values.get("created_at", moment)),
         }
         for column, empty in table.spec.empty.items():
             row[column] = copy.deepcopy(values.get(column, empty))
