@@ -72,7 +72,10 @@ TOUCHPOINT_RULES = (
         view="columns",
     ),
     _touch.guard(
-        "touchpoint_person_is_present", "Every touchpoint belongs to a person.", _RESOLVE, present("person_id")
+        "referral_touch_has_a_person",
+        "Every referral's touch belongs to a person; shares and clicks may belong to nobody yet.",
+        _RESOLVE,
+        true("has_person"),
     ),
     _touch.guard(
         "touchpoint_advocate_is_present", "Every touchpoint names its advocate.", _REBUILD, present("advocate_id")
@@ -150,6 +153,12 @@ ATTRIBUTION_RULES = (
         "The advocate of an attribution row is one that the advocacy platform has sent.",
         _UNKNOWN,
         true("advocate_known"),
+    ),
+    _attribution.guard(
+        "attributed_advocate_holds_credit",
+        "The advocate of an attribution row holds credit for that application, and where nobody is named nobody does.",
+        _REBUILD,
+        true("advocate_credited"),
     ),
     _attribution.guard(
         "attribution_share_is_known",
@@ -233,6 +242,12 @@ CREDIT_RULES = (
     ),
     _credit.guard("credit_weight_is_present", "Every credit has a weight.", _REBUILD, present("weight")),
     _credit.guard("credit_weight_is_a_fraction", "A weight lies between 0 and 1.", _REBUILD, between("weight", 0, 1)),
+    _credit.guard(
+        "credit_is_explained",
+        "A credit with weight is credited, and one without says why.",
+        _REBUILD,
+        true("explained"),
+    ),
     _credit.guard(
         "weights_sum_to_one",
         "The weights of a credited application sum to exactly 1, in decimals.",

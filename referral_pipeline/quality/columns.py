@@ -127,6 +127,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "campaign_tag": "text",
         "kind": "text",
         "occurred_at": "time",
+        "referral_id": "text",
     },
     "core.attribution": {
         "application_key": "text",
@@ -159,6 +160,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "share_id": "text",
         "weight": "decimal",
         "bonus_cents": "whole",
+        "reason": "text",
     },
     "core.status_history": {
         "application_key": "text",

@@ -134,6 +134,19 @@ _APPLICATION_KNOWN = Helper(
     ("core.attribution.application_key", *_APPLICATION_KEY.needs),
 )
 
+_ADVOCATE_CREDITED = Helper(
+    "CASE WHEN t.application_key IS NULL THEN NULL "
+    "WHEN t.advocate_id IS NULL THEN NOT EXISTS (SELECT 1 FROM core.attribution_credit AS r "
+    "WHERE r.application_key = t.application_key AND r.weight <> 0) "
+    "ELSE EXISTS (SELECT 1 FROM core.attribution_credit AS r WHERE r.application_key = t.application_key "
+    "AND r.advocate_id = t.advocate_id AND r.weight <> 0) END",
+    (
+        *("core.attribution.application_key", "core.attribution.advocate_id"),
+        *("core.attribution_credit.application_key", "core.attribution_credit.advocate_id"),
+        "core.attribution_credit.weight",
+    ),
+)
+
 _APPLICATIONS = {
     "core.attribution:applications": (
         "(SELECT s.system || ':' || s.id AS application_key, count(a.application_key) AS attribution_rows "
@@ -141,7 +154,9 @@ _APPLICATIONS = {
         "ON a.application_key = s.system || ':' || s.id GROUP BY ALL) AS t"
     ),
     "core.attribution_credit:applications": (
-        "(SELECT application_key, sum(weight) AS weight_sum, sum(bonus_cents) AS bonus_sum "
+        # An application whose every credit ended (withdrawn, erased, ...) is not credited: its sum is not judged.
+        "(SELECT application_key, sum(bonus_cents) AS bonus_sum, "
+        "CASE WHEN bool_or(reason = 'credited') OR sum(weight) <> 0 THEN sum(weight) END AS weight_sum "
         "FROM core.attribution_credit GROUP BY application_key) AS t"
     ),
     "core.status_history:applications": (
@@ -149,6 +164,10 @@ _APPLICATIONS = {
         "FROM core.status_history GROUP BY application_key) AS t"
     ),
 }
+
+_CREDIT_COLUMNS = tuple(
+    f"core.attribution_credit.{column}" for column in ("application_key", "weight", "bonus_cents", "reason")
+)
 
 HELPERS: dict[str, dict[str, Helper]] = {
     "staging.share": {
@@ -180,6 +199,10 @@ HELPERS: dict[str, dict[str, Helper]] = {
         "application_known": _known("staging.ats_offer", "application_id", "staging.ats_application"),
     },
     "core.touchpoint": {
+        "has_person": Helper(
+            "CASE WHEN t.kind = 'referral' THEN t.person_id IS NOT NULL END",
+            ("core.touchpoint.kind", "core.touchpoint.person_id"),
+        ),
         "advocate_known": _known("core.touchpoint", "advocate_id", "staging.advocate"),
         "share_known": _known("core.touchpoint", "share_id", "staging.share"),
     },
@@ -187,6 +210,7 @@ HELPERS: dict[str, dict[str, Helper]] = {
         "application_known": _APPLICATION_KNOWN,
         "person_known": _known("core.attribution", "person_id", "core.person", "person_id"),
         "advocate_known": _known("core.attribution", "advocate_id", "staging.advocate"),
+        "advocate_credited": _ADVOCATE_CREDITED,
         "share_known": _known("core.attribution", "share_id", "staging.share"),
     },
     "core.attribution:applications": {
@@ -198,15 +222,16 @@ HELPERS: dict[str, dict[str, Helper]] = {
         ),
         "advocate_known": _known("core.attribution_credit", "advocate_id", "staging.advocate"),
         "share_known": _known("core.attribution_credit", "share_id", "staging.share"),
+        "explained": Helper(
+            "(t.weight <> 0) = coalesce(t.reason = 'credited', false) AND t.reason IS NOT NULL",
+            ("core.attribution_credit.weight", "core.attribution_credit.reason"),
+        ),
     },
     "core.attribution_credit:applications": {
-        "weight_sum": Helper(
-            "t.weight_sum", ("core.attribution_credit.application_key", "core.attribution_credit.weight")
-        ),
+        "weight_sum": Helper("t.weight_sum", _CREDIT_COLUMNS),
         # The bonus itself is the contract's; what the table can tell is that nobody is paid another sum than most.
         "bonus_as_others": Helper(
-            "t.bonus_sum = 0 OR t.bonus_sum = mode(nullif(t.bonus_sum, 0)) OVER ()",
-            ("core.attribution_credit.application_key", "core.attribution_credit.bonus_cents"),
+            "t.bonus_sum = 0 OR t.bonus_sum = mode(nullif(t.bonus_sum, 0)) OVER ()", _CREDIT_COLUMNS
         ),
     },
     "core.status_history": {

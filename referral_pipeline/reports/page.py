@@ -69,13 +69,12 @@ class Headline:
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the funnel. `width` is its bar in percent of the widest."""
+    """One step of the funnel. From applications on, `part` is its part of them and `width` the same as a bar."""
 
     label: str
     count: str
-    rate: str | None
-    interval: str | None
-    width: float
+    part: str | None
+    width: float | None
 
 
 @dataclass(frozen=True)
@@ -207,7 +206,23 @@ def _summary(headlines: Sequence[Headline]) -> str:
 
 
 def _funnel(warehouse: ReadsTables) -> tuple[Step, ...]:
-    return ()
+    if not warehouse.has_table("mart.funnel"):
+        return ()
+    frame = warehouse.frame("SELECT stage, units FROM mart.funnel WHERE channel = 'advocacy' ORDER BY place")
+    counts = {str(stage): _plain(units) for stage, units in frame.itertuples(index=False, name=None)}
+    return tuple(_step(stage, units, counts.get("applications")) for stage, units in counts.items())
+
+
+def _step(stage: str, units: float | None, applications: float | None) -> Step:
+    """Shares and clicks are other units than applications: no part is given of one in terms of the other."""
+    comparable = stage not in {"shares", "clicks"} and units is not None and applications
+    part = units / applications if comparable and units is not None and applications else None
+    return Step(
+        label=stage.replace("_", " ").capitalize(),
+        count=whole(units),
+        part=None if part is None or stage == "applications" else figure(part, "ratio"),
+        width=None if part is None else round(100 * min(part, 1.0), 2),
+    )
 
 
 def _coverage(warehouse: ReadsTables) -> tuple[Coverage, ...]:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+_HARD = "\u00a0"  # a space that does not break: a number stays on one line with its unit
+
 UNKNOWN = "not known yet"
 """What stands where a value is null. Never 0: that is another answer."""
 
@@ -130,21 +132,21 @@ def figure(value: float | None, unit: str, currency: str = "") -> str:
     if value is None:
         return UNKNOWN
     if unit == "ratio":
-        return f"{100 * value:.1f} %"
+        return f"{100 * value:.1f}{_HARD}%"
     if unit == "days":
-        return f"{value:,.1f} days"
+        return f"{value:,.1f}{_HARD}days"
     if unit in {"s", "seconds"}:
-        return f"{value:,.1f} s"
+        return f"{value:,.1f}{_HARD}s"
     if unit in {"currency", currency} and currency:
-        return f"{value:,.2f} {currency}"
+        return f"{value:,.2f}{_HARD}{currency}"
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}"
 
 
 def spread(low: float, high: float, unit: str, currency: str = "") -> str:
     """A range with its unit said once: "4.9 to 8.8 %"."""
     lower, upper = figure(low, unit, currency), figure(high, unit, currency)
-    number, _, sign = lower.rpartition(" ")
-    return f"{number} to {upper}" if number and upper.endswith(f" {sign}") else f"{lower} to {upper}"
+    number, _, sign = lower.rpartition(_HARD)
+    return f"{number} to {upper}" if number and upper.endswith(f"{_HARD}{sign}") else f"{lower} to {upper}"
 
 
 def whole(value: float | None) -> str:

@@ -53,6 +53,8 @@ INSERT INTO core.person BY NAME
 INSERT INTO core.touchpoint BY NAME
   SELECT 'per_00000000000000' || (10 + i) AS person_id, 'J1' AS job_id, 'A' || i AS advocate_id, 'S' || i AS share_id,
     'referral' AS kind, now() - INTERVAL 40 DAY AS occurred_at FROM range(4) t(i);
+INSERT INTO core.touchpoint BY NAME
+  SELECT 'A1' AS advocate_id, 'S1' AS share_id, 'click' AS kind, now() - INTERVAL 50 DAY AS occurred_at;
 INSERT INTO core.attribution BY NAME
   SELECT 'greenhouse:P' || i AS application_key, 'per_00000000000000' || (10 + i) AS person_id, 'greenhouse' AS ats,
     'A' || i AS advocate_id, 'S' || i AS share_id, 'advocacy' AS channel, 'last_touch' AS attribution_model,
@@ -60,9 +62,12 @@ INSERT INTO core.attribution BY NAME
     now() - INTERVAL 10 DAY AS hired_at FROM range(4) t(i);
 INSERT INTO core.attribution_credit BY NAME
   SELECT 'greenhouse:P' || i AS application_key, 'A' || i AS advocate_id, 'S' || i AS share_id, w AS weight,
-    (200000 * w)::BIGINT AS bonus_cents
+    (200000 * w)::BIGINT AS bonus_cents, 'credited' AS reason
   FROM range(4) t(i), (VALUES (0.333333333), (0.333333333), (0.333333334)) v(w);
 UPDATE core.attribution_credit SET bonus_cents = CASE weight WHEN 0.333333334 THEN 66666 ELSE 66667 END;
+INSERT INTO core.attribution_credit BY NAME
+  SELECT 'greenhouse:P' || i AS application_key, 'A' || i AS advocate_id, 0 AS weight, 0 AS bonus_cents,
+    'withdrawn' AS reason FROM range(2) t(i);
 INSERT INTO core.status_history BY NAME
   SELECT 'greenhouse:P' || i AS application_key, 'applied' AS status, now() - INTERVAL 40 DAY AS valid_from,
     now() - INTERVAL 10 DAY AS valid_to FROM range(4) t(i)

@@ -27,11 +27,11 @@ def tables() -> Tables:
 
 
 def test_corrupting_one_attribution_row_fails_a_blocking_rule_that_says_one_of_four(tables: Tables) -> None:
-    corrupt = "UPDATE core.attribution SET advocate_id = 'nobody' WHERE application_key = 'greenhouse:P2'"
+    corrupt = "UPDATE core.attribution SET person_id = 'per_0000000000000000' WHERE application_key = 'greenhouse:P2'"
     with tables.broken_by(corrupt):
         (failure,) = (one for one in run_rules(partial(frame_for, tables), "core.attribution") if not one.passed)
     assert failure.rule.blocking
-    assert failure.message == (f"attribution_advocate_is_known: 1 of 4 rows failed. Mend: {failure.rule.mend}")
+    assert failure.message == (f"attribution_person_is_known: 1 of 4 rows failed. Mend: {failure.rule.mend}")
 
 
 def test_a_weight_that_is_off_by_one_billionth_fails(tables: Tables) -> None:

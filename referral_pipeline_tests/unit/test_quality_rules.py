@@ -44,6 +44,7 @@ def identified(noun: str, table: str, first: str, column: str) -> dict[str, tupl
 
 
 A0 = "application_key = 'greenhouse:P0'"
+A0_CREDITED = f"{A0} AND weight > 0"
 ONE_CREDIT = f"{A0} AND weight = 0.333333334"
 ONE_TOUCH = "advocate_id = 'A0'"
 FIRST_CONTACT = "candidate_id = 'C0' AND kind = "
@@ -125,7 +126,7 @@ BREAKS: dict[str, tuple[str, int]] = {
     "person_id_is_a_pseudonym": (put("core.person", "person_id = 'a name'", "person_id LIKE '%10'"), 1),
     "person_has_a_record": (put("core.person", "record_count = 0", "person_id LIKE '%10'"), 1),
     "touchpoint_columns_are_as_declared": (column_gone("core.touchpoint", "content_id"), 1),
-    "touchpoint_person_is_present": (put("core.touchpoint", "person_id = NULL", ONE_TOUCH), 1),
+    "referral_touch_has_a_person": (put("core.touchpoint", "person_id = NULL", ONE_TOUCH), 1),
     "touchpoint_advocate_is_present": (put("core.touchpoint", "advocate_id = NULL", ONE_TOUCH), 1),
     "touchpoint_advocate_is_known": (put("core.touchpoint", "advocate_id = 'nobody'", ONE_TOUCH), 1),
     "touchpoint_share_is_known": (put("core.touchpoint", "share_id = 'nothing'", ONE_TOUCH), 1),
@@ -147,13 +148,26 @@ BREAKS: dict[str, tuple[str, int]] = {
     ),
     "no_application_is_left_out": (f"DELETE FROM core.attribution WHERE {A0}", 1),
     "attribution_application_is_known": (
-        "INSERT INTO core.attribution SELECT * REPLACE ('greenhouse:P9' AS application_key) FROM core.attribution "
-        f"WHERE {A0}",
+        "; ".join(
+            f"INSERT INTO {table} SELECT * REPLACE ('greenhouse:P9' AS application_key) FROM {table} WHERE {A0}"
+            for table in ("core.attribution", "core.attribution_credit")
+        ),
         1,
     ),
     "attribution_person_is_present": (put("core.attribution", "person_id = NULL", A0), 1),
     "attribution_person_is_known": (put("core.attribution", "person_id = 'per_nobody'", A0), 1),
-    "attribution_advocate_is_known": (put("core.attribution", "advocate_id = 'nobody'", A0), 1),
+    "attribution_advocate_is_known": (
+        "; ".join(
+            put(table, "advocate_id = 'nobody'", A0) for table in ("core.attribution", "core.attribution_credit")
+        ),
+        1,
+    ),
+    "attributed_advocate_holds_credit": (
+        put("core.attribution", "advocate_id = 'A1'", A0)
+        + "; "
+        + put("core.attribution", "advocate_id = NULL", "application_key = 'greenhouse:P3'"),
+        2,
+    ),
     "attribution_share_is_known": (put("core.attribution", "share_id = 'nothing'", A0), 1),
     "attribution_channel_is_known": (put("core.attribution", "channel = 'billboard'", A0), 1),
     "attribution_channel_is_present": (put("core.attribution", "channel = NULL", A0), 1),
@@ -170,31 +184,34 @@ BREAKS: dict[str, tuple[str, int]] = {
         1,
     ),
     "credit_columns_are_as_declared": (column_retyped("core.attribution_credit", "bonus_cents", "DECIMAL(18, 2)"), 1),
-    "credit_application_is_present": (put("core.attribution_credit", "application_key = NULL", A0), 3),
+    "credit_application_is_present": (put("core.attribution_credit", "application_key = NULL", A0_CREDITED), 3),
     "credit_application_is_attributed": (
-        put("core.attribution_credit", "application_key = 'greenhouse:P9'", A0),
+        put("core.attribution_credit", "application_key = 'greenhouse:P9'", A0_CREDITED),
         3,
     ),
     "credit_advocate_is_present": (put("core.attribution_credit", "advocate_id = NULL", ONE_CREDIT), 1),
     "credit_advocate_is_known": (put("core.attribution_credit", "advocate_id = 'nobody'", ONE_CREDIT), 1),
     "credit_share_is_known": (put("core.attribution_credit", "share_id = 'nothing'", ONE_CREDIT), 1),
     "credit_weight_is_present": (
-        "INSERT INTO core.attribution_credit SELECT * REPLACE (NULL AS weight, 0 AS bonus_cents) "
+        "INSERT INTO core.attribution_credit "
+        "SELECT * REPLACE (NULL AS weight, 0 AS bonus_cents, 'withdrawn' AS reason) "
         f"FROM core.attribution_credit WHERE {ONE_CREDIT}",
         1,
     ),
     "credit_weight_is_a_fraction": (
-        put("core.attribution_credit", "weight = CASE WHEN weight = 0.333333334 THEN 1.6 ELSE -0.3 END", A0),
+        put("core.attribution_credit", "weight = CASE WHEN weight = 0.333333334 THEN 1.6 ELSE -0.3 END", A0_CREDITED),
         3,
     ),
+    "credit_is_explained": (put("core.attribution_credit", "reason = NULL", f"{A0} AND weight = 0"), 1),
     "weights_sum_to_one": (put("core.attribution_credit", "weight = 0.333333333", ONE_CREDIT), 1),
     "credit_bonus_is_present": (
-        "INSERT INTO core.attribution_credit SELECT * REPLACE (0 AS weight, NULL AS bonus_cents) "
+        "INSERT INTO core.attribution_credit "
+        "SELECT * REPLACE (0 AS weight, NULL AS bonus_cents, 'withdrawn' AS reason) "
         f"FROM core.attribution_credit WHERE {ONE_CREDIT}",
         1,
     ),
     "credit_bonus_is_not_negative": (
-        "INSERT INTO core.attribution_credit SELECT c.* REPLACE (0 AS weight, x AS bonus_cents) "
+        "INSERT INTO core.attribution_credit SELECT c.* REPLACE (0 AS weight, x AS bonus_cents, 'withdrawn' AS reason) "
         f"FROM core.attribution_credit AS c, (VALUES (-5), (5)) AS v(x) WHERE {ONE_CREDIT}",
         1,
     ),

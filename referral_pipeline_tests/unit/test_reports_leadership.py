@@ -30,6 +30,10 @@ INSERT INTO mart.kpi VALUES
   ('referral_conversion_rate', 'all', NULL, 'advocate', 'A1', 0.9, 'ratio', 9, 10, 0.6, 0.98, 'mature', 0.06),
   ('attribution_coverage', 'all', NULL, 'all', 'all', 0.902, 'ratio', 37, 41, 0.775, 0.961, 'mature', 0.95),
   ('time_to_hire_days', 'all', NULL, 'all', 'all', NULL, 'days', NULL, 0, NULL, NULL, 'insufficient', 45);
+CREATE TABLE mart.funnel (channel VARCHAR, place INTEGER, stage VARCHAR, units BIGINT);
+INSERT INTO mart.funnel VALUES ('advocacy', 3, 'applications', 620), ('advocacy', 1, 'shares', 4120),
+  ('advocacy', 2, 'clicks', 20000), ('advocacy', 4, 'interviews', 210), ('advocacy', 5, 'offers', 60),
+  ('advocacy', 6, 'hires', 41), ('other', 3, 'applications', 99), ('all', 3, 'applications', 719);
 CREATE TABLE staging.quarantine (system VARCHAR, entity VARCHAR, record_id VARCHAR, field VARCHAR, reason VARCHAR,
   shape VARCHAR, level VARCHAR);
 INSERT INTO staging.quarantine VALUES
@@ -105,6 +109,22 @@ def test_a_kpi_without_any_row_is_not_known_yet(tables: Tables, contract: Contra
     text = Outline(written(tables, contract, tmp_path)).text
     assert f"Referrals that end in a hire {UNKNOWN} Not known yet Target at least 6.0 %" in text
     assert "Of 3 targets: 3 not known yet." in text
+
+
+def test_the_funnel_counts_the_advocacy_channel_and_relates_applications_only(
+    tables: Tables, contract: Contract, tmp_path: Path
+) -> None:
+    text = Outline(written(tables, contract, tmp_path)).text
+    assert (
+        "Step Count Of applications Shares 4,120 – Clicks 20,000 – Applications 620 – Interviews 210 33.9 % "
+        "Offers 60 9.7 % Hires 41 6.6 % "
+    ) in text
+
+
+def test_a_funnel_without_applications_gives_no_parts(tables: Tables, contract: Contract, tmp_path: Path) -> None:
+    tables.connection.execute("UPDATE mart.funnel SET units = 0")
+    text = Outline(written(tables, contract, tmp_path)).text
+    assert "Applications 0 – Interviews 0 – Offers 0 – Hires 0 – " in text
 
 
 def test_data_quality_is_told_in_plain_words_with_counts(tables: Tables, contract: Contract, tmp_path: Path) -> None:
@@ -217,13 +237,13 @@ def test_a_target_counts_as_met_or_missed_only_when_the_whole_interval_says_so(
 
 
 def test_figures_carry_their_unit() -> None:
-    assert figure(0.0661, "ratio") == "6.6 %"
-    assert figure(34.25, "days") == "34.2 days"
-    assert figure(1234.5, "currency", "EUR") == "1,234.50 EUR"
+    assert figure(0.0661, "ratio") == "6.6\u00a0%"
+    assert figure(34.25, "days") == "34.2\u00a0days"
+    assert figure(1234.5, "currency", "EUR") == "1,234.50\u00a0EUR"
     assert figure(1234, "count") == "1,234"
     assert figure(None, "ratio") == UNKNOWN
-    assert figure(0, "ratio") == "0.0 %"
-    assert spread(0.049, 0.0885, "ratio") == "4.9 to 8.8 %"
+    assert figure(0, "ratio") == "0.0\u00a0%"
+    assert spread(0.049, 0.0885, "ratio") == "4.9 to 8.8\u00a0%"
 
 
 def test_every_kpi_that_a_contract_may_name_has_words() -> None:
