@@ -132,8 +132,9 @@ def _linear(touches: Sequence[Touch], applied_at: datetime) -> Weights:
 
 def _time_decay(touches: Sequence[Touch], applied_at: datetime) -> Weights:
     # Ages are taken from the latest touch: it drops out when normalised, and old touches alone do not underflow.
+    # In parts of 2^40, finer than a weight's twelve decimals, so that every engine rounds to the same whole numbers.
     latest = max(touch.occurred_at for touch in touches)
-    return [Fraction(2.0 ** (-((latest - touch.occurred_at) / HALF_LIFE))) for touch in touches]
+    return [Fraction(round(2.0 ** (40 - (latest - touch.occurred_at) / HALF_LIFE))) for touch in touches]
 
 
 def _position_based(touches: Sequence[Touch], applied_at: datetime) -> Weights:

@@ -1,0 +1,41 @@
+-- Whose application each one is: the person of the referral that was written to it, else of its candidate.
+-- Merged candidates are followed along their chain of aliases; the union in the recursion ends a cycle.
+-- Variables: advocacy_system.
+WITH RECURSIVE chain AS (
+    SELECT system, old_id, new_id FROM staging.candidate_alias
+    UNION
+    SELECT chain.system, chain.old_id, next.new_id
+    FROM chain
+    JOIN staging.candidate_alias AS next ON next.system = chain.system AND next.old_id = chain.new_id
+),
+current_candidate AS (
+    SELECT chain.system, chain.old_id, min(chain.new_id) AS candidate_id
+    FROM chain
+    ANTI JOIN staging.candidate_alias AS next ON next.system = chain.system AND next.old_id = chain.new_id
+    GROUP BY chain.system, chain.old_id
+),
+linked AS (
+    SELECT
+        link.application_id,
+        min(record.person_id) AS person_id,
+        min(link.person_id) AS recorded_person_id
+    FROM staging.link AS link
+    LEFT JOIN core.person_record AS record
+        ON record.record_id = getvariable('advocacy_system') || ':' || link.referral_id
+    WHERE link.application_id IS NOT NULL
+    GROUP BY link.application_id
+)
+SELECT
+    application.system || ':' || application.id AS application_key,
+    application.system,
+    application.id AS application_id,
+    coalesce(current_candidate.candidate_id, application.candidate_id) AS candidate_id,
+    coalesce(linked.person_id, candidate.person_id, linked.recorded_person_id) AS person_id
+FROM staging.ats_application AS application
+LEFT JOIN current_candidate
+    ON current_candidate.system = application.system AND current_candidate.old_id = application.candidate_id
+LEFT JOIN core.person_record AS candidate
+    ON candidate.record_id
+    = application.system || ':' || coalesce(current_candidate.candidate_id, application.candidate_id)
+LEFT JOIN linked ON linked.application_id = application.id
+ORDER BY application_key

@@ -1,0 +1,123 @@
+-- One row per ATS application: whose it is, who earned it, and where it stands.
+-- Values come from the credited touch, else from the latest counting referral of its advocate.
+-- `is_complete` and `missing` (sorted words, comma separated, empty when nothing is) say whether the attribution of an
+-- advocacy application holds all that attribution_coverage asks for; for others `is_complete` is null. A hire dated before
+-- its application has no time_to_hire_days, and its `missing` says negative_time_to_hire.
+-- Variables: attribution_model, advocacy_system.
+WITH credited AS (
+    SELECT * FROM core.attribution_credit WHERE place = 1 AND weight > 0
+),
+own_referral AS (
+    SELECT
+        credited.application_key,
+        arg_max(
+            {
+                referral_id: touchpoint.referral_id,
+                share_id: touchpoint.share_id,
+                content_id: touchpoint.content_id,
+                campaign_tag: touchpoint.campaign_tag
+            },
+            (touchpoint.occurred_at, touchpoint.referral_id)
+        ) AS values
+    FROM credited
+    JOIN core.application_person AS owner ON owner.application_key = credited.application_key
+    JOIN staging.ats_application AS application
+        ON application.system = owner.system AND application.id = owner.application_id
+    JOIN core.touchpoint AS touchpoint
+        ON touchpoint.person_id = owner.person_id
+        AND touchpoint.job_id = application.job_id
+        AND touchpoint.advocate_id = credited.advocate_id
+    WHERE
+        touchpoint.kind = 'referral'
+        AND touchpoint.blocked IS NULL
+        AND touchpoint.occurred_at <= application.applied_at
+    GROUP BY credited.application_key
+),
+link AS (
+    SELECT referral_id, any_value(match_method) AS match_method
+    FROM staging.link
+    GROUP BY referral_id
+),
+joined AS (
+    SELECT
+        owner.application_key,
+        owner.person_id,
+        application.system AS ats,
+        application.candidate_id AS ats_candidate_id,
+        application.id AS ats_application_id,
+        application.job_id,
+        coalesce(credited.referral_id, own_referral.values.referral_id) AS referral_id,
+        credited.advocate_id,
+        coalesce(credited.share_id, own_referral.values.share_id) AS share_id,
+        coalesce(credited.content_id, own_referral.values.content_id) AS content_id,
+        coalesce(credited.campaign_tag, own_referral.values.campaign_tag) AS campaign_tag,
+        credited.application_key IS NOT NULL AS is_advocacy,
+        application.applied_at,
+        application.status,
+        application.status_at,
+        application.interviewed_at,
+        application.offered_at,
+        CASE WHEN application.status = 'hired' THEN application.hired_at END AS hired_at,
+        CASE WHEN application.status = 'hired' THEN application.starts_on END AS starts_on,
+        application.rejected_at
+    FROM core.application_person AS owner
+    JOIN staging.ats_application AS application
+        ON application.system = owner.system AND application.id = owner.application_id
+    LEFT JOIN credited ON credited.application_key = owner.application_key
+    LEFT JOIN own_referral ON own_referral.application_key = owner.application_key
+),
+matched AS (
+    SELECT
+        joined.*,
+        coalesce(link.match_method, record.match_method) AS match_method,
+        (epoch_us(joined.hired_at) - epoch_us(joined.applied_at)) / 86400e6 AS days
+    FROM joined
+    LEFT JOIN link ON link.referral_id = joined.referral_id
+    LEFT JOIN core.person_record AS record
+        ON record.record_id = getvariable('advocacy_system') || ':' || joined.referral_id
+),
+judged AS (
+    SELECT
+        *,
+        list_filter(
+            [
+                CASE WHEN is_advocacy AND applied_at IS NULL THEN 'applied_at' END,
+                CASE WHEN is_advocacy AND campaign_tag IS NULL THEN 'campaign_tag' END,
+                CASE WHEN is_advocacy AND content_id IS NULL AND share_id IS NULL THEN 'content_or_share' END,
+                CASE WHEN is_advocacy AND status = 'hired' AND hired_at IS NULL THEN 'hired_at' END,
+                CASE WHEN is_advocacy AND job_id IS NULL THEN 'job_id' END,
+                CASE WHEN days < 0 THEN 'negative_time_to_hire' END,
+                CASE WHEN is_advocacy AND status = 'rejected' AND rejected_at IS NULL THEN 'rejected_at' END
+            ],
+            lambda word : word IS NOT NULL
+        ) AS missing_words
+    FROM matched
+)
+SELECT
+    application_key,
+    person_id,
+    ats,
+    ats_candidate_id,
+    ats_application_id,
+    job_id,
+    referral_id,
+    advocate_id,
+    share_id,
+    content_id,
+    campaign_tag,
+    CASE WHEN is_advocacy THEN 'advocacy' ELSE 'other' END AS channel,
+    getvariable('attribution_model')::VARCHAR AS attribution_model,
+    applied_at,
+    status,
+    status_at,
+    interviewed_at,
+    offered_at,
+    hired_at,
+    starts_on,
+    rejected_at,
+    CASE WHEN days >= 0 THEN days END AS time_to_hire_days,
+    match_method,
+    CASE WHEN is_advocacy THEN len(missing_words) = 0 END AS is_complete,
+    array_to_string(missing_words, ',') AS missing
+FROM judged
+ORDER BY application_key
