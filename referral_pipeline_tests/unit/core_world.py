@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from referral_pipeline.connectors.records import (
-    Advocate,
     AdvocacyStaged,
+    Advocate,
     AtsApplication,
     AtsCandidate,
     AtsJob,
@@ -106,8 +106,8 @@ class World:
         self.referrals.append(
             Referral(
                 id=referral_id, advocate_id=advocate_id, share_id=share, job_id=job, campaign_tag=campaign,
-                stage=ReferralStage(stage), submitted_at=day(at - 0.5), applied_at=day(at), first_name=first, last_name=last,
-                email=f"{first}.{last}@example.com".lower(), phone=None, country="US",
+                stage=ReferralStage(stage), submitted_at=day(at - 0.5), applied_at=day(at), first_name=first,
+                last_name=last, email=f"{first}.{last}@example.com".lower(), phone=None, country="US",
                 consent=Consent(granted, "opt-in", day(at), day(expires)), clicks=None, shares=None, reach=None,
                 status=None, status_at=None, ats_candidate_id=None, ats_application_id=None, updated_at=DAY0,
             )
