@@ -1,0 +1,139 @@
+"""Opening a ledger brings it to the present schema, once, and never takes a database it cannot keep promises on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from referral_pipeline.ledger import tables
+from referral_pipeline.ledger.engine import WRITES, open_engine, resolve_url
+from referral_pipeline.ledger.migrate import alembic_config
+from referral_pipeline.ledger.store import Ledger, LedgerError
+from referral_pipeline_tests.unit.ledger_databases import BACKENDS, finish, fresh_url, start
+
+_OPEN = """
+import sys
+from pathlib import Path
+from referral_pipeline.ledger.store import Ledger
+with Ledger.open(sys.argv[1], home=Path(sys.argv[2])) as ledger:
+    ledger.alias("ats", sys.argv[3], "survivor")
+"""
+
+DESIGNED = {
+    "inbox",
+    "deliveries",
+    "links",
+    "candidate_aliases",
+    "identity_keys",
+    "status_history",
+    "consents",
+    "tombstones",
+    "erasures",
+    "api_calls",
+    "cursors",
+    "alerts",
+}
+
+
+@pytest.fixture(params=BACKENDS)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    yield from fresh_url(request.param, tmp_path)
+
+
+@pytest.fixture
+def engine(url: str, tmp_path: Path) -> Iterator[sa.Engine]:
+    opened = open_engine(resolve_url(url, home=tmp_path))
+    yield opened
+    opened.dispose()
+
+
+def test_a_new_ledger_has_every_table_of_the_design(url: str, tmp_path: Path, engine: sa.Engine) -> None:
+    Ledger.open(url, home=tmp_path).close()
+    assert set(sa.inspect(engine).get_table_names()) == DESIGNED | {"alembic_version"}
+
+
+def test_the_migrations_lead_to_exactly_the_tables_of_the_code(url: str, tmp_path: Path, engine: sa.Engine) -> None:
+    Ledger.open(url, home=tmp_path).close()
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, tables.metadata) == []
+
+
+def test_a_ledger_can_be_taken_down_and_built_again(url: str, tmp_path: Path, engine: sa.Engine) -> None:
+    Ledger.open(url, home=tmp_path).close()
+    with engine.execution_options(**{WRITES: True}).begin() as connection:
+        command.downgrade(alembic_config(connection), "base")
+    assert set(sa.inspect(engine).get_table_names()) == {"alembic_version"}
+    Ledger.open(url, home=tmp_path).close()
+    assert set(sa.inspect(engine).get_table_names()) >= DESIGNED
+
+
+def test_processes_that_open_a_new_ledger_at_once_make_one_schema(url: str, tmp_path: Path) -> None:
+    children = [start(_OPEN, url, str(tmp_path), str(number)) for number in range(4)]
+    for child in children:
+        finish(child)
+    with Ledger.open(url, home=tmp_path) as ledger:
+        assert set(ledger.aliases("ats")) == {"0", "1", "2", "3"}
+
+
+def test_a_ledger_written_by_a_newer_version_is_refused(url: str, tmp_path: Path, engine: sa.Engine) -> None:
+    Ledger.open(url, home=tmp_path).close()
+    with engine.execution_options(**{WRITES: True}).begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(LedgerError, match="newer version"):
+        Ledger.open(url, home=tmp_path)
+
+
+def test_a_state_outside_the_vocabulary_is_refused_by_the_database(url: str, tmp_path: Path, engine: sa.Engine) -> None:
+    Ledger.open(url, home=tmp_path).close()
+    row = {
+        "system": "ats",
+        "delivery_id": "1",
+        "event_type": "x",
+        "origin": "webhook",
+        "received_at": sa.func.now(),
+        "available_at": sa.func.now(),
+    }
+    writing = engine.execution_options(**{WRITES: True})
+    with writing.begin() as connection:
+        connection.execute(sa.insert(tables.inbox).values(**row, state="received"))
+    with pytest.raises(sa.exc.IntegrityError), writing.begin() as connection:
+        connection.execute(sa.insert(tables.inbox).values(**row | {"delivery_id": "2"}, state="lost"))
+    with pytest.raises(sa.exc.IntegrityError), writing.begin() as connection:
+        connection.execute(sa.insert(tables.inbox).values(**row, state="received"))
+
+
+def test_a_sqlite_ledger_is_in_wal_mode_with_full_sync_beside_its_home(tmp_path: Path) -> None:
+    Ledger.open("sqlite:///data/state/ledger.sqlite", home=tmp_path).close()
+    assert (tmp_path / "data" / "state" / "ledger.sqlite").exists()
+    engine = open_engine(resolve_url("sqlite:///data/state/ledger.sqlite", home=tmp_path))
+    with engine.connect() as connection:
+        pragmas = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+    engine.dispose()
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 60_000}
+
+
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [
+        ("sqlite://", "in memory"),
+        ("sqlite:///:memory:", "in memory"),
+        ("mysql://u:hidden@host/db", "sqlite or postgresql"),
+        ("not a url", "not a database URL"),
+    ],
+)
+def test_a_database_that_cannot_serve_is_refused_without_showing_its_password(
+    url: str, complaint: str, tmp_path: Path
+) -> None:
+    with pytest.raises(LedgerError, match=complaint) as refused:
+        Ledger.open(url, home=tmp_path)
+    assert "hidden" not in str(refused.value)
