@@ -62,6 +62,7 @@ class Headline:
     target: str
     interval: str | None
     basis: str | None
+    channels: tuple[tuple[str, str], ...]
     verdict: Verdict
     gauge: Gauge | None
     definition: str
@@ -112,8 +113,8 @@ def read_page(warehouse: ReadsTables, contract: Contract, *, as_of: datetime) ->
     Raises:
         Whatever the warehouse raises when `mart.kpi` does not exist: a page without numbers is not written.
     """
-    kpis = _overall_kpis(warehouse)
-    headlines = tuple(_headline(kpi.name, kpi.target, kpis.get(kpi.name), contract) for kpi in contract.objectives.kpis)
+    kpis, channels = _kpis(warehouse, "all"), _kpis(warehouse, "channel")
+    headlines = tuple(_headline(kpi.name, kpi.target, kpis, channels, contract) for kpi in contract.objectives.kpis)
     return Page(
         as_of=f"{as_of:%d %B %Y, %H:%M} UTC".lstrip("0"),
         sandbox=contract.environment == "sandbox",
@@ -121,7 +122,7 @@ def read_page(warehouse: ReadsTables, contract: Contract, *, as_of: datetime) ->
         summary=_summary(headlines),
         headlines=headlines,
         funnel=_funnel(warehouse),
-        coverage=_coverage(warehouse),
+        coverage=_coverage(kpis),
         quality=_quality(warehouse),
         rules_total=len(RULES),
         rules_blocking=sum(rule.blocking for rule in RULES),
@@ -133,21 +134,35 @@ def read_page(warehouse: ReadsTables, contract: Contract, *, as_of: datetime) ->
 # ---------------------------------------------------------------- headline numbers
 
 
-def _overall_kpis(warehouse: ReadsTables) -> dict[str, dict[str, Any]]:
+Rows = dict[tuple[str, str], dict[str, Any]]
+"""Rows of mart.kpi by KPI and segment."""
+
+
+def _kpis(warehouse: ReadsTables, segment_kind: str) -> Rows:
     frame = warehouse.frame(
-        "SELECT kpi, value, unit, numerator, denominator, ci_low, ci_high, maturity, target FROM mart.kpi "
-        "WHERE period_kind = 'all' AND segment_kind = 'all' ORDER BY kpi, segment"
+        "SELECT kpi, segment, value, unit, numerator, denominator, ci_low, ci_high, maturity FROM mart.kpi "
+        "WHERE period_kind = 'all' AND segment_kind = ?",
+        [segment_kind],
     )
-    rows: dict[str, dict[str, Any]] = {}
-    for row in frame.to_dict("records"):
-        rows.setdefault(str(row["kpi"]), {str(key): _plain(value) for key, value in row.items()})
-    return rows
+    return {
+        (str(row["kpi"]), str(row["segment"])): {str(key): _plain(value) for key, value in row.items()}
+        for row in frame.to_dict("records")
+    }
 
 
-def _headline(name: str, target: float, row: dict[str, Any] | None, contract: Contract) -> Headline:
+def _by_channel(name: str, channels: Rows, unit: str, currency: str) -> tuple[tuple[str, str], ...]:
+    """The value of each channel, for a KPI that is counted over more than one."""
+    labels = {"advocacy": "Advocates", "other": "Others"}
+    found = [
+        (label, channels[name, channel]["value"]) for channel, label in labels.items() if (name, channel) in channels
+    ]
+    return tuple((label, figure(value, unit, currency)) for label, value in found) if len(found) > 1 else ()
+
+
+def _headline(name: str, target: float, kpis: Rows, channels: Rows, contract: Contract) -> Headline:
     words = kpi_words(name)
     currency = str(contract.rules.bonus.currency)
-    row = row or {}
+    row = kpis.get((name, "all"), {})
     unit = str(row.get("unit") or ("ratio" if name.endswith(("_rate", "_coverage", "_share")) else ""))
     unit = unit or ("days" if name.endswith("_days") else "s" if name.endswith("_seconds") else "")
     value, interval = row.get("value"), _interval(row)
@@ -157,6 +172,7 @@ def _headline(name: str, target: float, row: dict[str, Any] | None, contract: Co
         target=("at most " if words.lower_is_better else "at least ") + figure(target, unit, currency),
         interval=_interval_words(interval, unit, currency),
         basis=_basis(row, words.counted),
+        channels=_by_channel(name, channels, unit, currency),
         verdict=verdict(value, target, interval, row.get("maturity"), lower_is_better=words.lower_is_better),
         gauge=_gauge(value, interval, target, unit),
         definition=words.definition,
@@ -225,22 +241,22 @@ def _step(stage: str, units: float | None, applications: float | None) -> Step:
     )
 
 
-def _coverage(warehouse: ReadsTables) -> tuple[Coverage, ...]:
-    frame = warehouse.frame(
-        "SELECT segment_kind, segment, value, numerator, denominator, ci_low, ci_high FROM mart.kpi "
-        "WHERE kpi = 'attribution_coverage' AND period_kind = 'all' AND segment_kind IN ('all', 'scope') "
-        "ORDER BY segment_kind, segment"
-    )
-    rows = [{str(key): _plain(value) for key, value in row.items()} for row in frame.to_dict("records")]
+def _coverage(kpis: Rows) -> tuple[Coverage, ...]:
+    series = {"all": "Hires through advocates", "applications": "Applications through advocates"}
     return tuple(
-        Coverage(
-            label="Hires through advocates" if row["segment_kind"] == "all" else "Applications through advocates",
-            complete=whole(row["numerator"]),
-            total=whole(row["denominator"]),
-            rate=figure(row["value"], "ratio"),
-            interval=_interval_words(_interval(row), "ratio"),
-        )
-        for row in rows
+        _covered(label, kpis["attribution_coverage", segment])
+        for segment, label in series.items()
+        if ("attribution_coverage", segment) in kpis
+    )
+
+
+def _covered(label: str, row: dict[str, Any]) -> Coverage:
+    return Coverage(
+        label=label,
+        complete=whole(row["numerator"]),
+        total=whole(row["denominator"]),
+        rate=figure(row["value"], "ratio"),
+        interval=_interval_words(_interval(row), "ratio"),
     )
 
 

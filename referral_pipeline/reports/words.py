@@ -36,7 +36,7 @@ KPI_WORDS: Mapping[str, KpiWords] = MappingProxyType(
         "time_to_hire_days": KpiWords(
             "Time to hire",
             "The median time from the application to the accepted offer, by the applicant tracking system's own dates, "
-            "for referred people who were hired.",
+            "over the hires of all channels to date.",
             "hires",
             lower_is_better=True,
         ),

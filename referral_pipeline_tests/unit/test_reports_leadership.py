@@ -28,6 +28,10 @@ INSERT INTO mart.kpi VALUES
   ('referral_conversion_rate', 'all', NULL, 'all', 'all', 0.0661, 'ratio', 41, 620, 0.0491, 0.0885, 'mature', 0.06),
   ('referral_conversion_rate', 'month', '2026-09-01', 'all', 'all', 0.5, 'ratio', 1, 2, 0.1, 0.9, 'immature', 0.06),
   ('referral_conversion_rate', 'all', NULL, 'advocate', 'A1', 0.9, 'ratio', 9, 10, 0.6, 0.98, 'mature', 0.06),
+  ('attribution_coverage', 'all', NULL, 'all', 'applications', 0.944, 'ratio', 585, 620, 0.922, 0.959, 'mature', 0.95),
+  ('time_to_hire_days', 'all', NULL, 'channel', 'advocacy', NULL, 'days', NULL, 0, NULL, NULL, 'insufficient', 45),
+  ('time_to_hire_days', 'all', NULL, 'channel', 'other', 40.5, 'days', NULL, 9, NULL, NULL, 'mature', 45),
+  ('time_to_hire_days_p90', 'all', NULL, 'all', 'all', 99, 'days', NULL, 9, NULL, NULL, 'mature', NULL),
   ('attribution_coverage', 'all', NULL, 'all', 'all', 0.902, 'ratio', 37, 41, 0.775, 0.961, 'mature', 0.95),
   ('time_to_hire_days', 'all', NULL, 'all', 'all', NULL, 'days', NULL, 0, NULL, NULL, 'insufficient', 45);
 CREATE TABLE mart.funnel (channel VARCHAR, place INTEGER, stage VARCHAR, units BIGINT);
@@ -101,6 +105,7 @@ def test_the_page_shows_each_headline_with_target_interval_and_basis(
 def test_a_null_is_not_known_yet_and_never_zero(tables: Tables, contract: Contract, tmp_path: Path) -> None:
     text = Outline(written(tables, contract, tmp_path)).text
     assert f"Time to hire {UNKNOWN} Too few cases to tell Target at most 45.0 days" in text
+    assert f"Advocates {UNKNOWN} Others 40.5 days" in text
     assert "0.0 days" not in text.replace("45.0 days", "")
 
 
@@ -125,6 +130,12 @@ def test_a_funnel_without_applications_gives_no_parts(tables: Tables, contract: 
     tables.connection.execute("UPDATE mart.funnel SET units = 0")
     text = Outline(written(tables, contract, tmp_path)).text
     assert "Applications 0 – Interviews 0 – Offers 0 – Hires 0 – " in text
+
+
+def test_coverage_is_told_for_hires_and_for_applications(tables: Tables, contract: Contract, tmp_path: Path) -> None:
+    text = Outline(written(tables, contract, tmp_path)).text
+    assert "Hires through advocates 37 41 90.2 %" in text
+    assert "Applications through advocates 585 620 94.4 %" in text
 
 
 def test_data_quality_is_told_in_plain_words_with_counts(tables: Tables, contract: Contract, tmp_path: Path) -> None:
