@@ -37,7 +37,10 @@ _QUANTILES = {"": 0.5, "_p25": 0.25, "_p75": 0.75, "_p90": 0.9}
 
 @dataclass(frozen=True)
 class Kpi:
-    """A KPI with one file `sql/<name>.sql`. `series` are its headline segments; `all_needs_maturity` see the module."""
+    """A KPI with one file `sql/<name>.sql`.
+
+    `series`: all, and further ones of segment kind scope. `all_needs_maturity`: see the module.
+    """
 
     name: str
     unit: Literal["ratio", "days"]
@@ -122,10 +125,16 @@ def _counted(warehouse: Warehouse, kpi: Kpi, as_of: datetime) -> list[_Counted]:
         for name in variables:
             connection.execute(f"RESET VARIABLE {name}")
     counted = [_Counted(*row) for row in rows]
-    headlines = {row.series for row in counted if row.period_kind == "all" and row.segment_kind == "all"}
+    headlines = {row.series for row in counted if row.period_kind == "all" and row.segment_kind in {"all", "scope"}}
     # A cohort with no applications has a row too: nothing was counted, which is not the same as not having looked.
     empty = [series for series in kpi.series if series not in headlines]
-    return [_Counted(series, "all", None, "all", series, 0, 0, 0, 0, None) for series in empty] + counted
+    return [
+        *(
+            _Counted(series, "all", None, "all" if series == "all" else "scope", series, 0, 0, 0, 0, None)
+            for series in empty
+        ),
+        *counted,
+    ]
 
 
 def _sql(name: str) -> str:

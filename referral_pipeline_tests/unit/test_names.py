@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from referral_pipeline.identity.names import Likeness, Name, likeness, names_equal, names_contradict
+from referral_pipeline.identity.names import Likeness, Name, likeness, names_contradict, names_equal
 
 SAME = [
     (("Jürgen", "Müller"), ("Juergen", "Mueller")),

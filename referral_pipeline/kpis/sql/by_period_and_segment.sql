@@ -1,5 +1,6 @@
 -- The facts of one KPI (kpi_fact, made by its own file) counted for every period and every segment at once.
--- A period is that of the cohort, in UTC. `series` is all, or the name of a second series of the same KPI.
+-- A period is that of the cohort, in UTC. `series` is all, or the name of a second series of the same KPI: that one has
+-- the segment kind scope, so that each KPI has one row of kind all for each period.
 WITH fact AS (
     SELECT
         *,
@@ -19,6 +20,7 @@ counted AS (
             WHEN grouping(campaign) = 0 THEN 'campaign'
             WHEN grouping(advocate) = 0 THEN 'advocate'
             WHEN grouping(job) = 0 THEN 'job'
+            WHEN series <> 'all' THEN 'scope'
             ELSE 'all'
         END AS segment_kind,
         coalesce(channel, department, campaign, advocate, job) AS segment,
@@ -41,7 +43,7 @@ SELECT
     period_kind,
     period_start,
     segment_kind,
-    CASE WHEN segment_kind = 'all' THEN series ELSE segment END AS segment,
+    CASE WHEN segment_kind IN ('all', 'scope') THEN series ELSE segment END AS segment,
     units,
     hits,
     mature_units,
@@ -49,7 +51,6 @@ SELECT
     measures
 FROM counted
 WHERE
-    (segment_kind = 'all' OR segment IS NOT NULL)
-    AND (segment_kind = 'all' OR series = 'all')
+    (segment_kind IN ('all', 'scope') OR (segment IS NOT NULL AND series = 'all'))
     AND (period_kind = 'all' OR period_start IS NOT NULL)
 ORDER BY period_kind, period_start, segment_kind, segment
