@@ -142,13 +142,20 @@ def _ensure(connection: DuckDBPyConnection, table: str) -> None:
     )
 
 
+def _payload(row: Row) -> str:
+    text = json.dumps(row, separators=(",", ":"), ensure_ascii=False)
+    if not text.isascii():
+        # Half a surrogate pair is valid in JSON and in no text: one such name would stop the page of all others.
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
 def _incoming(rows: Iterable[Row], key: str, changed_field: str | None) -> Any:
     ids: list[str] = []
     changed: list[str | None] = []
     payloads: list[str] = []
     for row in rows:
-        # Escaped to ASCII: half a surrogate pair, which JSON can carry and UTF-8 cannot, would stop the whole page.
-        payload = json.dumps(row, separators=(",", ":"))
+        payload = _payload(row)
         named: Any = row.get(key)
         stamp: Any = row.get(changed_field) if changed_field is not None else None
         ids.append(f"?{hashlib.sha256(payload.encode()).hexdigest()[:16]}" if named in {None, ""} else str(named))

@@ -146,10 +146,16 @@ class Warehouse:
         """Write rows as a vendor sent them, in one transaction; answers how many are new or differ from what was held.
 
         A row whose `changed_field` is older than the one held never overwrites it.
+
+        Raises:
+            WarehouseError: when DuckDB does not take them; none is written then.
         """
         table = _raw.raw_table(system, entity)
-        with self.transaction() as connection:
-            return _raw.upsert(connection, table, rows, key=key, changed_field=changed_field, pulled_at=pulled_at)
+        try:
+            with self.transaction() as connection:
+                return _raw.upsert(connection, table, rows, key=key, changed_field=changed_field, pulled_at=pulled_at)
+        except duckdb.Error as error:
+            raise WarehouseError(f"rows for {table} could not be written: {without_values(error)}") from None
 
     def mark_absent(self, system: str, entity: str, *, full_pull_started_at: datetime) -> int:
         """Mark as gone the rows that a full pull, and all since, did not see; answers how many are newly gone."""
