@@ -179,8 +179,9 @@ class NestedProspectArm(Body):
 
 
 def _arm(value: Any) -> str:
-    given: Any = value
-    return "<prospect>" if isinstance(given, dict) and "prospect" in given else "<job>"
+    given: Any = value  # a dict when read, a model when written out
+    as_prospect = "prospect" in given if isinstance(given, dict) else isinstance(given, NestedProspectArm)
+    return "<prospect>" if as_prospect else "<job>"
 
 
 NestedApplication = Annotated[
