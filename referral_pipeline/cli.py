@@ -111,11 +111,10 @@ def demo(seed: int, faults: float, keep_running: bool, port: int, as_json: bool)
 @click.option("--ats-port", default=8702, show_default=True, help="Port of the ATS.")
 def sandbox(seed: int, faults: float, advocacy_port: int, ats_port: int) -> None:
     """Run the sandboxes alone, until Ctrl-C."""
-    from referral_pipeline.sandbox.launch import Sandbox
+    from referral_pipeline.sandbox.__main__ import main as serve
 
-    with Sandbox(seed=seed, faults=faults, advocacy_port=advocacy_port, ats_port=ats_port) as running:
-        _show_sandbox(running.environment())
-        running.wait()
+    options = {"--seed": seed, "--faults": faults, "--advocacy-port": advocacy_port, "--ats-port": ats_port}
+    sys.exit(serve([text for name, value in options.items() for text in (name, str(value))]))
 
 
 # ---------------------------------------------------------------- set it up
@@ -168,7 +167,7 @@ def init(
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def check(offline: bool, as_json: bool) -> None:
     """Validate contract, secrets, connections, custom fields and stages. Exit code 1 when something is wrong."""
-    from referral_pipeline.connectors.preflight import check_installation
+    from referral_pipeline.connectors.check import check_installation
     from referral_pipeline.settings import load_settings
 
     report = check_installation(load_settings(), offline=offline)
@@ -352,13 +351,6 @@ def _show_check(findings: Any, problems: Any) -> None:
     for problem in problems:
         click.echo(f"{problem}")
     click.echo("Everything holds." if not problems else f"{len(problems)} to mend.")
-
-
-def _show_sandbox(environment: dict[str, str]) -> None:
-    click.echo("The sandboxes are up. In another terminal:\n")
-    for name, value in sorted(environment.items()):
-        click.echo(f"export {name}='{value}'")
-    click.echo("\nCtrl-C ends them.")
 
 
 def _show_run(name: str, outcome: RunOutcome) -> None:

@@ -275,7 +275,7 @@ def _table(contract: Contract, flows: Iterable[Flow]) -> Iterator[str]:
 
 
 def _conditions(contract: Contract) -> Iterator[str]:
-    privacy, rules = contract.privacy, contract.rules
+    privacy = contract.privacy
     yield f"Residency: only candidates in {', '.join(privacy.allowed_countries)} are written to another system."
     yield f"Retention: {privacy.retention_days} days."
     yield f"Regulated fields: {', '.join(privacy.regulated_fields)}."

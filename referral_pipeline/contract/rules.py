@@ -62,7 +62,7 @@ def consent_problems(systems_of_record: sections.SystemsOfRecord) -> Iterator[Pr
     if systems_of_record.consent != "advocacy":
         yield Problem(
             "systems_of_record.consent",
-            f"found {systems_of_record.consent}; allowed: advocacy, whose referrals carry the consent that the gate reads",
+            f"found {systems_of_record.consent}; allowed: advocacy, whose referrals carry what the gate reads",
             "Record consent on the advocacy platform, and say advocacy here",
         )
 

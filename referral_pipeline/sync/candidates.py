@@ -99,7 +99,7 @@ class CandidateWriteBack:
         """Write every case; what failed in passing, or is ambiguous, is taken up again, up to `rounds` times in all."""
         pending = list(cases)
         for number in range(1, rounds + 1):
-            pending, wait_until = self._round(pending, final=number == rounds, progress=progress)
+            pending, wait_until = self._round(pending, number, final=number == rounds, progress=progress)
             if not pending:
                 break
             if wait_until is not None:
@@ -107,12 +107,12 @@ class CandidateWriteBack:
         return self.report
 
     def _round(
-        self, cases: Sequence[PersonCase], *, final: bool, progress: Progress | None
+        self, cases: Sequence[PersonCase], number: int, *, final: bool, progress: Progress | None
     ) -> tuple[list[PersonCase], datetime | None]:
         again: list[PersonCase] = []
         waits: list[datetime] = []
         with ThreadPoolExecutor(max_workers=self._workers, thread_name_prefix="write-back") as pool:
-            futures = {pool.submit(self._write_case, case): case for case in cases}
+            futures = {pool.submit(self._write_case, case, again=number > 1): case for case in cases}
             for done, future in enumerate(as_completed(futures), start=1):
                 case = futures[future]
                 try:
@@ -138,9 +138,10 @@ class CandidateWriteBack:
 
     # ------------------------------------------------------------ one person
 
-    def _write_case(self, case: PersonCase) -> None:
+    def _write_case(self, case: PersonCase, *, again: bool) -> None:
         now = self._clock()
-        links = {r.id: self._ledger.link(r.id) for r in case.referrals}
+        # A case that is taken up again may have written some of its links before it failed.
+        links = {r.id: self._ledger.link(r.id) if again else case.links.get(r.id) for r in case.referrals}
         allowed: list[Referral] = []
         blocked: list[Link] = []
         for referral in case.referrals:
@@ -182,6 +183,7 @@ class CandidateWriteBack:
                 job_id=assignment.job_id, tags=tags, advocate_email=advocate.email if advocate is not None else None
             ),
             candidate_ids=_candidate_ids(case, links),
+            all_referrals=allowed,
         )
         if opened.application is not None:
             self._bring_tags(opened.application, self._tags(same_job, opened.application.applied_at))

@@ -80,6 +80,7 @@ class Creator:
         new: NewApplication,
         *,
         candidate_ids: Sequence[str],
+        all_referrals: Sequence[Referral],
     ) -> Opened:
         """Open one application for these referrals (one person, one job, at least one), and a candidate if need be.
 
@@ -88,6 +89,7 @@ class Creator:
             referrals: the referrals it is opened for, oldest touch first.
             new: job and tags.
             candidate_ids: ATS candidates known to be this person.
+            all_referrals: every referral of the person that may be written, any job: where contact details come from.
 
         Raises:
             NotYetVisibleError: an earlier attempt may have succeeded; come back later.
@@ -95,13 +97,13 @@ class Creator:
         """
         candidate_key = f"candidate:{self._ats.system}:{person_id}"
         earlier = self._ledger.delivery(candidate_key)
-        candidate_id = self._known_candidate(person_id, referrals, candidate_ids, earlier)
+        candidate_id = self._known_candidate(person_id, all_referrals, candidate_ids, earlier)
         if candidate_id is not None:
             if earlier is not None and earlier.state != "confirmed":
                 self._ledger.confirm(candidate_key, {"candidate_id": candidate_id})
                 self._report.count("candidates_adopted")
             return self._application_for(candidate_id, referrals, new)
-        return self._candidate_with_application(candidate_key, referrals, new)
+        return self._candidate_with_application(candidate_key, referrals, new, all_referrals)
 
     # ------------------------------------------------------------ candidate
 
@@ -141,19 +143,14 @@ class Creator:
         return [c for c in mine if any(names_equal(Name(c.first_name, c.last_name), name) for name in names)]
 
     def _candidate_with_application(
-        self, candidate_key: str, referrals: Sequence[Referral], new: NewApplication
+        self,
+        candidate_key: str,
+        referrals: Sequence[Referral],
+        new: NewApplication,
+        all_referrals: Sequence[Referral],
     ) -> Opened:
         self._begin(candidate_key, "create_candidate", new.job_id, referrals)
-        latest = referrals[-1]
-        created = self._ats.create_candidate(
-            NewCandidate(
-                first_name=(latest.first_name or "").strip(),
-                last_name=(latest.last_name or "").strip(),
-                email=(latest.email or "").strip() or None,
-                phone=canonical_phone(latest.phone, latest.country) if latest.phone else None,
-            ),
-            new,
-        )
+        created = self._ats.create_candidate(_details(referrals[-1], all_referrals), new)
         candidate_id = created.candidate.id
         application = created.application
         self._report.count("candidates_created")
@@ -235,6 +232,18 @@ class Creator:
 def digest(value: Mapping[str, Any]) -> str:
     """A short, stable hash of what is asked for; equal requests have equal digests."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def _details(named: Referral, all_referrals: Sequence[Referral]) -> NewCandidate:
+    """Name and e-mail of one referral; the phone of it, else of the person's latest referral that has a valid one."""
+    latest_first = [named, *sorted(all_referrals, key=lambda r: (r.touched_at, r.id), reverse=True)]
+    phones = (canonical_phone(r.phone, r.country) for r in latest_first if r.phone)
+    return NewCandidate(
+        first_name=(named.first_name or "").strip(),
+        last_name=(named.last_name or "").strip(),
+        email=(named.email or "").strip() or None,
+        phone=next((phone for phone in phones if phone), None),
+    )
 
 
 def _oldest(candidates: Sequence[AtsCandidate]) -> AtsCandidate:

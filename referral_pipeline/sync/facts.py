@@ -62,6 +62,7 @@ def touches_for(referrals: Sequence[Referral], programme: Programme) -> list[Tou
                 referral_id=referral.id,
                 kind="referral",
                 occurred_at=referral.touched_at,
+                shared_at=share.shared_at if share else None,
             )
         )
     for advocate_id, job_id in sorted({(r.advocate_id, r.job_id) for r in referrals}):
@@ -76,6 +77,7 @@ def touches_for(referrals: Sequence[Referral], programme: Programme) -> list[Tou
                     referral_id=None,
                     kind="share",
                     occurred_at=share.shared_at,
+                    shared_at=share.shared_at,
                 )
             )
     return touches

@@ -1,0 +1,63 @@
+"""What a person sees: the asset graph, an asset with its checks, the leadership page."""
+
+from __future__ import annotations
+
+import pytest
+
+from referral_pipeline_tests.unit.test_definitions import GROUPS
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def page(browser):
+    context = browser.new_context(viewport={"width": 1600, "height": 1000})
+    page = context.new_page()
+    yield page
+    context.close()
+
+
+def test_the_asset_graph_shows_every_group_and_asset(page, webserver, screenshots):
+    page.goto(f"{webserver}/asset-groups")
+    page.wait_for_selector("text=attribution_credit", timeout=60_000)
+    page.wait_for_timeout(1500)
+    page.screenshot(path=screenshots / "asset-graph.png")
+    text = page.inner_text("body")
+    for group in GROUPS:
+        assert group in text
+    for assets in GROUPS.values():
+        for asset in assets:
+            assert asset in text
+
+
+def test_an_asset_page_shows_owner_description_rows_and_preview(page, webserver, screenshots):
+    page.goto(f"{webserver}/assets/attribution?view=overview")
+    page.wait_for_selector("text=one row per ATS application", timeout=60_000)
+    page.wait_for_timeout(1000)
+    page.screenshot(path=screenshots / "asset-attribution.png", full_page=True)
+    text = page.inner_text("body")
+    assert "talent-ops@example.com" in text
+    assert "duckdb" in text.lower()
+
+
+def test_the_checks_of_attribution_are_listed_with_their_result(page, webserver, screenshots):
+    page.goto(f"{webserver}/assets/attribution?view=checks")
+    page.wait_for_selector("text=application_key", timeout=60_000)
+    page.wait_for_timeout(1000)
+    page.screenshot(path=screenshots / "asset-checks.png", full_page=True)
+    assert "Passed" in page.inner_text("body")
+
+
+@pytest.mark.parametrize(("name", "width"), [("desktop", 1280), ("phone", 390)])
+def test_the_leadership_page_reads_well(browser, chromium, refreshed, screenshots, name, width):
+    context = browser.new_context(viewport={"width": width, "height": 900})
+    page = context.new_page()
+    failures = []
+    page.on("requestfailed", lambda request: failures.append(request.url))
+    page.goto((refreshed.home / "data/published/leadership.html").as_uri())
+    page.screenshot(path=screenshots / f"leadership-{name}.png", full_page=True)
+    assert page.locator("h1").count() == 1
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "it scrolls sideways"
+    assert page.evaluate("document.documentElement.lang") == "en"
+    assert failures == []
+    context.close()
