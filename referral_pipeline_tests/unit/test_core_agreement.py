@@ -1,0 +1,134 @@
+"""The credit rules stand twice, in Python for one event and in SQL for all: here the two are held together."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from referral_pipeline.attribution.models import MODELS, Touch, credit, split_cents
+from referral_pipeline.warehouse.core import build_core
+from referral_pipeline_tests.unit.core_world import AS_OF, World, attribution_rules, contract_with, day
+
+ADVOCATES = ("A1", "A2", "A3", "A4")
+GRID = (-120, -90, -60, -7, -3, -3, -1, 0, 0, 1)
+"""Days around the applications: few, so that touches fall on one time."""
+
+REFERRALS = st.lists(
+    st.tuples(
+        st.sampled_from(ADVOCATES),
+        st.sampled_from(GRID),
+        st.one_of(st.none(), st.integers(0, 7)),
+        st.sampled_from(["applied"] * 4 + ["withdrawn", "clicked"]),
+        st.booleans() | st.just(True),
+    ),
+    max_size=5,
+)
+CASES = st.lists(REFERRALS, min_size=25, max_size=40)
+
+
+def person(number: int) -> str:
+    return f"Given{chr(97 + number // 26)}{chr(97 + number % 26)} Family{chr(97 + number % 26)}{chr(97 + number // 26)}"
+
+
+def made_world(path: Path, cases: list[list[tuple]], seed: int) -> World:
+    world = World(path)
+    random = Random(seed)
+    for advocate in ADVOCATES:
+        world.advocate(advocate)
+    for number in range(8):
+        world.share(f"S{number}", random.choice(ADVOCATES), random.choice(GRID), campaign=f"campaign{number}")
+    for number, referrals in enumerate(cases):
+        for place, (advocate, at, share, stage, granted) in enumerate(referrals):
+            own = None if share is None else f"S{share}"
+            world.referral(
+                f"R{number:02}-{place}", advocate, at, person=person(number), share=own, stage=stage, granted=granted,
+                campaign=None if place % 2 else "own",
+            )  # fmt: skip
+        world.application(f"P{number}", 0, person=person(number), status="hired", hired=5)
+    return world
+
+
+def touches_of(world: World, number: int) -> list[Touch]:
+    shares = {share.id: share for share in world.shares}
+    content = {piece.id: piece for piece in world.content}
+    counting = [
+        r
+        for r in world.referrals
+        if r.id.startswith(f"R{number:02}-") and r.stage.value == "applied" and r.consent and r.consent.granted
+    ]
+    touches: list[Touch] = []
+    for referral in counting:
+        share = shares.get(referral.share_id or "")
+        piece = content[share.content_id or ""] if share else None
+        touches.append(
+            Touch(
+                advocate_id=referral.advocate_id,
+                share_id=referral.share_id,
+                content_id=share.content_id if share else None,
+                campaign_tag=referral.campaign_tag or (piece.campaign_tag if piece else None),
+                referral_id=referral.id,
+                kind="referral",
+                occurred_at=referral.touched_at,
+                shared_at=share.shared_at if share else None,
+            )
+        )
+    for advocate in sorted({r.advocate_id for r in counting}):
+        touches += [
+            Touch(advocate, s.id, s.content_id, content[s.content_id or ""].campaign_tag, None, "share", s.shared_at,
+                  s.shared_at)
+            for s in world.shares
+            if s.advocate_id == advocate
+        ]  # fmt: skip
+    return touches
+
+
+@pytest.mark.parametrize("split", ["payee", "credit"])
+@given(cases=CASES, seed=st.integers(0, 9))
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+def test_sql_and_python_give_the_same_credit_whatever_the_model(split: str, cases: list[list[tuple]], seed: int):
+    with TemporaryDirectory() as folder:
+        world = made_world(Path(folder), cases, seed)
+        with world.warehouse.connect():
+            world.build()
+            for model in MODELS:
+                bonus = world.contract.rules.bonus.model_copy(update={"split": split})
+                contract = attribution_rules(contract_with(bonus=bonus), model=model)
+                build_core(world.warehouse, contract, AS_OF)
+                check(world, model, split, len(cases))
+
+
+def check(world: World, model: str, split: str, cases: int) -> None:
+    applied_at = day(0)
+    assert applied_at is not None
+    found = defaultdict(dict)
+    cents = defaultdict(dict)
+    for row in world.rows_of("SELECT * FROM core.attribution_credit WHERE weight > 0"):
+        found[row["application_key"]][row["advocate_id"], row["share_id"]] = row["weight"]
+        cents[row["application_key"]][row["advocate_id"], row["share_id"]] = row["bonus_cents"]
+    shown = {row["application_key"]: row for row in world.rows_of("SELECT * FROM core.attribution")}
+    for number in range(cases):
+        key = f"greenhouse:P{number}"
+        credits = credit(touches_of(world, number), applied_at=applied_at, model=model, lookback_days=90)
+        expected: dict[tuple, Decimal] = defaultdict(Decimal)
+        paid: dict[tuple, int] = defaultdict(int)
+        for part, amount in zip(credits, split_cents(200_000, credits), strict=True):
+            expected[part.touch.advocate_id, part.touch.share_id] += part.weight
+            paid[part.touch.advocate_id, part.touch.share_id] += amount
+        assert found[key] == expected
+        assert shown[key]["channel"] == ("advocacy" if credits else "other")
+        if split == "credit":
+            assert cents[key] == paid
+        assert sum(cents[key].values()) == (200_000 if credits else 0)
+        if model in {"first_touch", "last_touch"} and credits:
+            [only] = credits
+            assert shown[key]["advocate_id"] == only.touch.advocate_id
+            assert only.touch.referral_id in (None, shown[key]["referral_id"])
+            assert only.touch.share_id in (None, shown[key]["share_id"])
+            assert only.touch.campaign_tag in (None, shown[key]["campaign_tag"])
