@@ -197,7 +197,7 @@ def _publish(writer: AtsWriter, job_id: int, name: str, office: int) -> None:
         job_id=job_id,
         first_published_at=stamp(start),
         public_url=f"https://jobs.example.com/{job_id}",
-        location={"name": _OFFICES[office][1]},
+        location={"type": "free_text", "name": _OFFICES[office][1], "id": None},
     )
     for order in range(_OPENINGS_PER_OPEN_JOB):
         writer.add("openings", start, job_id=job_id, opened_at=stamp(start), sort_order=order, open=True)

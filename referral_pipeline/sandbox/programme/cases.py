@@ -88,7 +88,7 @@ def same_phone_other_person(plot: Plot, number: int) -> None:
     there, referred = plot.people.household(2)
     job = plot.job()
     plot.enter(there, plot.ago(100, 300), phones=[names.spaced(there.phone)])
-    plot.elsewhere(there, job, plot.ago(20, 200))
+    plot.elsewhere(there, job, plot.ago(20, 80))
     referred.phone, referred.country = there.phone, there.country
     plot.fresh("same_phone_other_person", referred, job, candidate={"phone": there.phone, "country": there.country})
 
