@@ -1,0 +1,73 @@
+"""Persons in the warehouse: from staged records to core.person, review pairs and the ledger's keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from referral_pipeline.privacy.crypto import CryptoError, keyed_hash
+from referral_pipeline_tests.unit.core_world import World, day
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    made = World(tmp_path)
+    made.advocate("A1")
+    return made
+
+
+def test_a_referral_and_the_candidate_of_the_same_mailbox_are_one_person(world: World):
+    world.referral("R1", "A1", 1)
+    world.application("P1", 2, candidate="C1")
+    world.stage()
+    report = world.people()
+    assert (report.persons, report.merged) == (1, 1)
+    assert report.person_of["advocacy:R1"] == report.person_of["greenhouse:C1"]
+    [person] = world.rows_of("SELECT * FROM core.person")
+    assert person == {
+        "person_id": report.person_of["advocacy:R1"],
+        "record_count": 2,
+        "match_methods": "email",
+        "first_seen_at": day(0.5),
+    }
+
+
+def test_known_ids_and_confirmed_links_are_taken_over(world: World):
+    world.referral("R1", "A1", 1)
+    world.application("P1", 2, person="Bob Roe", candidate="C1")
+    world.stage()
+    known = "per_00000000000000aa"
+    report = world.people(ledger_persons={"advocacy:R1": known}, must_link=[("greenhouse:C1", "advocacy:R1")])
+    assert set(report.person_of.values()) == {known}
+    assert set(report.method_of.values()) == {"link"}
+
+
+def test_a_shared_mailbox_goes_to_review_with_its_evidence(world: World):
+    world.referral("R1", "A1", 1, person="Jane Doe")
+    world.application("P1", 2, person="John Doe", candidate="C1")
+    [candidate] = world.candidates
+    world.candidates = [type(candidate)(**{**vars(candidate), "emails": ("jane.doe@example.com",)})]
+    world.stage()
+    assert world.people().persons == 2
+    [pair] = world.rows_of("SELECT * FROM core.duplicate_review")
+    assert (pair["score"], pair["evidence"], pair["state"]) == (None, "email: shared mailbox, names contradict", "open")
+    assert pair["left_person_id"] < pair["right_person_id"]
+
+
+def test_the_keys_for_the_ledger_are_hashes_only(world: World):
+    world.referral("R1", "A1", 1)
+    world.stage()
+    report = world.people()
+    [key] = report.identity_keys("secret")
+    assert (key.kind, key.system, key.record_id) == ("email", "advocacy", "advocacy:R1")
+    assert key.key_hash == keyed_hash("jane.doe@example.com", "secret")
+    assert key.person_id == report.person_of["advocacy:R1"]
+    with pytest.raises(CryptoError):
+        report.identity_keys("")
+
+
+def test_the_representation_of_a_report_shows_no_record(world: World):
+    world.referral("R1", "A1", 1)
+    world.stage()
+    assert "jane" not in repr(world.people()).lower()
