@@ -20,7 +20,7 @@ def parse_instant(value: object) -> datetime:
     if isinstance(value, datetime):
         moment = value
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        moment = datetime.fromtimestamp(value, UTC)
+        moment = _from_epoch(value)
     elif isinstance(value, str):
         text = value.strip()
         if text.endswith(" UTC"):
@@ -29,10 +29,25 @@ def parse_instant(value: object) -> datetime:
         text = text.replace(" +", "+")
         if len(text) < len("2026-11-23T15"):
             raise ValueError("not a time")
-        moment = datetime.fromisoformat(text)
+        moment = _from_text(text)
     else:
         raise ValueError("not a time")
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _from_text(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        # The standard library's message shows the value.
+        raise ValueError("not a time") from None
+
+
+def _from_epoch(seconds: float) -> datetime:
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise ValueError("not a time") from None
 
 
 def parse_day(value: object) -> date:
@@ -48,7 +63,7 @@ def parse_day(value: object) -> date:
     if not isinstance(value, str):
         raise ValueError("not a date")
     text = value.strip()
-    return date.fromisoformat(text) if len(text) == len("2026-11-23") else parse_instant(text).date()
+    return _from_text(text).date() if len(text) == len("2026-11-23") else parse_instant(text).date()
 
 
 def parse_id(value: object) -> str:
