@@ -69,7 +69,6 @@ class Warehouse:
         self.published_dir = published_dir
         self._busy_timeout_seconds = busy_timeout_seconds
         self._config: dict[str, str | bool | int | float | list[str]] = {
-            "TimeZone": "UTC",
             "threads": 2,
             "memory_limit": memory_limit,
             # Whatever extension is missing, a refresh must not fetch code from the network.
@@ -318,6 +317,8 @@ class Warehouse:
 
 
 def _prepare(connection: DuckDBPyConnection) -> None:
+    # Set here, not on opening: DuckDB 1.5 knows no time zones before it is open.
+    connection.execute("SET TimeZone = 'UTC'")
     if _exists(connection, "ops.meta"):
         return
     connection.execute("BEGIN TRANSACTION")
