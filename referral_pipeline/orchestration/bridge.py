@@ -22,7 +22,7 @@ from referral_pipeline.connectors.protocols import AdvocacyConnector, AtsConnect
 from referral_pipeline.connectors.records import AdvocacyStaged, AtsStaged
 from referral_pipeline.contract.loader import load_contract
 from referral_pipeline.contract.models import Contract
-# from referral_pipeline.kpis.compute import compute_kpis
+from referral_pipeline.kpis.compute import compute_kpis
 from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.reports.leadership import write_leadership_report
 from referral_pipeline.settings import Settings, load_settings

@@ -47,20 +47,22 @@ def _checks_of(asset: str, rules: Sequence[Rule]) -> dg.AssetChecksDefinition:
         from referral_pipeline.quality.frames import frame_for
 
         wanted = {key.name for key in context.selected_asset_check_keys}
-        for table in tables:
-            for result in run_rules(lambda name: frame_for(bridge.bridge.warehouse, name), table):
-                if result.rule.name not in wanted or result.rule.name not in by_name:
-                    continue
-                if not result.passed:
-                    context.log.warning(result.message)
-                yield dg.AssetCheckResult(
-                    asset_key=asset,
-                    check_name=result.rule.name,
-                    passed=result.passed,
-                    severity=dg.AssetCheckSeverity(result.rule.severity.value),
-                    description=result.message,
-                    metadata=_metadata(result.rule, result.failed_rows, result.total_rows),
-                )
+        warehouse = bridge.bridge.warehouse
+        with warehouse.connect():  # held, so that the file is opened once for all frames
+            results = [r for table in tables for r in run_rules(lambda name: frame_for(warehouse, name), table)]
+        for result in results:
+            if result.rule.name not in wanted or result.rule.name not in by_name:
+                continue
+            if not result.passed:
+                context.log.warning(result.message)
+            yield dg.AssetCheckResult(
+                asset_key=asset,
+                check_name=result.rule.name,
+                passed=result.passed,
+                severity=dg.AssetCheckSeverity(result.rule.severity.value),
+                description=result.message,
+                metadata=_metadata(result.rule, result.failed_rows, result.total_rows),
+            )
 
     return checks
 
