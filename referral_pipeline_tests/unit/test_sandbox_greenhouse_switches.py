@@ -352,6 +352,25 @@ def _(greenhouse: Greenhouse):
     assert (greenhouse.one("applications", before["id"])["stage_name"] is not None) is kept
 
 
+@setting("stage_id_shows", "application_stage", "job_interview_stage")
+def _(greenhouse: Greenhouse):
+    application = greenhouse.application()
+    (row,) = greenhouse.rows("application_stages?current=true")
+    own = greenhouse.store.switches.stage_id_shows == "application_stage"
+    assert application["stage_id"] == row["id" if own else "job_interview_stage_id"]
+    assert len(greenhouse.rows(f"applications?stage_ids={application['stage_id']}")) == 1
+    body = {"from_stage_id": application["job_interview_stage_id"]}
+    assert greenhouse.post(f"applications/{application['id']}/move", body).status_code == 204
+
+
+@setting("undocumented_fields", False, True)
+def _(greenhouse: Greenhouse):
+    extra = {"undocumented"} if greenhouse.store.switches.undocumented_fields else set()
+    application = greenhouse.application()
+    for row in (application, greenhouse.one("candidates", application["candidate_id"]), greenhouse.rows("jobs")[0]):
+        assert set(row) & {"undocumented"} == extra
+
+
 @setting("answers", "list", "null", "null_answers")
 def _(greenhouse: Greenhouse):
     answers = greenhouse.application()["answers"]
@@ -494,6 +513,17 @@ def _(greenhouse: Greenhouse):
     assert greenhouse.one("candidates", candidate)["first_name"] == "Anonymized"
 
 
+@setting("tag_and_offer_create_answer", "201", "200")
+def _(greenhouse: Greenhouse):
+    application = greenhouse.application()
+    tag = greenhouse.post("candidate_tags", {"name": "New"})
+    pair = {"candidate_id": application["candidate_id"], "candidate_tag_id": tag.json()["id"]}
+    applied = greenhouse.post("applied_candidate_tags", pair)
+    offer = greenhouse.post("offers", {"application_id": application["id"]})
+    status = int(greenhouse.store.switches.tag_and_offer_create_answer)
+    assert [answer.status_code for answer in (tag, applied, offer)] == [status] * 3
+
+
 @setting("delete_answer", "200", "204")
 def _(greenhouse: Greenhouse):
     application = greenhouse.application()
@@ -565,6 +595,15 @@ def _(greenhouse: Greenhouse):
     application = greenhouse.application(greenhouse.job(openings=0))
     answer = greenhouse.post(f"applications/{application['id']}/hire", {})
     assert answer.status_code == (422 if greenhouse.store.switches.hire_without_opening == "refused" else 204)
+
+
+@setting("hire_with_many_openings", "refused", "first_open")
+def _(greenhouse: Greenhouse):
+    application = greenhouse.application(greenhouse.job(openings=2))
+    answer = greenhouse.post(f"applications/{application['id']}/hire", {})
+    refused = greenhouse.store.switches.hire_with_many_openings == "refused"
+    assert answer.status_code == (422 if refused else 204)
+    assert len(greenhouse.rows("openings?open=true")) == (2 if refused else 1)
 
 
 @setting("offer_on_hire", "unchanged", "accepted")

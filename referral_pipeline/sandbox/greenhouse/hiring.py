@@ -289,7 +289,7 @@ def choose_opening(store: GreenhouseStore, application: Row, opening_id: int | N
         if chosen is None:
             raise unprocessable("Opening does not exist or is not open on this job")
         return chosen
-    if len(open_ones) > 1:
+    if len(open_ones) > 1 and store.switches.hire_with_many_openings == "refused":
         raise unprocessable("opening_id must be given when more than one opening is open")
     if not open_ones and store.switches.hire_without_opening == "refused":
         raise unprocessable("Job has no open opening")

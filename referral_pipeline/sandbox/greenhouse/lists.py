@@ -232,7 +232,7 @@ class _Reader:
         table = self._store.tables[self._spec.name]
         if column == "id":
             self._id_sets.append(frozenset(numbers))
-        elif table.has_index(column):
+        elif table.has_index(column):  # never a column that a switch changes in what is shown
             self._id_sets.append(frozenset[int]().union(*(table.matching(column, number) for number in numbers)))
         else:
             self._predicates.append(lambda row: row[column] in numbers)

@@ -73,6 +73,10 @@ class Switches(BaseModel):
     """`job_interview_stage_id` and `rejection_reason_id` on applications, absent from the March and July documents."""
     terminal_stage: Literal["kept", "nulled"] = "kept"
     """Stage fields of a rejected or hired application: measured as kept, described as null."""
+    stage_id_shows: Literal["application_stage", "job_interview_stage"] = "application_stage"
+    """`stage_id` of an application: the id of its own stage row, or, as one description has it, the interview stage."""
+    undocumented_fields: bool = False
+    """Rows with a field that no document names; one was measured although the schemas forbid it."""
     answers: Literal["list", "null", "null_answers"] = "list"
     """`answers` of an application: a list, null, or a list whose `answer` may be null."""
     number_values: Literal["number", "string"] = "number"
@@ -107,6 +111,8 @@ class Switches(BaseModel):
     """Status of a merge, which answers the primary."""
     anonymize_answer: Literal["200", "202", "204"] = "200"
     """Status of an anonymization; large ones are done later."""
+    tag_and_offer_create_answer: Literal["201", "200"] = "201"
+    """Status of creating an offer, a tag or an applied tag."""
     delete_answer: Literal["200", "204"] = "200"
     """Status of every DELETE."""
 
@@ -121,6 +127,8 @@ class Switches(BaseModel):
     """An application on a job that is closed or a draft."""
     hire_without_opening: Literal["refused", "allowed"] = "refused"
     """A hire on a job with no open opening."""
+    hire_with_many_openings: Literal["refused", "first_open"] = "refused"
+    """A hire without opening_id while more than one opening is open."""
     offer_on_hire: Literal["unchanged", "accepted"] = "unchanged"
     """What a hire does to an offer that nobody has answered."""
     offer_status_patch: Literal["refused", "accepted"] = "refused"

@@ -38,15 +38,21 @@ def show(store: GreenhouseStore, entity: str, row: Row) -> Row:
     for column in _CUSTOM_FIELD_COLUMNS:
         if column in row:
             shown = shown | {column: _custom_fields(store, entity, row[column])}
+    if switches.undocumented_fields:
+        shown = shown | {"undocumented": {"anything": [1, None]}}
     if switches.stamps != "millis_z":
         shown = {key: _restamp(value, switches) if key.endswith("_at") else value for key, value in shown.items()}
     return shown
 
 
 def stage_view(entity: str, row: Row, switches: Switches) -> Row:
-    """A row with its stage as filters and readers see it: emptied on a terminal application when the switch says so."""
-    if entity == "applications" and switches.terminal_stage == "nulled" and row["status"] in _TERMINAL:
+    """A row with its stage as filters and readers see it: of an application in a terminal state perhaps emptied."""
+    if entity != "applications":
+        return row
+    if switches.terminal_stage == "nulled" and row["status"] in _TERMINAL:
         return {**row, **dict.fromkeys(_STAGE_COLUMNS)}
+    if switches.stage_id_shows == "job_interview_stage":
+        return {**row, "stage_id": row["job_interview_stage_id"]}
     return row
 
 
@@ -94,7 +100,7 @@ def _days_in_stage(store: GreenhouseStore, row: Row) -> int:
     return max(0, (end - read_stamp(row["entered_at"])).days)
 
 
-def _restamp(value: str | None, switches: Switches) -> str | None:
+def _restamp(value: Any, switches: Switches) -> str | None:
     if value is None:
         return None
     moment = read_stamp(value).astimezone(UTC)

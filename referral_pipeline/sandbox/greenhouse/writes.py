@@ -176,6 +176,10 @@ def delete_candidate(call: Call) -> Answer:
     return _deleted(call, "Candidate")
 
 
+def _created(call: Call, entity: str, row: Row) -> Answer:
+    return Answer(int(call.store.switches.tag_and_offer_create_answer), call.shown(entity, row))
+
+
 def _deleted(call: Call, noun: str) -> Answer:
     if call.store.switches.delete_answer == "204":
         return Answer(204)
@@ -344,7 +348,7 @@ def create_offer(call: Call) -> Answer:
         raise unprocessable("Application does not exist")
     if "custom_fields" in values:
         values["custom_fields"] = written_fields(call.store, "offers", values["custom_fields"])
-    return Answer(201, call.shown("offers", offers.create_offer(call.store, application, values, call.at)))
+    return _created(call, "offers", offers.create_offer(call.store, application, values, call.at))
 
 
 def change_offer(call: Call) -> Answer:
@@ -368,7 +372,7 @@ def create_tag(call: Call) -> Answer:
     if call.store.find("candidate_tags", "name", name):
         raise unprocessable("Name has already been taken")
     row = call.store.insert("candidate_tags", {"name": name}, at=call.at)
-    return Answer(201, call.shown("candidate_tags", row))
+    return _created(call, "candidate_tags", row)
 
 
 def delete_tag(call: Call) -> Answer:
@@ -394,7 +398,9 @@ def apply_tag(call: Call) -> Answer:
         people.change_candidate(call.store, candidate["id"], {"tags": [*candidate["tags"], tag["name"]]}, call.at)
     rows = call.store.find("applied_candidate_tags", "candidate_id", candidate["id"])
     row = next(row for row in rows if row["candidate_tag_id"] == tag["id"])
-    return Answer(200 if held else 201, call.shown("applied_candidate_tags", row))
+    if held:
+        return Answer(200, call.shown("applied_candidate_tags", row))
+    return _created(call, "applied_candidate_tags", row)
 
 
 def remove_tag(call: Call) -> Answer:
