@@ -318,11 +318,12 @@ class GreenhouseConnector:
             AmbiguousOutcome: Every try ended without an answer.
         """
 
-        def change(row: Row) -> dict[str, Any]:
+        def change(row: Row, with_archived: bool) -> dict[str, Any]:
             body: dict[str, Any] = {}
-            changes = changed_tags(row.get("custom_fields"), tags, self._options.custom_fields)
+            there = row.get("custom_fields")
+            changes = changed_tags(there, tags, self._options.custom_fields)
             if changes:
-                body["custom_fields"] = merged(row.get("custom_fields"), changes, self._catalog)
+                body["custom_fields"] = merged(there, changes, self._catalog, with_archived=with_archived)
             if row.get("source_id") is None and self._options.source_name:
                 body["source_id"] = self._reference.source_id(self._options.source_name)
             if row.get("referrer_id") is None and advocate_email:
@@ -342,7 +343,7 @@ class GreenhouseConnector:
     def add_contact_details(self, candidate_id: str, *, email: str | None, phone: str | None) -> bool:
         """(5) Add an address or number that is not there yet; all others stay. True when something was written."""
 
-        def change(row: Row) -> dict[str, Any]:
+        def change(row: Row, _: bool) -> dict[str, Any]:
             body: dict[str, Any] = {}
             for name, value, kind, same in (
                 ("email_addresses", email, "personal", _same_address),
@@ -356,20 +357,29 @@ class GreenhouseConnector:
 
         return self._bring("candidates", candidate_id, change) is not None
 
-    def _bring(self, entity: str, record_id: str, change: Callable[[Row], dict[str, Any]]) -> Row | None:
+    def _bring(self, entity: str, record_id: str, change: Callable[[Row, bool], dict[str, Any]]) -> Row | None:
         """(13) Read, and write what `change` asks for; read again before every further try.
+
+        A tenant may refuse values of fields that it has archived itself (not documented either way); then, and only
+        then, `change` is asked to leave them out.
 
         Returns:
             The row afterwards; None when there was nothing to write from the beginning.
         """
         lost: AmbiguousOutcome | None = None
+        with_archived = True
         for attempt in range(1, _WRITES + 1):
             row = self._fresh(entity, record_id)
-            body = change(row)
+            body = change(row, with_archived)
             if not body:
                 return row if lost is not None else None
             try:
                 return self._patch(entity, record_id, body) or self._fresh(entity, record_id)
+            except Invalid as failure:
+                if not with_archived or change(row, False) == body:
+                    raise
+                _LOG.warning("greenhouse refused archived custom fields, they are left out: %s", failure)
+                with_archived = False
             except AmbiguousOutcome as failure:
                 lost = failure
                 self._client.pause(attempt)

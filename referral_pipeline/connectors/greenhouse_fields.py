@@ -31,6 +31,7 @@ class Definition:
     name_key: str
     value_type: str
     options: Mapping[str, int] = field(default_factory=dict[str, int])
+    active: bool = True
 
 
 class FieldCatalog:
@@ -72,10 +73,10 @@ class FieldCatalog:
         return None
 
     def name_keys(self) -> set[str]:
-        """All names, read afresh."""
+        """The names of all fields that can be written, read afresh: archived ones take no more values."""
         with self._lock:
             self._known = self._load()
-            return set(self._known)
+            return {key for key, definition in self._known.items() if definition.active}
 
     def _load(self) -> dict[str, Definition]:
         rows = [row for row in self._definitions() if isinstance(row.get("name_key"), str)]
@@ -92,6 +93,7 @@ class FieldCatalog:
                 name_key=row["name_key"],
                 value_type=str(row.get("value_type") or ""),
                 options=options.get(str(row["id"]), {}),
+                active=row.get("active") is not False,
             )
             for row in rows
         }
@@ -137,12 +139,20 @@ def changed_tags(
     return {keys[name]: tag_text(value) for name, value in wanted.items() if tag_text(value) != present.get(name)}
 
 
-def merged(custom_fields: object, changes: Mapping[str, str | None], catalog: FieldCatalog) -> list[dict[str, Any]]:
-    """(5) The full set in written form: all that is there, with `changes` on top."""
+def merged(
+    custom_fields: object, changes: Mapping[str, str | None], catalog: FieldCatalog, *, with_archived: bool = True
+) -> list[dict[str, Any]]:
+    """(5) The full set in written form: all that is there, with `changes` on top.
+
+    `with_archived=False` leaves out the fields that the tenant has archived, for a tenant that refuses them.
+    """
     written: list[dict[str, Any]] = []
     for key, entry in field_map(custom_fields).items():
         # An empty field stays empty when it is left out.
-        if key not in changes and entry.get("value") is not None:
+        if key in changes or entry.get("value") is None:
+            continue
+        definition = catalog.get(key)
+        if with_archived or definition is None or definition.active:
             written.append({"name_key": key, "value": _written(key, entry, catalog)})
     return written + new_values(changes, catalog)
 

@@ -184,6 +184,11 @@ class Account:
         }
 
 
+def source_id(account: Account) -> int:
+    """The id of the source that the connector gives."""
+    return next(row["id"] for row in account.store.rows("sources") if row["name"] == SOURCE)
+
+
 @contextmanager
 def account_with(**switches: Any) -> Iterator[Account]:
     """An account under these switches."""

@@ -64,6 +64,11 @@ def test_a_custom_field_that_does_not_exist_is_named_with_where_to_make_it(accou
     assert "Custom Options" in mend
 
 
+def test_an_archived_custom_field_does_not_count(account: Account) -> None:
+    account.acts.archive_custom_field("share_id")
+    assert failed(account.connector.probe()) == ["ats.options.custom_fields.share_id"]
+
+
 def test_a_source_that_does_not_exist_is_named(account: Account) -> None:
     assert failed(account.connect(source_name="Nowhere").probe()) == ["ats.options.source_name"]
     assert failed(account.connect(source_name=" employee  advocacy").probe()) == []
