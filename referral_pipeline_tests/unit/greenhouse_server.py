@@ -55,7 +55,7 @@ class _Door:
 @cache
 def _running() -> tuple[_Door, str]:
     door = _Door()
-    listener = socket.socket()
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(door, lifespan="off", log_level="warning", access_log=False))
     threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True).start()
