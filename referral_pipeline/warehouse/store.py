@@ -291,9 +291,7 @@ class Warehouse:
         wait = 0.01
         while True:
             try:
-                if not self.path.exists():
-                    # The log of a file that somebody removed must not be replayed into its successor.
-                    self.path.with_name(f"{self.path.name}.wal").unlink(missing_ok=True)
+                _drop_orphaned_log(self.path)
                 connection = duckdb.connect(self.path, config=self._config)
             except duckdb.Error as error:
                 # DuckDB has one class for every fault of a file; only these words tell a held lock from the others.
@@ -314,6 +312,14 @@ class Warehouse:
                 connection.close()
                 raise
             return connection
+
+
+def _drop_orphaned_log(path: Path) -> None:
+    """Remove the log of a file that somebody removed: it must not be replayed into the successor."""
+    log = path.with_name(f"{path.name}.wal")
+    # In this order: a log seen before its file is missing cannot belong to a file that another process makes just now.
+    if log.exists() and not path.exists():
+        log.unlink(missing_ok=True)
 
 
 def _prepare(connection: DuckDBPyConnection) -> None:
@@ -339,7 +345,7 @@ def _variables(connection: DuckDBPyConnection, variables: Mapping[str, Any]) -> 
     try:
         yield
     finally:
-        # After a failure inside a transaction DuckDB refuses even this; the connection is about to be closed then.
+        # After a failure inside a larger transaction DuckDB refuses even this; the next build sets its own anyway.
         with suppress(duckdb.TransactionException):
             for name in variables:
                 connection.execute(f"RESET VARIABLE {name}")
