@@ -39,10 +39,12 @@ class Clock:
 @contextmanager
 def serving(app: Any) -> Iterator[str]:
     """Serve an ASGI app on a free port of loopback; gives its address."""
-    listener = socket.socket()
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     server = uvicorn.Server(
-        uvicorn.Config(app, lifespan="off", log_level="critical", access_log=False, timeout_graceful_shutdown=1)
+        uvicorn.Config(
+            app, loop="asyncio", lifespan="off", log_level="critical", access_log=False, timeout_graceful_shutdown=1
+        )
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

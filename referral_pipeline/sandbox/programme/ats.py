@@ -69,6 +69,7 @@ class AtsWriter:
         self.rng = rng
         self.as_of = as_of
         self.rows: dict[str, list[Row]] = {}
+        self.applications: list[Application] = []
         self._candidates: dict[int, Row] = {}
         self._numbers = dict(ats_setup.FIRST_IDS)
         self.jobs = ats_setup.set_up(self, jobs)
@@ -142,7 +143,9 @@ class AtsWriter:
         candidate = self._candidates[candidate_id]
         candidate["updated_at"] = max(candidate["updated_at"], stamp(touched_at))
         candidate["last_activity_at"] = max(candidate["last_activity_at"], stamp(touched_at))
-        return Application(row["id"], candidate_id, job, created_at, status, hired_at, starts_on)
+        application = Application(row["id"], candidate_id, job, created_at, status, hired_at, starts_on)
+        self.applications.append(application)
+        return application
 
     def _course(self, job: Job, created_at: datetime, outcome: str) -> _Course:
         """Which stages were entered when, squeezed so that all of it lies before `as_of`."""

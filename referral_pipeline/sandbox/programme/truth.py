@@ -26,7 +26,8 @@ Keys
     source_name       the source of created applications
     stories           [{person, job_id, story, emails, spellings}]: what recruiters do at once with a new application
     expected          the first pass: candidates_created, applications_created, statuses_sent, blocked, quarantined
-    kpis              referral_conversion_rate, time_to_hire_days, attribution_coverage of the advocacy channel
+    kpis              referral_conversion_rate, time_to_hire_days, attribution_coverage of the advocacy channel;
+                      time_to_hire_days also of all channels together
     totals            rows by entity
 """
 
@@ -84,7 +85,7 @@ def assemble(
         "source_name": SOURCE_NAME,
         "stories": _stories(plot),
         "expected": _expected(plot, applications),
-        "kpis": _kpis(applications, plot.as_of),
+        "kpis": _kpis(applications, plot),
         "totals": {
             "advocacy": {entity: len(rows) for entity, rows in advocacy_rows.items()},
             "ats": {entity: len(rows) for entity, rows in ats_rows.items()},
@@ -236,7 +237,7 @@ def _expected(plot: Plot, applications: list[Json]) -> Json:
     }
 
 
-def _kpis(applications: list[Json], as_of: datetime) -> Json:
+def _kpis(applications: list[Json], plot: Plot) -> Json:
     """The three KPIs of the advocacy channel (credited applications), by their definitions.
 
     Conversion: hired within 90 days / applications that are at least 90 days old. Time to hire: fractional days from
@@ -244,10 +245,13 @@ def _kpis(applications: list[Json], as_of: datetime) -> Json:
     content, campaign, ids and both dates / hires.
     """
     advocacy = [row for row in applications if row["channel"] == "advocacy"]
-    mature = [row for row in advocacy if row["applied_at"] and _age_days(row["applied_at"], as_of) >= MATURITY_DAYS]
+    mature = [
+        row for row in advocacy if row["applied_at"] and _age_days(row["applied_at"], plot.as_of) >= MATURITY_DAYS
+    ]
     hires = [row for row in advocacy if row["expected_status"] == "hired"]
     dated = [row for row in hires if row["hired_at"]]
     durations = [days_between(_read(row["applied_at"]), _read(row["hired_at"])) for row in dated]
+    of_all = [days_between(one.created_at, one.hired_at) for one in plot.ats.applications if one.hired_at]
     on_time = [
         row
         for row in mature
@@ -258,9 +262,13 @@ def _kpis(applications: list[Json], as_of: datetime) -> Json:
     complete = [row for row in dated if row["campaign_tag"] and (row["share_id"] or row["content_id"])]
     return {
         "referral_conversion_rate": _ratio(len(on_time), len(mature)),
-        "time_to_hire_days": {"median": statistics.median(durations) if durations else None, "hires": len(durations)},
+        "time_to_hire_days": {**_median(durations), "all_channels": _median(of_all)},
         "attribution_coverage": _ratio(len(complete), len(hires)),
     }
+
+
+def _median(durations: list[float]) -> Json:
+    return {"median": statistics.median(durations) if durations else None, "hires": len(durations)}
 
 
 def _ratio(numerator: int, denominator: int) -> Json:
