@@ -1,7 +1,7 @@
 """`check`: everything that must hold before the bridge may run, gathered into one list of problems.
 
-Belongs here: the order of looking (contract, secrets, systems) and one form for what is wrong. Does not belong here: the
-rules of the contract (`contract`), looking at a system (`preflight` and each connector's `probe`), printing.
+Belongs here: the order of looking (contract, secrets, systems) and one form for what is wrong. Does not belong here:
+the rules of the contract (`contract`), looking at a system (`preflight` and each connector's `probe`), printing.
 """
 
 from __future__ import annotations

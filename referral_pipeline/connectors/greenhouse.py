@@ -307,11 +307,11 @@ class GreenhouseConnector:
 
     def update_application(
         self, application_id: str, tags: Mapping[str, str | None], *, advocate_email: str | None = None
-    ) -> AtsApplication | None:
+    ) -> bool:
         """(5, 14) Bring our fields to `tags` (None clears); fill source and referrer where they are empty.
 
         Returns:
-            The application as it is now, None when nothing differed.
+            Whether something was written; False when nothing differed.
 
         Raises:
             NotFound: The application is not there (deleted, or not visible yet).
@@ -332,13 +332,7 @@ class GreenhouseConnector:
                     body["referrer_id"] = referrer
             return body
 
-        row = self._bring("applications", application_id, change)
-        if row is None:
-            return None
-        assembled = self._assembled([row])
-        if not assembled:
-            raise Invalid(SYSTEM, "applications.update", detail="it is a prospect, not a candidate's application")
-        return assembled[0]
+        return self._bring("applications", application_id, change) is not None
 
     def add_contact_details(self, candidate_id: str, *, email: str | None, phone: str | None) -> bool:
         """(5) Add an address or number that is not there yet; all others stay. True when something was written."""

@@ -90,8 +90,8 @@ class AtsConnector(Source, Protocol):
 
     def update_application(
         self, application_id: str, tags: Mapping[str, str | None], *, advocate_email: str | None = None
-    ) -> AtsApplication | None:
-        """Bring the advocacy fields of an application to `tags` (read, merge, write). None when nothing differed.
+    ) -> bool:
+        """Bring the advocacy fields of an application to `tags` (read, merge, write). False when nothing differed.
 
         With `advocate_email` the vendor's own referrer is filled too where it is empty and the advocate is found.
         """

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,6 +66,8 @@ class Ledger:
         self._writer = engine.execution_options(**{WRITES: True})
         self._clock = clock
         self._held = threading.local()
+        # SQLite waits for a lock by sleeping, up to 100 ms at a time; threads of one process need not.
+        self._turn = threading.Lock() if engine.dialect.name == "sqlite" else nullcontext()
 
     @classmethod
     def open(cls, url: str, *, home: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Self:
@@ -116,7 +118,7 @@ class Ledger:
             with held.begin_nested():
                 yield held
             return
-        with self._writer.connect() as connection, connection.begin():
+        with self._turn, self._writer.connect() as connection, connection.begin():
             self._held.connection = connection
             try:
                 yield connection

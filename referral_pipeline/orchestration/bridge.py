@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import fcntl
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import sleep
 from types import TracebackType
 from typing import Self
 
 from referral_pipeline.connectors.calls import CallRecorder
 from referral_pipeline.connectors.factory import build_advocacy, build_ats
 from referral_pipeline.connectors.protocols import AdvocacyConnector, AtsConnector, Source
-from referral_pipeline.connectors.records import AdvocacyStaged, AtsStaged
+from referral_pipeline.connectors.records import AdvocacyStaged, AtsStaged, Row
 from referral_pipeline.contract.loader import load_contract
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.kpis.compute import compute_kpis
@@ -178,7 +180,8 @@ class Bridge:
             (a, f"{self.ats.system}:{aliases.get(b.partition(':')[2], b.partition(':')[2])}") for a, b in must_link
         ]
         report = build_people(self.warehouse, self.ledger.persons(), must_link, self.contract)
-        self.ledger.save_identity_keys(report.identity_keys(self.settings.secret("REFERRAL_PIPELINE_HASH_KEY")))
+        keys = report.identity_keys(self.settings.secret("REFERRAL_PIPELINE_HASH_KEY"))
+        self.ledger.save_identity_keys(keys, replace=True)
         return report
 
     # ------------------------------------------------------------ writing
@@ -213,10 +216,10 @@ class Bridge:
 
         A created application that the ATS does not show within its visibility lag comes with the next pull's look-back.
         """
-        rows = 0
         wanted = sorted(report.touched_applications)
         if not wanted:
             return 0
+        rows: dict[str, list[Row]] = defaultdict(list)
         deadline = datetime.now(UTC) + timedelta(seconds=self.ats.visibility_lag_seconds)
         while wanted:
             missing: set[str] = set()
@@ -224,15 +227,18 @@ class Bridge:
                 chunk = wanted[start : start + 50]
                 by_entity = self.ats.raw_rows(chunk)
                 for entity, found in by_entity.items():
-                    rows += self.warehouse.upsert_raw(self.ats.system, entity, found, pulled_at=datetime.now(UTC))
+                    rows[entity].extend(found)
                 missing |= set(chunk) - {str(r["id"]) for r in by_entity.get("applications", [])}
             wanted = sorted(missing & report.created_applications)
             if not wanted or datetime.now(UTC) >= deadline:
                 break
-            _pause(0.5)
+            sleep(0.5)
+        with self.warehouse.transaction():
+            for entity, found in rows.items():
+                self.warehouse.upsert_raw(self.ats.system, entity, found, pulled_at=datetime.now(UTC))
         self._staged_ats = None
         self.stage_ats()
-        return rows
+        return sum(len(found) for found in rows.values())
 
     def return_statuses(self) -> SyncReport:
         """Tell the advocacy platform every status that changed."""
@@ -273,12 +279,6 @@ class Bridge:
     def write_report(self, *, as_of: datetime) -> Path:
         """Write the leadership page."""
         return write_leadership_report(self.warehouse, self.contract, self.settings.published_dir, as_of=as_of)
-
-
-def _pause(seconds: float) -> None:
-    from time import sleep
-
-    sleep(seconds)
 
 
 @contextmanager

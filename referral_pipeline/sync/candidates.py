@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from time import sleep as _sleep
 
 from referral_pipeline.attribution.models import credit
-from referral_pipeline.connectors.failures import AmbiguousOutcome, PermanentFailure, TransientFailure
+from referral_pipeline.connectors.failures import AmbiguousOutcome, NotFound, PermanentFailure, TransientFailure
 from referral_pipeline.connectors.protocols import AtsConnector
 from referral_pipeline.connectors.records import AtsApplication, NewApplication, Referral
 from referral_pipeline.contract.models import Contract
@@ -168,20 +168,24 @@ class CandidateWriteBack:
         links: Mapping[str, Link | None],
     ) -> list[Link]:
         same_job = [r for r in allowed if r.job_id == assignment.job_id]
-        if assignment.application is not None:
-            self._bring_tags(assignment.application, self._tags(same_job, assignment.application.applied_at))
-            return [self._link(case, r, links, application=assignment.application) for r in assignment.referrals]
+        application = assignment.application
+        if application is not None:
+            try:
+                self._bring_tags(application, self._tags(same_job, application.applied_at))
+            except NotFound:
+                if self._ats.get_applications([application.id]):
+                    raise
+                # Deleted since the last pull: what the ATS deleted is not created again from the same referral.
+                return [self._link(case, r, links, block=Block.ERASED) for r in assignment.referrals]
+            return [self._link(case, r, links, application=application) for r in assignment.referrals]
         job = self._programme.jobs.get(assignment.job_id)
         if job is None or job.status != "open":
             return [self._link(case, r, links, block=Block.JOB) for r in assignment.referrals]
         tags = self._tags(same_job, self._clock())
-        advocate = self._programme.advocates.get(tags.get("advocate_id") or "")
         opened = self._creator.open_application(
             case.person_id,
             assignment.referrals,
-            NewApplication(
-                job_id=assignment.job_id, tags=tags, advocate_email=advocate.email if advocate is not None else None
-            ),
+            NewApplication(job_id=assignment.job_id, tags=tags, advocate_email=self._advocate_email(tags)),
             candidate_ids=_candidate_ids(case, links),
             all_referrals=allowed,
         )
@@ -208,10 +212,14 @@ class CandidateWriteBack:
         return mapped_tags(
             self._tag_sources,
             touch=winner,
-            referral=credited_referral(winner, referrals),
+            referral=credited_referral(winner, [r for r in referrals if r.touched_at <= applied_at]),
             programme=self._programme,
             enrich=self._contract.phases.content_enrichment,
         )
+
+    def _advocate_email(self, tags: Mapping[str, str | None]) -> str | None:
+        advocate = self._programme.advocates.get(tags.get("advocate_id") or "")
+        return advocate.email if advocate is not None else None
 
     def _bring_tags(self, application: AtsApplication, tags: Mapping[str, str | None]) -> None:
         wanted = {name: value for name, value in tags.items() if value is not None}
@@ -229,9 +237,9 @@ class CandidateWriteBack:
                 referral_id=wanted.get("referral_id"),
             )
         )
-        written = self._ats.update_application(application.id, wanted)
-        self._ledger.confirm(key, {"written": written is not None})
-        if written is not None:
+        written = self._ats.update_application(application.id, wanted, advocate_email=self._advocate_email(tags))
+        self._ledger.confirm(key, {"written": written})
+        if written:
             self.report.update(application.candidate_id)
             self.report.touch(application.id)
 

@@ -159,8 +159,9 @@ class Creator:
             self._begin(self._application_key(referrals), "create_application", candidate_id, referrals)
             self._ledger.confirm(candidate_key, {"candidate_id": candidate_id})
             raise NotYetVisibleError(self._clock() + self._lag)
-        self._ledger.confirm(candidate_key, {"candidate_id": candidate_id})
-        self._confirm_application(referrals, candidate_id, application.id, created=True)
+        with self._ledger.atomic():
+            self._ledger.confirm(candidate_key, {"candidate_id": candidate_id})
+            self._confirm_application(referrals, candidate_id, application.id, created=True)
         return Opened(candidate_id, application.id, created_candidate=True, created_application=True)
 
     # ------------------------------------------------------------ application
@@ -199,9 +200,10 @@ class Creator:
         self, referrals: Sequence[Referral], candidate_id: str, application_id: str, *, created: bool
     ) -> None:
         key = self._application_key(referrals)
-        if self._ledger.delivery(key) is None:
-            self._begin(key, "create_application", candidate_id, referrals)
-        self._ledger.confirm(key, {"candidate_id": candidate_id, "application_id": application_id})
+        with self._ledger.atomic():
+            if self._ledger.delivery(key) is None:
+                self._begin(key, "create_application", candidate_id, referrals)
+            self._ledger.confirm(key, {"candidate_id": candidate_id, "application_id": application_id})
         if created:
             self._report.count("applications_created")
         self._report.touch(application_id, created=created)

@@ -80,13 +80,13 @@ def update(account: Account, application_id: str, candidate_id: str) -> None:
     account.acts.edit_application(int(application_id), custom_fields=FOREIGN)
     before = {key: account.tags(application_id)[key] for key in FOREIGN}
     moved = {"advocate_id": "adv_2", "share_id": None, "clicks": "4"}
-    written = account.connector.update_application(application_id, moved, advocate_email=ADVOCATE)
-    assert written is not None
+    assert account.connector.update_application(application_id, moved, advocate_email=ADVOCATE)
+    written = account.connector.get_applications([application_id])[application_id]
     assert {name: written.tags[name] for name in moved} == moved
     held = account.tags(application_id)
     assert {key: held[key] for key in FOREIGN} == before
     assert held["referral_id"] == "ref_1"
-    assert account.connector.update_application(application_id, moved) is None
+    assert not account.connector.update_application(application_id, moved)
     assert account.connector.add_contact_details(candidate_id, email="ada@example.org", phone=None) is True
     assert account.connector.add_contact_details(candidate_id, email="Ada@Example.org", phone=None) is False
     one = account.connector.get_candidates([candidate_id])[candidate_id]

@@ -52,8 +52,8 @@ def test_13_a_patch_whose_answer_is_lost_is_looked_at_before_it_is_sent_again(
 ) -> None:
     application = account.by_hand()
     losing(account, "PATCH", 1, monkeypatch, done=done)
-    written = account.connector.update_application(str(application["id"]), TAGS)
-    assert written is not None
+    assert account.connector.update_application(str(application["id"]), TAGS)
+    written = account.connector.get_applications([str(application["id"])])[str(application["id"])]
     assert {key: value for key, value in written.tags.items() if value} == TAGS
     assert len([sent for sent in account.sent if sent.method == "PATCH"]) == 1
 
