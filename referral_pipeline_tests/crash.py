@@ -9,16 +9,19 @@ import time
 from typing import Any
 
 
-def killed_refreshes(installation: Any, *, kills: int, rng: random.Random) -> int:
+def killed_refreshes(installation: Any, *, kills: int, rng: random.Random, calls: int = 300) -> int:
     """Start `refresh` and end it with SIGKILL, `kills` times, each time somewhere in its work.
 
-    The moment is drawn over the calls that a whole refresh makes, not over seconds: what matters is between which two
-    writes the process dies. Returns how many were really killed while they worked.
+    The moment is drawn over the calls that a refresh makes, not over seconds: what matters is between which two writes
+    the process dies. A refresh that ends before its moment is not counted, and the next moment is drawn earlier.
+    Returns how many were really killed while they worked.
     """
-    killed = 0
-    for _ in range(kills):
+    killed, within = 0, calls
+    for _ in range(kills * 3):
+        if killed == kills:
+            break
         before = _calls(installation)
-        after = rng.randrange(0, 400)
+        after = rng.randrange(0, within)
         process = installation.command("refresh", "--json", start_new_session=True)
         deadline = time.monotonic() + 120
         while process.poll() is None and time.monotonic() < deadline:
@@ -29,6 +32,8 @@ def killed_refreshes(installation: Any, *, kills: int, rng: random.Random) -> in
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
             killed += 1
+        else:
+            within = max(within // 4, 5)
         try:
             process.communicate(timeout=30)
         except subprocess.TimeoutExpired:

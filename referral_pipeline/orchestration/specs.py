@@ -57,13 +57,15 @@ def table_result(warehouse: Warehouse, name: str, extra: Mapping[str, Any] | Non
     if entry.table is None:
         return dg.MaterializeResult(asset_key=name, metadata=dict(extra or {}))
     columns = ", ".join(f'"{c}"' for c in entry.preview) if entry.preview else "*"
-    # The table name comes from the catalogue above, never from outside.
-    frame = warehouse.frame(f"SELECT {columns} FROM {entry.table} ORDER BY ALL LIMIT {_PREVIEW_ROWS}")  # noqa: S608
-    described = warehouse.frame(f"DESCRIBE {entry.table}")
+    with warehouse.connect():
+        # The table name comes from the catalogue, never from outside.
+        frame = warehouse.frame(f"SELECT {columns} FROM {entry.table} ORDER BY ALL LIMIT {_PREVIEW_ROWS}")  # noqa: S608
+        described = warehouse.frame(f"DESCRIBE {entry.table}")
+        rows = warehouse.row_count(entry.table)
     return dg.MaterializeResult(
         asset_key=name,
         metadata={
-            "dagster/row_count": warehouse.row_count(entry.table),
+            "dagster/row_count": rows,
             "dagster/column_schema": dg.TableSchema(
                 columns=[
                     dg.TableColumn(name=str(row["column_name"]), type=str(row["column_type"]))

@@ -123,9 +123,11 @@ def _since(cursor: Cursor | None, now: datetime, lookback: timedelta, full_every
 def _pull(source: Source, kind: Entity, window: Window, warehouse: Warehouse, *, pulled_at: datetime) -> _Count:
     total = _Count()
     for pages, rows in _gathered(source.pull(kind.name, window)):
-        changed = warehouse.upsert_raw(
-            source.system, kind.name, rows, key=kind.key, changed_field=kind.changed_field, pulled_at=pulled_at
-        )
+        changed = 0
+        if rows:
+            changed = warehouse.upsert_raw(
+                source.system, kind.name, rows, key=kind.key, changed_field=kind.changed_field, pulled_at=pulled_at
+            )
         total += _Count(len(rows), pages, changed)
     return total
 

@@ -78,6 +78,7 @@ class Warehouse:
         self._turn = threading.RLock()
         self._connection: DuckDBPyConnection | None = None
         self._in_transaction = False
+        self._identified: tuple[tuple[int, int] | None, str] = (None, "")
 
     # ------------------------------------------------------------ connection
 
@@ -127,8 +128,20 @@ class Warehouse:
     @property
     def warehouse_id(self) -> str:
         """The identity of this file, kept inside. A new file has a new one: cursors of the old do not count for it."""
-        with self.connect() as connection:
-            return str(_one(connection, "SELECT value FROM ops.meta WHERE key = 'warehouse_id'"))
+        file = self._file()
+        if file is None or file != self._identified[0]:
+            with self.connect() as connection:
+                identity = str(_one(connection, "SELECT value FROM ops.meta WHERE key = 'warehouse_id'"))
+            self._identified = (self._file(), identity)
+        return self._identified[1]
+
+    def _file(self) -> tuple[int, int] | None:
+        """Which file stands at the path: one that was removed and made anew has another identity."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
 
     # ------------------------------------------------------------ raw
 

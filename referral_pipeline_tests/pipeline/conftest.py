@@ -7,16 +7,37 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
+from referral_pipeline.orchestration.bridge import Bridge
 from referral_pipeline.orchestration.run import RunOutcome, run_job
 from referral_pipeline.sandbox.launch import Sandbox
 from referral_pipeline.sandbox.programme.size import ProgrammeSize
 from referral_pipeline.sandbox.verify import Verification, verify
 from referral_pipeline.settings import Settings, load_settings
+from referral_pipeline.sync.report import SyncReport
+
+
+@dataclass(frozen=True)
+class Levelled:
+    """What one levelling did, and what the warehouse then holds."""
+
+    candidates: SyncReport
+    statuses: SyncReport
+    jobs: SyncReport
+    attribution: list[dict[str, Any]]
+    credit: list[dict[str, Any]]
+    quarantine: list[dict[str, Any]]
+
+    def of(self, application_id: int | str) -> dict[str, Any]:
+        """The attribution row of one application, missing values as None."""
+        (row,) = [r for r in self.attribution if r["ats_application_id"] == str(application_id)]
+        return {name: None if value is pd.NaT or value != value else value for name, value in row.items()}
 
 
 @dataclass
@@ -37,6 +58,22 @@ class Installation:
         outcome = run_job(name, self.settings, sink=lambda *_: None, run_config=config, **kwargs)
         self.outcomes.append(outcome)
         return outcome
+
+    def level(self, *, full: bool = False) -> Levelled:
+        """Both systems brought level and attribution rebuilt by the same steps as a refresh, without Dagster."""
+        with Bridge.open(self.settings) as bridge:
+            bridge.pull_advocacy(full=full)
+            _, staging = bridge.pull_ats(full=full)
+            written = bridge.write_candidates()
+            statuses = bridge.return_statuses()
+            jobs = bridge.publish_jobs()
+            bridge.resolve_people()
+            bridge.build_attribution(as_of=datetime.now(UTC))
+            attribution = bridge.warehouse.frame("SELECT * FROM core.attribution").to_dict("records")
+            credit = bridge.warehouse.frame("SELECT * FROM core.attribution_credit").to_dict("records")
+            quarantine = bridge.warehouse.frame("SELECT * FROM staging.quarantine").to_dict("records")
+        del staging
+        return Levelled(written.report, statuses, jobs, attribution, credit, quarantine)
 
     def truth(self) -> dict[str, Any]:
         return self.sandbox.control("advocacy").truth()

@@ -1,22 +1,20 @@
-"""What happens between two runs: late edits, hires, merges, deletions, withdrawals, and what the bridge makes of them."""
+"""What happens between two runs (late edits, hires, merges, deletions, withdrawals) and what becomes of it."""
 
 from __future__ import annotations
 
-import sqlite3
+from datetime import UTC, datetime
 from typing import Any
 
-import duckdb
 import pytest
 
+from referral_pipeline.orchestration.bridge import Bridge
 from referral_pipeline_tests.pipeline.conftest import Installation
-
-TAGS = ("referral_id", "advocate_id", "share_id", "content_id", "campaign_tag")
 
 
 @pytest.fixture
 def running(installation: Installation) -> Installation:
-    """An installation whose first refresh is done."""
-    assert installation.refresh().success
+    """An installation whose first levelling is done."""
+    assert installation.level().candidates.failures == []
     return installation
 
 
@@ -54,17 +52,9 @@ def candidates_named(running: Installation, last_name: str) -> list[dict[str, An
     return [c for c in running.dump("greenhouse")["candidates"] if c["last_name"] == last_name]
 
 
-def attribution(running: Installation, application_id: int) -> dict[str, Any]:
-    with duckdb.connect(running.home / "data/published/warehouse.duckdb", read_only=True) as db:
-        cursor = db.execute("SELECT * FROM core.attribution WHERE ats_application_id = ?", [str(application_id)])
-        names = [column[0] for column in cursor.description]
-        (row,) = cursor.fetchall()
-    return dict(zip(names, row, strict=True))
-
-
 def test_a_new_referral_becomes_one_candidate_that_carries_its_advocate(running):
     referral = submit(running)
-    assert running.refresh().success
+    levelled = running.level()
     application = application_of(running, referral["id"])
     (candidate,) = candidates_named(running, "Zandbergen")
     assert application["candidate_id"] == candidate["id"]
@@ -74,70 +64,71 @@ def test_a_new_referral_becomes_one_candidate_that_carries_its_advocate(running)
     returned = running.row("advocacy", "referrals", referral["id"])
     assert returned["status"] == "applied"
     assert returned["ats"]["application_id"] == str(application["id"])
-    assert attribution(running, application["id"])["advocate_id"] == referral["advocate_id"]
+    assert levelled.of(application["id"])["advocate_id"] == referral["advocate_id"]
 
 
 def test_a_referral_that_was_only_clicked_is_created_once_it_is_applied(running):
     referral = submit(running, stage="clicked", applied_at=None)
-    running.refresh()
+    running.level()
     assert candidates_named(running, "Zandbergen") == []
     running.act("advocacy", "edit_referral", referral_id=referral["id"], stage="applied")
-    running.refresh()
+    running.level()
     assert len(candidates_named(running, "Zandbergen")) == 1
 
 
 def test_a_late_hire_is_dated_by_the_accepted_offer(running):
     referral = submit(running)
-    running.refresh()
+    running.level()
     application = application_of(running, referral["id"])
     running.act("greenhouse", "offer_create", application_id=application["id"])
     running.act(
         "greenhouse",
         "offer_accept",
         application_id=application["id"],
+        at=datetime.now(UTC).isoformat(),
         resolved_at="2030-03-04T12:00:00Z",
         starts_on="2030-04-01",
     )
     running.act("greenhouse", "hire", application_id=application["id"])
-    running.refresh()
+    levelled = running.level()
     returned = running.row("advocacy", "referrals", referral["id"])
     assert (returned["status"], returned["starts_on"]) == ("hired", "2030-04-01")
     assert returned["hired_at"].startswith("2030-03-04T12:00:00")
-    assert attribution(running, application["id"])["hired_at"].isoformat().startswith("2030-03-04T12:00:00")
+    assert levelled.of(application["id"])["hired_at"].isoformat().startswith("2030-03-04T12:00:00")
 
 
 def test_an_undone_hire_takes_the_status_and_the_hire_back(running):
     referral = submit(running)
-    running.refresh()
+    running.level()
     application = application_of(running, referral["id"])
     running.act("greenhouse", "offer_create", application_id=application["id"])
     running.act("greenhouse", "offer_accept", application_id=application["id"], starts_on="2030-04-01")
     running.act("greenhouse", "hire", application_id=application["id"])
-    running.refresh()
+    running.level()
     assert running.row("advocacy", "referrals", referral["id"])["status"] == "hired"
     running.act("greenhouse", "unhire", application_id=application["id"])
-    running.refresh()
+    levelled = running.level()
     returned = running.row("advocacy", "referrals", referral["id"])
     assert returned["status"] != "hired"
     assert returned["hired_at"] is None
-    assert attribution(running, application["id"])["hired_at"] is None
+    assert levelled.of(application["id"])["hired_at"] is None
 
 
 def test_a_rejection_and_its_undoing_both_come_back(running):
     referral = submit(running)
-    running.refresh()
+    running.level()
     application = application_of(running, referral["id"])
     running.act("greenhouse", "reject", application_id=application["id"], reason="THEY_REJECTED_US")
-    running.refresh()
+    running.level()
     assert running.row("advocacy", "referrals", referral["id"])["status"] == "withdrawn"
     running.act("greenhouse", "unreject", application_id=application["id"])
-    running.refresh()
+    running.level()
     assert running.row("advocacy", "referrals", referral["id"])["status"] == "applied"
 
 
 def test_a_merged_candidate_keeps_its_application_and_is_not_created_again(running):
     referral = submit(running)
-    running.refresh()
+    running.level()
     (candidate,) = candidates_named(running, "Zandbergen")
     other = running.act(
         "greenhouse",
@@ -147,27 +138,25 @@ def test_a_merged_candidate_keeps_its_application_and_is_not_created_again(runni
         email_addresses=[{"value": "quirina@example.org", "type": "personal"}],
     )
     running.act("greenhouse", "merge", primary_id=other["id"], secondary_id=candidate["id"])
-    running.refresh()
+    running.level()
     assert [c["id"] for c in candidates_named(running, "Zandbergen")] == [other["id"]]
     assert running.row("advocacy", "referrals", referral["id"])["ats"]["candidate_id"] == str(other["id"])
-    with sqlite3.connect(running.home / "data/state/ledger.sqlite") as db:
-        aliases = db.execute("SELECT old_candidate_id, new_candidate_id FROM candidate_aliases").fetchall()
-    assert (str(candidate["id"]), str(other["id"])) in aliases
+    with Bridge.open(running.settings) as bridge:
+        assert bridge.ledger.current_candidate("greenhouse", str(candidate["id"])) == str(other["id"])
 
 
 @pytest.mark.parametrize("full", [False, True])
 def test_a_candidate_deleted_in_the_ats_is_not_created_again_from_the_same_referral(running, full):
     running.sandbox.control("greenhouse").switches(visibility_lag_seconds=0)
     submit(running)
-    running.refresh()
+    running.level()
     (candidate,) = candidates_named(running, "Zandbergen")
     wait_for_visibility(running)
     running.act("greenhouse", "delete_candidate", candidate_id=candidate["id"])
-    outcome = running.refresh(full=full)
-    assert outcome.success
-    running.refresh(full=True)
+    assert running.level(full=full).candidates.failures == []
+    running.level(full=True)
     assert candidates_named(running, "Zandbergen") == []
-    assert running.refresh().metadata["ats_referral_candidates"]["blocked_by_reason"].get("erased") == 1
+    assert running.level().candidates.blocked["erased"] == 1
 
 
 def wait_for_visibility(running: Installation) -> None:
@@ -181,21 +170,17 @@ def wait_for_visibility(running: Installation) -> None:
 
 def test_consent_withdrawn_after_the_creation_ends_credit_and_further_writes(running):
     referral = submit(running)
-    running.refresh()
+    running.level()
     application = application_of(running, referral["id"])
     running.act("advocacy", "withdraw_consent", referral_id=referral["id"])
     running.act("greenhouse", "move", application_id=application["id"], stage="Phone Screen")
-    running.refresh()
+    levelled = running.level()
     assert running.row("advocacy", "referrals", referral["id"])["status"] == "applied"
     assert len(candidates_named(running, "Zandbergen")) == 1
-    assert attribution(running, application["id"])["channel"] == "other"
-    with duckdb.connect(running.home / "data/published/warehouse.duckdb", read_only=True) as db:
-        rows = db.execute(
-            "SELECT weight, bonus_cents, reason FROM core.attribution_credit WHERE application_key = ?",
-            [f"greenhouse:{application['id']}"],
-        ).fetchall()
+    assert levelled.of(application["id"])["channel"] == "other"
+    rows = [c for c in levelled.credit if c["application_key"] == f"greenhouse:{application['id']}"]
     assert rows
-    assert all(weight == 0 and cents == 0 and reason for weight, cents, reason in rows)
+    assert all(c["weight"] == 0 and c["bonus_cents"] == 0 and c["reason"] == "no_consent" for c in rows)
 
 
 def test_credit_moves_to_an_advocate_who_referred_before_the_application(running):
@@ -203,35 +188,34 @@ def test_credit_moves_to_an_advocate_who_referred_before_the_application(running
     advocates = [a["id"] for a in running.dump("advocacy")["advocates"]][:2]
     first = submit(running, advocate_id=advocates[0], candidate={"email": "Quirina.Zandbergen@Example.net "})
     second = submit(running, advocate_id=advocates[1], job_id=first["job_id"], campaign_tag="early-summer")
-    running.refresh()
+    running.level()
     application = application_of(running, second["id"])
     assert tag(application, "advocate_id") == advocates[1]
     assert len(candidates_named(running, "Zandbergen")) == 1
     running.act("advocacy", "withdraw_referral", referral_id=second["id"])
-    running.refresh()
+    running.level()
     assert tag(application_of(running, first["id"]), "advocate_id") == advocates[0]
 
 
 def test_an_edit_of_the_advocacy_fields_in_the_ats_is_put_right(running):
     referral = submit(running)
-    running.refresh()
+    running.level()
     application = application_of(running, referral["id"])
     running.act(
         "greenhouse", "edit_application", application_id=application["id"], custom_fields={"campaign_tag": "wrong"}
     )
-    running.refresh()
+    running.level()
     assert tag(application_of(running, referral["id"]), "campaign_tag") == "late-spring"
 
 
 def test_other_fields_of_the_application_survive_our_writes(running):
     referral = submit(running)
-    running.refresh()
+    running.level()
     application = application_of(running, referral["id"])
-    foreign = [f for f in running.dump("greenhouse")["custom_fields"] if f["field_type"] == "application"]
-    (key, *_) = [f["name_key"] for f in foreign if f["name_key"] not in (*TAGS, "clicks", "shares", "reach")]
+    key = running.act("greenhouse", "add_custom_field", name="Recruiter's note")["name_key"]
     running.act("greenhouse", "edit_application", application_id=application["id"], custom_fields={key: "kept"})
     running.act("advocacy", "edit_referral", referral_id=referral["id"], campaign_tag="renamed")
-    running.refresh()
+    running.level()
     after = application_of(running, referral["id"])
     assert (tag(after, "campaign_tag"), tag(after, key)) == ("renamed", "kept")
 
@@ -239,26 +223,23 @@ def test_other_fields_of_the_application_survive_our_writes(running):
 def test_malformed_referrals_are_counted_and_the_good_ones_go_on(running):
     bad = submit(running, candidate={"email": "not an address", "last_name": "Quarantined"})
     good = submit(running)
-    outcome = running.refresh()
+    levelled = running.level()
     assert application_of(running, good["id"])
     assert candidates_named(running, "Quarantined") == []
-    assert outcome.success
-    state = running.home / "data/state/warehouse.duckdb"
-    with duckdb.connect(state, read_only=True) as db:
-        rows = db.execute("SELECT field, reason, shape FROM staging.quarantine WHERE record_id = ?", [bad["id"]]).fetchall()
-    (row,) = rows
-    assert row[0] == "email"
-    assert "not an address" not in " ".join(map(str, row))
+    (row,) = [q for q in levelled.quarantine if q["record_id"] == bad["id"]]
+    assert (row["field"], row["level"]) == ("email", "record")
+    assert "not an address" not in " ".join(map(str, row.values()))
 
 
 def test_the_warehouse_is_rebuilt_when_its_file_is_lost(running):
+    before = running.level().attribution
     state = running.home / "data" / "state"
     for path in state.glob("warehouse.duckdb*"):
         path.unlink()
-    outcome = running.refresh()
-    assert outcome.success
-    assert outcome.metadata["referrals"]["full_pull"] is True
-    assert outcome.number("ats_referral_candidates", "candidates_created") == 0
+    levelled = running.level()
+    assert levelled.candidates.counts["candidates_created"] == 0
+    assert levelled.statuses.counts["statuses_sent"] == 0
+    assert len(levelled.attribution) == len(before)
     assert running.verify().differences == []
 
 

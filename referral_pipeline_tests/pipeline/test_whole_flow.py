@@ -61,7 +61,9 @@ def test_published_files_are_those_that_others_read(twice):
     expected = {f"{table.split('.')[1]}.parquet" for table in PUBLISHED_TABLES}
     assert expected | {"warehouse.duckdb", "leadership.html", "manifest.json"} <= names
     with duckdb.connect(published / "warehouse.duckdb", read_only=True) as db:
-        schemas = {row[0] for row in db.execute("SELECT DISTINCT table_schema FROM information_schema.tables").fetchall()}
+        schemas = {
+            row[0] for row in db.execute("SELECT DISTINCT table_schema FROM information_schema.tables").fetchall()
+        }
         assert schemas <= {"core", "mart", "ops"}
         for table in PUBLISHED_TABLES:
             name = table.split(".")[1]
@@ -108,3 +110,7 @@ def test_with_faults_the_outcome_is_the_same(installation):
     installation.sandbox.control("greenhouse").faults(rate=0.0)
     installation.sandbox.control("advocacy").faults(rate=0.0)
     assert installation.verify().differences == []
+
+
+def _schemas(db: duckdb.DuckDBPyConnection) -> set[str]:
+    return {row[0] for row in db.execute("SELECT DISTINCT table_schema FROM information_schema.tables").fetchall()}

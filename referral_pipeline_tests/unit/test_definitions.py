@@ -110,7 +110,9 @@ def test_only_orchestration_imports_dagster(tmp_path):
         offences = [
             path
             for path in __import__("pathlib").Path("referral_pipeline").rglob("*.py")
-            if "orchestration" not in path.parts and path.name != "definitions.py" and "import dagster" in path.read_text()
+            if "orchestration" not in path.parts
+            and path.name != "definitions.py"
+            and "import dagster" in path.read_text()
         ]
         assert offences == []
         return
