@@ -11,11 +11,16 @@ from pathlib import Path
 
 import dagster as dg
 
+from referral_pipeline.orchestration.state import state_folder
 from referral_pipeline.settings import Settings
 
 _DAGSTER_YAML = """\
 # Written by referral-pipeline. Yours to change: it is written only when it is missing.
 telemetry:
+  enabled: false
+
+# No pop-up on the first visit.
+nux:
   enabled: false
 
 # DuckDB lets one process hold the warehouse file, so runs that touch it go one after another.
@@ -46,8 +51,8 @@ HOST_TAG = "referral-pipeline/host"
 
 def dagster_home(settings: Settings) -> Path:
     """The instance's folder, with a dagster.yaml in it."""
-    home = settings.state_dir / "dagster"
-    home.mkdir(parents=True, exist_ok=True)
+    home = state_folder(settings) / "dagster"
+    home.mkdir(exist_ok=True)
     config = home / "dagster.yaml"
     if not config.exists():
         beside = config.with_suffix(f".{os.getpid()}.tmp")

@@ -27,7 +27,7 @@ TOUCH_KINDS = ("share", "click", "referral")
 MODELS = ("first_touch", "last_touch", "linear", "time_decay", "position_based")
 
 _REBUILD = (
-    "Run `referral-pipeline refresh` to rebuild it from raw; if it stays, report the rule with `explain` of a row."
+    "Run `referral-pipeline refresh` to rebuild it from raw; if it stays, report the rule and its count as a defect."
 )
 _DRIFT = "Compare the core model's SQL with the tables that others read: a column was renamed, retyped or dropped."
 _UNKNOWN = "Pull advocates and shares in full with `refresh`; an id that nobody ever sent was written by hand."

@@ -148,9 +148,9 @@ def test_a_truncated_answer_to_a_read_is_tried_again() -> None:
 
 def test_a_page_that_is_no_json_is_tried_again_and_never_shown() -> None:
     html = b"<html>maria.schmidt@example.com</html>"
-    with serving(lambda _: Reply(200, raw=html, headers={"Content-Type": "text/html"})) as server:
-        with pytest.raises(TransientFailure) as caught:
-            client_for(server.url).get("jobs.list", "/jobs")
+    answer = Reply(200, raw=html, headers={"Content-Type": "text/html"})
+    with serving(lambda _: answer) as server, pytest.raises(TransientFailure) as caught:
+        client_for(server.url).get("jobs.list", "/jobs")
     assert "maria" not in str(caught.value)
     assert f"{len(html)} bytes of text/html" in str(caught.value)
 

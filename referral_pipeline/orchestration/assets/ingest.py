@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from referral_pipeline.warehouse.staging import StagingReport
 
 ADVOCACY_ASSETS = ("advocates", "content", "shares", "clicks", "referrals")
+EVERY_STAGE_IS_MAPPED = "every_stage_is_mapped"
 ATS_ASSETS = ("ats_jobs", "ats_candidates", "ats_applications", "ats_offers")
 
 
@@ -36,12 +37,48 @@ def pull_advocacy(config: PullConfig, bridge: BridgeResource) -> Iterator[dg.Mat
         yield table_result(bridge.bridge.warehouse, name, _pulled(reports, staging, name))
 
 
-@dg.multi_asset(name="pull_ats", specs=[spec(name) for name in ATS_ASSETS], pool=WAREHOUSE_POOL, can_subset=False)
-def pull_ats(config: PullConfig, bridge: BridgeResource) -> Iterator[dg.MaterializeResult[Any]]:
+@dg.multi_asset(
+    name="pull_ats",
+    specs=[spec(name) for name in ATS_ASSETS],
+    check_specs=[
+        dg.AssetCheckSpec(
+            name=EVERY_STAGE_IS_MAPPED,
+            asset="ats_applications",
+            description="The contract's stage_map knows every custom stage in use. If it fails: applications in the "
+            "stages named count as in_review; add them to stage_map in integration.yaml.",
+        )
+    ],
+    pool=WAREHOUSE_POOL,
+    can_subset=False,
+)
+def pull_ats(config: PullConfig, bridge: BridgeResource) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Pull what changed in the ATS since the cursor, with look-back, and rebuild staging."""
     reports, staging = bridge.bridge.pull_ats(full=config.full)
     for name in ATS_ASSETS:
         yield table_result(bridge.bridge.warehouse, name, _pulled(reports, staging, name))
+    yield _stages_mapped(bridge)
+
+
+def _stages_mapped(bridge: BridgeResource) -> dg.AssetCheckResult:
+    unmapped = bridge.bridge.warehouse.frame(
+        "SELECT unmapped_stage AS stage, count(*) AS applications FROM staging.ats_application "
+        "WHERE unmapped_stage IS NOT NULL GROUP BY ALL ORDER BY ALL"
+    )
+    counts = {str(row["stage"]): int(row["applications"]) for row in unmapped.to_dict("records")}
+    return dg.AssetCheckResult(
+        check_name=EVERY_STAGE_IS_MAPPED,
+        asset_key="ats_applications",
+        passed=not counts,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{sum(counts.values())} applications stand in stages that stage_map does not know: "
+        f"{', '.join(counts)}. They count as in_review. Mend: add the stages to stage_map in integration.yaml."
+        if counts
+        else "every stage in use is mapped",
+        metadata={
+            "applications": sum(counts.values()),
+            "stages": counts_table(counts, header=("stage", "applications")),
+        },
+    )
 
 
 def _pulled(reports: "list[IngestReport]", staging: "StagingReport", name: str) -> dict[str, Any]:

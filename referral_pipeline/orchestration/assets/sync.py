@@ -3,6 +3,7 @@
 Belongs here: calling the write and telling what it did. Does not belong here: what is written (the sync room).
 """
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -13,11 +14,28 @@ from referral_pipeline.orchestration.specs import WAREHOUSE_POOL, counts_table, 
 if TYPE_CHECKING:
     from referral_pipeline.sync.report import SyncReport
 
+EVERY_WRITE_SUCCEEDED = "every_write_succeeded"
 _SHOWN_FAILURES = 20
 
 
-@dg.multi_asset(name="write_candidates", specs=[spec("ats_referral_candidates")], pool=WAREHOUSE_POOL)
-def ats_referral_candidates(context: dg.AssetExecutionContext, bridge: BridgeResource) -> dg.MaterializeResult[Any]:
+def _write_check(asset: str) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        name=EVERY_WRITE_SUCCEEDED,
+        asset=asset,
+        description="Every write that was due reached the other system. If it fails: what failed in passing is taken "
+        "up by the next run; what was refused for good names the id and the vendor's reason, and waits for a person.",
+    )
+
+
+@dg.multi_asset(
+    name="write_candidates",
+    specs=[spec("ats_referral_candidates")],
+    check_specs=[_write_check("ats_referral_candidates")],
+    pool=WAREHOUSE_POOL,
+)
+def ats_referral_candidates(
+    context: dg.AssetExecutionContext, bridge: BridgeResource
+) -> Iterator[dg.MaterializeResult[Any]]:
     """Bring every referral that may pass into the ATS."""
     written = bridge.bridge.write_candidates()
     report = written.report
@@ -33,11 +51,18 @@ def ats_referral_candidates(context: dg.AssetExecutionContext, bridge: BridgeRes
         "blocked_by_reason": dg.MetadataValue.json(dict(sorted(report.blocked.items()))),
         "rows_read_again": written.rows_read_again,
     }
-    return dg.MaterializeResult(asset_key="ats_referral_candidates", metadata=metadata)
+    yield _result("ats_referral_candidates", report, metadata)
 
 
-@dg.multi_asset(name="return_statuses", specs=[spec("advocacy_referral_statuses")], pool=WAREHOUSE_POOL)
-def advocacy_referral_statuses(context: dg.AssetExecutionContext, bridge: BridgeResource) -> dg.MaterializeResult[Any]:
+@dg.multi_asset(
+    name="return_statuses",
+    specs=[spec("advocacy_referral_statuses")],
+    check_specs=[_write_check("advocacy_referral_statuses")],
+    pool=WAREHOUSE_POOL,
+)
+def advocacy_referral_statuses(
+    context: dg.AssetExecutionContext, bridge: BridgeResource
+) -> Iterator[dg.MaterializeResult[Any]]:
     """Tell the advocacy platform what became of each referral."""
     report = bridge.bridge.return_statuses()
     metadata = _told(context, report)
@@ -46,11 +71,16 @@ def advocacy_referral_statuses(context: dg.AssetExecutionContext, bridge: Bridge
         "statuses_unchanged": report.counts["statuses_unchanged"],
         "statuses_superseded": report.counts["statuses_superseded"],
     }
-    return dg.MaterializeResult(asset_key="advocacy_referral_statuses", metadata=metadata)
+    yield _result("advocacy_referral_statuses", report, metadata)
 
 
-@dg.multi_asset(name="publish_jobs", specs=[spec("advocacy_jobs")], pool=WAREHOUSE_POOL)
-def advocacy_jobs(context: dg.AssetExecutionContext, bridge: BridgeResource) -> dg.MaterializeResult[Any]:
+@dg.multi_asset(
+    name="publish_jobs",
+    specs=[spec("advocacy_jobs")],
+    check_specs=[_write_check("advocacy_jobs")],
+    pool=WAREHOUSE_POOL,
+)
+def advocacy_jobs(context: dg.AssetExecutionContext, bridge: BridgeResource) -> Iterator[dg.MaterializeResult[Any]]:
     """Publish job postings from the ATS on the advocacy platform."""
     report = bridge.bridge.publish_jobs()
     metadata = _told(context, report)
@@ -59,7 +89,23 @@ def advocacy_jobs(context: dg.AssetExecutionContext, bridge: BridgeResource) -> 
         "jobs_unchanged": report.counts["jobs_unchanged"],
         "jobs_draft": report.counts["jobs_draft"],
     }
-    return dg.MaterializeResult(asset_key="advocacy_jobs", metadata=metadata)
+    yield _result("advocacy_jobs", report, metadata)
+
+
+def _result(asset: str, report: "SyncReport", metadata: dict[str, Any]) -> dg.MaterializeResult[Any]:
+    """The materialization with its check: a write refused for good is an error, a passing failure a warning."""
+    for_good = sum(1 for failure in report.failures if not failure.transient)
+    check = dg.AssetCheckResult(
+        check_name=EVERY_WRITE_SUCCEEDED,
+        asset_key=asset,
+        passed=not report.failures,
+        severity=dg.AssetCheckSeverity.ERROR if for_good else dg.AssetCheckSeverity.WARN,
+        description=f"{len(report.failures)} writes failed, {for_good} of them for good"
+        if report.failures
+        else "every write that was due succeeded",
+        metadata={"failed": len(report.failures), "failed_for_good": for_good},
+    )
+    return dg.MaterializeResult(asset_key=asset, metadata=metadata, check_results=[check])
 
 
 def _told(context: dg.AssetExecutionContext, report: "SyncReport") -> dict[str, Any]:
