@@ -7,18 +7,12 @@ from __future__ import annotations
 
 import json
 import secrets
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import Any
 from urllib.parse import parse_qs
-
-import uvicorn
 
 from referral_pipeline.connectors.greenhouse import GreenhouseConnector
 from referral_pipeline.connectors.greenhouse_models import DEFAULT_FIELDS, GreenhouseOptions
@@ -32,6 +26,7 @@ from referral_pipeline.sandbox.greenhouse.store import GreenhouseStore
 from referral_pipeline.sandbox.greenhouse.switches import Switches
 from referral_pipeline.sandbox.greenhouse.vendor import ALL_SCOPES
 from referral_pipeline.vocabulary import CandidateStatus
+from referral_pipeline_tests.serving import Door, running
 
 START = datetime(2026, 11, 2, 9, 0, 0, tzinfo=UTC)
 STAGES = ("Application Review", "Phone Screen", "Team Chat", "Offer")
@@ -52,10 +47,9 @@ class Sent:
     body: Any
 
 
-class _Door:
+class _Door(Door):
     """Hands requests to the application of the present test, and keeps what was sent."""
 
-    app: Any = None
     sent: list[Sent]
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -75,19 +69,6 @@ class _Door:
             return {"type": "http.request", "body": body, "more_body": False}
 
         await self.app(scope, again, send)
-
-
-@cache
-def _running() -> tuple[_Door, str]:
-    door = _Door()
-    # The protocol is named so that asyncio turns Nagle's algorithm off; without it an answer takes 40 ms.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(door, lifespan="off", log_level="warning", access_log=False))
-    threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True).start()
-    while not server.started:
-        time.sleep(0.01)
-    return door, f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 class Account:
@@ -112,7 +93,7 @@ class Account:
         self.referrer = self.acts.add_referrer(user_id=user["id"])
         self.service_user = self.acts.add_row("users", {"name": "Integration", "site_admin": True})["id"]
         self.job = self.acts.add_job("Data Engineer", stages=STAGES, at=START - timedelta(days=90))
-        self._door, self.root = _running()
+        self._door, self.root = running(_Door)
         self._door.sent = []
         self.scoped(ALL_SCOPES)
         self.calls: list[ApiCall] = []

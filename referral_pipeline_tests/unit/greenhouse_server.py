@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import Any
 
 import pytest
 import requests
-import uvicorn
 
 from referral_pipeline.sandbox.greenhouse.acts import Acts
 from referral_pipeline.sandbox.greenhouse.app import Credential, create_app
@@ -22,6 +17,7 @@ from referral_pipeline.sandbox.greenhouse.job_acts import set_up_basics
 from referral_pipeline.sandbox.greenhouse.store import GreenhouseStore
 from referral_pipeline.sandbox.greenhouse.switches import Switches
 from referral_pipeline.sandbox.greenhouse.vendor import ALL_SCOPES
+from referral_pipeline_tests.serving import running
 
 START = datetime(2026, 11, 2, 9, 0, 0, tzinfo=UTC)
 CREDENTIAL = Credential("tests.greenhouse", "not-a-secret-outside-tests")
@@ -43,32 +39,11 @@ class Clock:
         self.now += timedelta(seconds=seconds)
 
 
-class _Door:
-    """An ASGI application that hands every request to the application of the present test."""
-
-    app: Any = None
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self.app(scope, receive, send)
-
-
-@cache
-def _running() -> tuple[_Door, str]:
-    door = _Door()
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(door, lifespan="off", log_level="warning", access_log=False))
-    threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True).start()
-    while not server.started:
-        time.sleep(0.01)
-    return door, f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-
 class Greenhouse:
     """A client's and an administrator's view of one sandbox."""
 
     def __init__(self, switches: Switches | None = None, *, hook: Any = None) -> None:
-        door, self.root = _running()
+        door, self.root = running(name="greenhouse")
         self.clock = Clock()
         self.store = GreenhouseStore(switches or Switches(rate_limit=100_000), clock=self.clock)
         set_up_basics(self.store, at=START - timedelta(days=300))

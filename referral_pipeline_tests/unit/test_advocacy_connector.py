@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import secrets
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from copy import deepcopy
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
 from typing import Any
 
 import pytest
-import uvicorn
 
 from referral_pipeline.connectors import advocacy
 from referral_pipeline.connectors.advocacy import AdvocacyApiConnector
@@ -23,6 +18,7 @@ from referral_pipeline.sandbox.advocacy import clock
 from referral_pipeline.sandbox.advocacy.app import create_app
 from referral_pipeline.sandbox.advocacy.store import AdvocacyStore
 from referral_pipeline.vocabulary import CandidateStatus, ReferralStage
+from referral_pipeline_tests.serving import running
 from referral_pipeline_tests.unit.test_http_client import free_port
 
 START = datetime(2026, 11, 2, 9, tzinfo=UTC)
@@ -51,30 +47,11 @@ REFERRAL: Row = {
 }
 
 
-class _Door:
-    app: Any = None
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self.app(scope, receive, send)
-
-
-@cache
-def _running() -> tuple[_Door, str]:
-    door = _Door()
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(door, lifespan="off", log_level="warning", access_log=False))
-    threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True).start()
-    while not server.started:
-        time.sleep(0.01)
-    return door, f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-
 class Platform:
     """An advocacy platform on loopback and the connector to it."""
 
     def __init__(self) -> None:
-        door, self.root = _running()
+        door, self.root = running(name="advocacy")
         self.store = AdvocacyStore()
         self.secret = secrets.token_hex(8)
         door.app = create_app(self.store, client_id="tests", client_secret=self.secret)
