@@ -32,12 +32,15 @@ class UnknownDeliveryError(LookupError):
         super().__init__(f"never begun: {', '.join(sorted(keys))}")
 
 
-def begin(connection: Connection, intents: Sequence[DeliveryIntent], *, now: datetime) -> list[Delivery]:
+def begin(
+    connection: Connection, intents: Sequence[DeliveryIntent], *, now: datetime, anew: bool = False
+) -> list[Delivery]:
     """Begin each intent, or find what became of it earlier; answers in the order asked. A key may come only once.
 
     New: pending with one attempt. Pending or sent: one attempt more. Dead: counted too, but stays dead unless the
     request changed. Confirmed with the same request: untouched. Confirmed with another: pending again, attempts from
-    one, the earlier result kept.
+    one, the earlier result kept. With `anew` the write is tried in any case, so dead and confirmed ones are pending
+    again too, whatever the request.
     """
     if not intents:
         return []
@@ -80,7 +83,7 @@ def begin(connection: Connection, intents: Sequence[DeliveryIntent], *, now: dat
     by_key = {intent.key: intent for intent in intents if intent.key not in fresh}
     changed: list[dict[str, Any]] = []
     for found in _locked(connection, sorted(by_key)):
-        tried = _tried_again(found, by_key[found.key], now)
+        tried = _tried_again(found, by_key[found.key], now, anew=anew)
         answers[found.key] = tried
         if tried is not found:
             changed.append(
@@ -131,12 +134,16 @@ def fail(connection: Connection, key: str, error: str, *, dead: bool) -> None:
 
 
 def select(
-    connection: Connection, *, key: str | None = None, state: DeliveryState | None = None, system: str | None = None
+    connection: Connection,
+    *,
+    keys: Sequence[str] | None = None,
+    state: DeliveryState | None = None,
+    system: str | None = None,
 ) -> list[Delivery]:
-    """Deliveries by key, state or system, oldest attempt first."""
+    """Deliveries by keys (at most 500), state or system, oldest attempt first."""
     query = sa.select(deliveries).order_by(deliveries.c.last_attempt_at, deliveries.c.key)
-    if key is not None:
-        query = query.where(deliveries.c.key == key)
+    if keys is not None:
+        query = query.where(deliveries.c.key.in_(keys))
     if state is not None:
         query = query.where(deliveries.c.state == state.value)
     if system is not None:
@@ -144,8 +151,8 @@ def select(
     return [_delivery(row) for row in connection.execute(query)]
 
 
-def _tried_again(found: Delivery, intent: DeliveryIntent, now: datetime) -> Delivery:
-    same_request = found.request_hash == intent.request_hash
+def _tried_again(found: Delivery, intent: DeliveryIntent, now: datetime, *, anew: bool) -> Delivery:
+    same_request = found.request_hash == intent.request_hash and not anew
     if found.state is DeliveryState.CONFIRMED and same_request:
         return found
     asked = replace(

@@ -182,12 +182,12 @@ class Ledger:
         """Commit that a write is about to be tried, or find what became of it earlier (see `deliveries.begin`)."""
         return self.begin_many([intent])[0]
 
-    def begin_many(self, intents: Sequence[DeliveryIntent]) -> list[Delivery]:
+    def begin_many(self, intents: Sequence[DeliveryIntent], *, anew: bool = False) -> list[Delivery]:
         """`begin` for many in one transaction. A key that comes twice is begun twice, in order."""
         with self._writing() as connection:
             if len({intent.key for intent in intents}) == len(intents):
-                return _deliveries.begin(connection, intents, now=self._clock())
-            return [_deliveries.begin(connection, [intent], now=self._clock())[0] for intent in intents]
+                return _deliveries.begin(connection, intents, now=self._clock(), anew=anew)
+            return [_deliveries.begin(connection, [intent], now=self._clock(), anew=anew)[0] for intent in intents]
 
     def mark_sent(self, key: str, result: Mapping[str, Any]) -> None:
         """The system said yes, but does not show it yet. `result` holds ids, no personal data."""
@@ -220,7 +220,12 @@ class Ledger:
     def delivery(self, key: str) -> Delivery | None:
         """One delivery, untouched; None when it was never begun."""
         with self._reading() as connection:
-            return next(iter(_deliveries.select(connection, key=key)), None)
+            return next(iter(_deliveries.select(connection, keys=[key])), None)
+
+    def deliveries_by_key(self, keys: Iterable[str]) -> dict[str, Delivery]:
+        """Those of these deliveries that were ever begun, by key."""
+        with self._reading() as connection:
+            return {d.key: d for some in _parts(keys) for d in _deliveries.select(connection, keys=some)}
 
     def deliveries(self, *, state: DeliveryState | None = None, system: str | None = None) -> list[Delivery]:
         """Deliveries in a state or to a system, oldest attempt first."""

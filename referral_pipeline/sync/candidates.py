@@ -188,6 +188,7 @@ class CandidateWriteBack:
             NewApplication(job_id=assignment.job_id, tags=tags, advocate_email=self._advocate_email(tags)),
             candidate_ids=_candidate_ids(case, links),
             all_referrals=allowed,
+            of_person=case.referrals,
         )
         if opened.application is not None:
             self._bring_tags(opened.application, self._tags(same_job, opened.application.applied_at))

@@ -4,27 +4,35 @@ Belongs here: intents, the search before a create, and what to do when nobody kn
 belong here: which referrals deserve an application (assignment), what is written on it (facts), links (candidates).
 
 The rules
-1. The intent is committed to the ledger before a create is sent: one key per person for a candidate, one per referral
-   for an application.
-2. An intent found again is ambiguous (a crash, a timeout after sending): the ATS is read first, and only when its
-   visibility lag has passed since the last attempt. What is found is adopted; only nothing at all is created anew.
+1. Intents are committed to the ledger before a create is sent: one per person for a candidate, and one for each
+   referral that the application is for. They are looked for under every referral of the person, because the next
+   attempt may find other referrals together, or the person under another id.
+2. A pending intent is ambiguous (a crash, a timeout after sending): the ATS is read first, and only when its visibility
+   lag has passed. The lag counts from the attempt, and for an attempt of an earlier process from the start of this one:
+   a call may have waited long for the rate limit before it was sent. What is found is adopted; only nothing at all is
+   created anew.
 3. A confirmed intent answers with the ids it was confirmed with, so a crash before the link was saved costs nothing.
+4. A refused create is dead: nothing was made, so nothing is waited for. The next run may try again, what it lacked (a
+   right, a field, a valid address) may be there by then.
+5. A candidate belongs to one person: it is not taken for another, be it known from resolution or made in this run.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from referral_pipeline.connectors.failures import PermanentFailure, TransientFailure
 from referral_pipeline.connectors.protocols import AtsConnector
 from referral_pipeline.connectors.records import AtsApplication, AtsCandidate, NewApplication, NewCandidate, Referral
 from referral_pipeline.identity.canonical import canonical_phone
 from referral_pipeline.identity.names import Name, names_contradict, names_equal
-from referral_pipeline.ledger.store import Delivery, DeliveryIntent, Ledger
+from referral_pipeline.ledger.store import Delivery, DeliveryIntent, DeliveryState, Ledger
 from referral_pipeline.sync.assignment import assign
 from referral_pipeline.sync.report import SyncReport
 
@@ -68,9 +76,10 @@ class Creator:
     ) -> None:
         self._ats = ats
         self._ledger = ledger
-        self._person_of_candidate = person_of_candidate
+        self._person_of_candidate = dict(person_of_candidate)
         self._report = report
         self._clock = clock
+        self._started_at = clock()
         self._lag = timedelta(seconds=ats.visibility_lag_seconds)
 
     def open_application(
@@ -81,6 +90,7 @@ class Creator:
         *,
         candidate_ids: Sequence[str],
         all_referrals: Sequence[Referral],
+        of_person: Sequence[Referral],
     ) -> Opened:
         """Open one application for these referrals (one person, one job, at least one), and a candidate if need be.
 
@@ -90,38 +100,51 @@ class Creator:
             new: job and tags.
             candidate_ids: ATS candidates known to be this person.
             all_referrals: every referral of the person that may be written, any job: where contact details come from.
+            of_person: every referral of the person, blocked ones too: what earlier attempts were made for.
 
         Raises:
             NotYetVisibleError: an earlier attempt may have succeeded; come back later.
             TransientFailure, PermanentFailure: from the connector.
         """
         candidate_key = f"candidate:{self._ats.system}:{person_id}"
-        earlier = self._ledger.delivery(candidate_key)
-        candidate_id = self._known_candidate(person_id, all_referrals, candidate_ids, earlier)
-        if candidate_id is not None:
-            if earlier is not None and earlier.state != "confirmed":
-                self._ledger.confirm(candidate_key, {"candidate_id": candidate_id})
-                self._report.count("candidates_adopted")
-            return self._application_for(candidate_id, referrals, new)
-        return self._candidate_with_application(candidate_key, referrals, new, all_referrals)
+        earlier = self._ledger.deliveries_by_key([candidate_key, *(self._application_key(r) for r in of_person)])
+        candidate_id = self._known_candidate(person_id, all_referrals, candidate_ids, list(earlier.values()))
+        if candidate_id is None:
+            return self._candidate_with_application(person_id, candidate_key, referrals, new, all_referrals)
+        self._person_of_candidate.setdefault(candidate_id, person_id)
+        unsettled = earlier.get(candidate_key)
+        if unsettled is not None and unsettled.state is not DeliveryState.CONFIRMED:
+            self._ledger.confirm(candidate_key, {"candidate_id": candidate_id})
+            self._report.count("candidates_adopted")
+        same_job = [self._application_key(r) for r in of_person if r.job_id == new.job_id]
+        unclear = [earlier[key] for key in same_job if key in earlier and _is_unclear(earlier[key])]
+        own = [earlier[key] for r in referrals if (key := self._application_key(r)) in earlier]
+        return self._application_for(candidate_id, referrals, new, own, unclear)
 
     # ------------------------------------------------------------ candidate
 
     def _known_candidate(
-        self, person_id: str, referrals: Sequence[Referral], candidate_ids: Sequence[str], earlier: Delivery | None
+        self,
+        person_id: str,
+        referrals: Sequence[Referral],
+        candidate_ids: Sequence[str],
+        earlier: Sequence[Delivery],
     ) -> str | None:
         ids = set(candidate_ids)
-        if earlier is not None and earlier.state == "confirmed" and earlier.result:
-            created_id = str(earlier.result["candidate_id"])
-            if self._clock() < earlier.last_attempt_at + self._lag:
+        for delivery in earlier:
+            if delivery.state is not DeliveryState.CONFIRMED or not delivery.result:
+                continue
+            created_id = str(delivery.result["candidate_id"])
+            if self._person_of_candidate.get(created_id, person_id) != person_id:
+                continue  # after a split of persons: it stayed with the other one
+            if self._clock() < delivery.last_attempt_at + self._lag:
                 return created_id  # ours and fresh: it need not be visible yet
             ids.add(created_id)
         if ids:
             known = self._ats.get_candidates(sorted(ids))
             if known:
                 return _oldest(list(known.values())).id
-        if earlier is not None and earlier.state != "confirmed":
-            self._wait_for_visibility(earlier)
+        self._wait_for_visibility(delivery for delivery in earlier if _is_unclear(delivery))
         found = self._search(person_id, referrals)
         return _oldest(found).id if found else None
 
@@ -144,19 +167,22 @@ class Creator:
 
     def _candidate_with_application(
         self,
+        person_id: str,
         candidate_key: str,
         referrals: Sequence[Referral],
         new: NewApplication,
         all_referrals: Sequence[Referral],
     ) -> Opened:
-        self._begin(candidate_key, "create_candidate", new.job_id, referrals)
-        created = self._ats.create_candidate(_details(referrals[-1], all_referrals), new)
+        intents = [self._intent(candidate_key, "create_candidate", new.job_id, referrals)]
+        intents += self._application_intents(new.job_id, referrals)
+        with self._attempt(intents):
+            created = self._ats.create_candidate(_details(referrals[-1], all_referrals), new)
         candidate_id = created.candidate.id
         application = created.application
+        self._person_of_candidate[candidate_id] = person_id
         self._report.count("candidates_created")
         if application is None:
             # The answer did not show the application. Whether it exists can be seen once it must be visible.
-            self._begin(self._application_key(referrals), "create_application", candidate_id, referrals)
             self._ledger.confirm(candidate_key, {"candidate_id": candidate_id})
             raise NotYetVisibleError(self._clock() + self._lag)
         with self._ledger.atomic():
@@ -166,22 +192,27 @@ class Creator:
 
     # ------------------------------------------------------------ application
 
-    def _application_for(self, candidate_id: str, referrals: Sequence[Referral], new: NewApplication) -> Opened:
-        key = self._application_key(referrals)
-        earlier = self._ledger.delivery(key)
-        if earlier is not None and earlier.state == "confirmed" and earlier.result:
-            application_id = str(earlier.result["application_id"])
-            return Opened(candidate_id, application_id, created_candidate=False, created_application=False)
-        if earlier is not None:
-            self._wait_for_visibility(earlier)
+    def _application_for(
+        self,
+        candidate_id: str,
+        referrals: Sequence[Referral],
+        new: NewApplication,
+        own: Sequence[Delivery],
+        unclear: Sequence[Delivery],
+    ) -> Opened:
+        for delivery in own:
+            if delivery.state is DeliveryState.CONFIRMED and delivery.result:
+                application_id = str(delivery.result["application_id"])
+                return Opened(candidate_id, application_id, created_candidate=False, created_application=False)
+        self._wait_for_visibility(unclear)
         # A recruiter may have opened it meanwhile, or an earlier attempt did: look once more, right before the write.
         existing = self._own_application(self._ats.applications_of([candidate_id]), referrals)
         if existing is not None:
-            self._confirm_application(referrals, existing.candidate_id, existing.id, created=earlier is not None)
+            self._confirm_application(referrals, existing.candidate_id, existing.id, created=bool(unclear))
             self._report.count("applications_adopted")
-            return Opened(existing.candidate_id, existing.id, False, earlier is not None, existing)
-        self._begin(key, "create_application", candidate_id, referrals)
-        application = self._ats.create_application(candidate_id, new)
+            return Opened(existing.candidate_id, existing.id, False, bool(unclear), existing)
+        with self._attempt(self._application_intents(candidate_id, referrals)):
+            application = self._ats.create_application(candidate_id, new)
         self._confirm_application(referrals, candidate_id, application.id, created=True)
         return Opened(candidate_id, application.id, created_candidate=False, created_application=True)
 
@@ -199,36 +230,58 @@ class Creator:
     def _confirm_application(
         self, referrals: Sequence[Referral], candidate_id: str, application_id: str, *, created: bool
     ) -> None:
-        key = self._application_key(referrals)
+        intents = {intent.key: intent for intent in self._application_intents(candidate_id, referrals)}
+        result = {"candidate_id": candidate_id, "application_id": application_id}
         with self._ledger.atomic():
-            if self._ledger.delivery(key) is None:
-                self._begin(key, "create_application", candidate_id, referrals)
-            self._ledger.confirm(key, {"candidate_id": candidate_id, "application_id": application_id})
+            begun = self._ledger.deliveries_by_key(intents)
+            self._ledger.begin_many([intent for key, intent in intents.items() if key not in begun])
+            self._ledger.confirm_many([(key, result) for key in intents])
         if created:
             self._report.count("applications_created")
         self._report.touch(application_id, created=created)
 
     # ------------------------------------------------------------ intents
 
-    def _application_key(self, referrals: Sequence[Referral]) -> str:
-        return f"application:{self._ats.system}:{referrals[0].id}"
+    @contextmanager
+    def _attempt(self, intents: Sequence[DeliveryIntent]) -> Generator[None]:
+        """Begin these intents anew for the one call inside, and note with each why the call failed."""
+        self._ledger.begin_many(intents, anew=True)
+        try:
+            yield
+        except (PermanentFailure, TransientFailure) as failure:
+            with self._ledger.atomic():
+                for intent in intents:
+                    self._ledger.fail(intent.key, str(failure), dead=isinstance(failure, PermanentFailure))
+            raise
 
-    def _begin(self, key: str, operation: str, target: str, referrals: Sequence[Referral]) -> None:
-        self._ledger.begin(
-            DeliveryIntent(
-                key=key,
-                system=self._ats.system,
-                operation=operation,
-                target=target,
-                request_hash=digest({"referrals": [r.id for r in referrals], "target": target}),
-                referral_id=referrals[0].id,
-            )
+    def _application_key(self, referral: Referral) -> str:
+        return f"application:{self._ats.system}:{referral.id}"
+
+    def _application_intents(self, target: str, referrals: Sequence[Referral]) -> list[DeliveryIntent]:
+        return [self._intent(self._application_key(r), "create_application", target, [r]) for r in referrals]
+
+    def _intent(self, key: str, operation: str, target: str, referrals: Sequence[Referral]) -> DeliveryIntent:
+        return DeliveryIntent(
+            key=key,
+            system=self._ats.system,
+            operation=operation,
+            target=target,
+            request_hash=digest({"referrals": [r.id for r in referrals], "target": target}),
+            referral_id=referrals[0].id,
         )
 
-    def _wait_for_visibility(self, earlier: Delivery) -> None:
-        visible_at = earlier.last_attempt_at + self._lag
-        if self._clock() < visible_at:
+    def _wait_for_visibility(self, unclear: Iterable[Delivery]) -> None:
+        visible_at = max((self._sent_by(d) + self._lag for d in unclear), default=None)
+        if visible_at is not None and self._clock() < visible_at:
             raise NotYetVisibleError(visible_at)
+
+    def _sent_by(self, delivery: Delivery) -> datetime:
+        """When an attempt was sent at the latest: those of an earlier process, before this one began."""
+        return max(delivery.last_attempt_at, self._started_at)
+
+
+def _is_unclear(delivery: Delivery) -> bool:
+    return delivery.state in {DeliveryState.PENDING, DeliveryState.SENT}
 
 
 def digest(value: Mapping[str, Any]) -> str:
