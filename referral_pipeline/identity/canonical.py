@@ -20,6 +20,8 @@ from typing import Final
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
+_E164_DIGITS = 15
+
 
 @dataclass(frozen=True)
 class EmailKey:
@@ -84,9 +86,9 @@ def canonical_phone(text: str | None, country: str | None) -> str | None:
     `country` is the candidate's ISO 3166 code, needed for numbers in national form.
     """
     number = _phone(text, country)
-    if number is None or number.extension or not phonenumbers.is_valid_number(number):
+    if number is None or number.extension or not _is_valid(number):
         return None
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return _e164(number)
 
 
 def phone_problem(text: str | None, country: str | None) -> str | None:
@@ -98,9 +100,18 @@ def phone_problem(text: str | None, country: str | None) -> str | None:
         has_prefix = _clean(text).startswith(("+", "00"))
         known = has_prefix or canonical_country(country) is not None
         return "is not a phone number" if known else "is in national form and the country is unknown"
-    if not phonenumbers.is_valid_number(number):
+    if not _is_valid(number):
         return "is not a valid number of its country"
     return "has an extension, so the line is shared" if number.extension else None
+
+
+def _is_valid(number: phonenumbers.PhoneNumber) -> bool:
+    # Some national plans admit more digits than E.164 has (15 with the country code): such a number has no E.164 form.
+    return phonenumbers.is_valid_number(number) and len(_e164(number)) <= 1 + _E164_DIGITS
+
+
+def _e164(number: phonenumbers.PhoneNumber) -> str:
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 def canonical_country(text: str | None) -> str | None:

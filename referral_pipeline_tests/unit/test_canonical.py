@@ -156,3 +156,9 @@ def test_a_shape_describes_without_showing():
     assert shape_of(None) == "nothing"
     assert shape_of([1, 2]) == "a list of 2"
     assert shape_of(4155552671) == "a number"
+
+
+def test_a_number_with_more_digits_than_e164_has_is_no_key() -> None:
+    """The German plan admits it, E.164 ends at 15 digits; a property test of the quality rules found it."""
+    assert canonical_phone("20100000000000", "DE") is None
+    assert phone_problem("20100000000000", "DE") == "is not a valid number of its country"
