@@ -2,7 +2,8 @@
 
 Belongs here: which job is due. Does not belong here: how a vendor words a job's state (connectors).
 
-Drafts are not sent. A job that was published and went back to draft is withdrawn as closed, so that nobody shares it.
+Drafts are not sent. A job that was published, or may have been, and went back to draft is withdrawn as closed, so that
+nobody shares it.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def publish_jobs(
     for job in jobs:
         told = hashes.get(_key(job.id))
         if job.status == "draft":
-            if told is None:
+            if told is None and ledger.delivery(_key(job.id)) is None:
                 report.count("jobs_draft")
                 continue
             job = replace(job, status="closed")

@@ -5,6 +5,10 @@ Belongs here: which status is due for which referral, and sending it. Does not b
 
 A status is due when what the platform was last told differs from what the ATS says now: status, hire date, first day or
 ids. The time stamp alone is no change: our own write to an application moves it.
+
+A status that the platform refuses as older than what it holds (409) was not told: the next run has pulled what it holds
+and tells it with that time or a later one. A referral that the platform has no more takes no status, which is
+no failure.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from referral_pipeline.connectors.failures import PermanentFailure, TransientFailure
+from referral_pipeline.connectors.failures import NotFound, PermanentFailure, TransientFailure
 from referral_pipeline.connectors.protocols import AdvocacyConnector
 from referral_pipeline.connectors.records import AtsApplication, Referral, StatusUpdate
 from referral_pipeline.ledger.store import DeliveryIntent, Ledger, Link, StatusFact
@@ -69,7 +73,7 @@ class StatusReturn:
             (link, update)
             for link in links
             if link.block is None and link.application_id and (application := applications.get(link.application_id))
-            for update in [self._update(link, application)]
+            for update in [self._update(link, application, referrals.get(link.referral_id))]
             if self._is_due(link, update, referrals.get(link.referral_id), told.get(_key(link.referral_id)))
         ]
         self.report.count(
@@ -104,9 +108,10 @@ class StatusReturn:
         ]
         self._ledger.append_statuses(facts)
 
-    def _update(self, link: Link, application: AtsApplication) -> StatusUpdate:
-        # status_at never goes back for one referral, whatever record of the ATS carried it.
-        status_at = max(application.status_at, link.status_at) if link.status_at else application.status_at
+    def _update(self, link: Link, application: AtsApplication, referral: Referral | None) -> StatusUpdate:
+        # status_at never goes back for one referral, whatever record of the ATS carried it, and whoever told it.
+        held = referral.status_at if referral else None
+        status_at = max(at for at in (application.status_at, link.status_at, held) if at is not None)
         return StatusUpdate(
             referral_id=link.referral_id,
             status=application.status,
@@ -140,6 +145,7 @@ class StatusReturn:
             ]
         )
         failed: list[tuple[Link, StatusUpdate]] = []
+        refused: list[tuple[str, str]] = []
         confirmed: list[tuple[str, dict[str, object]]] = []
         accepted_links: list[Link] = []
         with ThreadPoolExecutor(max_workers=self._workers, thread_name_prefix="status-return") as pool:
@@ -152,16 +158,23 @@ class StatusReturn:
                     failed.append((link, update))
                     if final:
                         self._failed(update, failure, transient=True)
+                except NotFound:
+                    self.report.count("statuses_of_deleted_referrals")
+                    refused.append((_key(update.referral_id), "the platform has no such referral any more"))
                 except PermanentFailure as failure:
                     self._failed(update, failure, transient=False)
                 else:
                     self.report.count("statuses_sent" if accepted else "statuses_superseded")
-                    confirmed.append((_key(update.referral_id), {"status": update.status.value, "accepted": accepted}))
-                    if accepted:
-                        accepted_links.append(replace(link, status=update.status, status_at=update.status_at))
+                    if not accepted:
+                        refused.append((_key(update.referral_id), "older than what the platform holds"))
+                        continue
+                    confirmed.append((_key(update.referral_id), {"status": update.status.value}))
+                    accepted_links.append(replace(link, status=update.status, status_at=update.status_at))
         with self._ledger.atomic():
             self._ledger.confirm_many(confirmed)
             self._ledger.save_links(accepted_links)
+            for key, why in refused:
+                self._ledger.fail(key, why, dead=False)
         return failed
 
     def _failed(self, update: StatusUpdate, failure: Exception, *, transient: bool) -> None:
