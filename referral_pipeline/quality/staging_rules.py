@@ -287,7 +287,7 @@ APPLICATION_RULES = (
     ),
     _application.watch(
         "ats_hire_is_not_before_application",
-        "No hire is dated before its application; on its way into attribution such a row blocks.",
+        "No hire is dated before its application; attribution leaves such a date out and says negative_time_to_hire.",
         "Correct the date of the offer or of the application in the ATS; a negative time to hire is never averaged in.",
         not_before("hired_at", "applied_at"),
     ),

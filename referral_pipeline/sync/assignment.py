@@ -4,7 +4,8 @@ Belongs here: the choice between updating an application, opening one, and creat
 calls, stores, credit.
 
 The rules, in order, for the referrals of one person for one job:
-1. A referral that is already linked stays with its application as long as that application exists.
+1. A referral that is already linked stays with its application as long as that application exists, though a recruiter
+   moved it to another job, or the advocate corrected the job of the referral.
 2. An application made after the referral's touch came from it (typed by hand before the bridge ran, or created by the
    bridge): the earliest such application takes it. Look-back decides credit, not membership.
 3. An application that is still open takes it, though it is older (it earns no credit, but the advocate hears the
@@ -23,11 +24,16 @@ from referral_pipeline.connectors.records import AtsApplication, Referral
 
 @dataclass(frozen=True)
 class Assignment:
-    """Referrals of one person for one job that belong to one application; `application` is None for a new one."""
+    """Referrals of one person that belong to one application; `application` is None for a new one for `job_id`."""
 
     job_id: str
     application: AtsApplication | None
     referrals: tuple[Referral, ...]
+
+    @property
+    def job_ids(self) -> frozenset[str]:
+        """The jobs whose touches may earn the application: its own, and those that its referrals name."""
+        return frozenset({self.job_id, *(referral.job_id for referral in self.referrals)})
 
 
 def assign(
@@ -48,7 +54,8 @@ def assign(
     for referral in sorted(referrals, key=lambda r: (r.touched_at, r.id)):
         same_job = sorted((a for a in applications if a.job_id == referral.job_id), key=lambda a: (a.applied_at, a.id))
         chosen = by_id.get(linked.get(referral.id, "")) or _taking(referral, same_job)
-        groups[referral.job_id, chosen.id if chosen else None].append(referral)
+        job_id = (chosen.job_id if chosen else None) or referral.job_id
+        groups[job_id, chosen.id if chosen else None].append(referral)
     return [
         Assignment(job_id=job_id, application=by_id.get(application_id or ""), referrals=tuple(members))
         for (job_id, application_id), members in sorted(groups.items(), key=lambda item: (item[0][0], item[0][1] or ""))

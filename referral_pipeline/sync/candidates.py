@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from time import sleep as _sleep
@@ -167,7 +168,7 @@ class CandidateWriteBack:
         allowed: Sequence[Referral],
         links: Mapping[str, Link | None],
     ) -> list[Link]:
-        same_job = [r for r in allowed if r.job_id == assignment.job_id]
+        same_job = [r for r in allowed if r.job_id in assignment.job_ids]
         application = assignment.application
         if application is not None:
             try:
@@ -191,7 +192,9 @@ class CandidateWriteBack:
             of_person=case.referrals,
         )
         if opened.application is not None:
-            self._bring_tags(opened.application, self._tags(same_job, opened.application.applied_at))
+            # Not visible yet: it exists and is linked, and the next run brings what it lacks.
+            with suppress(NotFound):
+                self._bring_tags(opened.application, self._tags(same_job, opened.application.applied_at))
         return [self._link(case, r, links, opened=opened) for r in assignment.referrals]
 
     # ------------------------------------------------------------ tags
@@ -223,8 +226,8 @@ class CandidateWriteBack:
         return advocate.email if advocate is not None else None
 
     def _bring_tags(self, application: AtsApplication, tags: Mapping[str, str | None]) -> None:
-        wanted = {name: value for name, value in tags.items() if value is not None}
-        if all(application.tags.get(name) == value for name, value in wanted.items()):
+        # Where credit moved, what only the advocate before had (a share, a campaign) is emptied: None clears.
+        if all(application.tags.get(name) == value for name, value in tags.items()):
             self.report.count("applications_unchanged")
             return
         key = f"tags:{self._ats.system}:{application.id}"
@@ -234,11 +237,15 @@ class CandidateWriteBack:
                 system=self._ats.system,
                 operation="update_application",
                 target=application.id,
-                request_hash=digest(wanted),
-                referral_id=wanted.get("referral_id"),
+                request_hash=digest(tags),
+                referral_id=tags.get("referral_id"),
             )
         )
-        written = self._ats.update_application(application.id, wanted, advocate_email=self._advocate_email(tags))
+        try:
+            written = self._ats.update_application(application.id, tags, advocate_email=self._advocate_email(tags))
+        except (PermanentFailure, TransientFailure) as failure:
+            self._ledger.fail(key, str(failure), dead=isinstance(failure, PermanentFailure))
+            raise
         self._ledger.confirm(key, {"written": written})
         if written:
             self.report.update(application.candidate_id)
@@ -252,7 +259,7 @@ class CandidateWriteBack:
             self._ledger.save_links(changed)
         for link in new:
             if link.block is not None:
-                self.report.block(link.block)
+                self.report.block(link.referral_id, link.block)
 
     def _link(
         self,

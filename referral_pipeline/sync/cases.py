@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from referral_pipeline.connectors.failures import Invalid
 from referral_pipeline.connectors.protocols import AtsConnector
 from referral_pipeline.connectors.records import AtsApplication, Referral
 from referral_pipeline.ledger.store import Ledger, Link
@@ -91,15 +92,33 @@ def _look_up_missing(
     """Fetch linked applications that the pull does not show; return the ids that are truly gone.
 
     A deletion is no change that a pull can show, and a fresh application may not be visible yet: absence counts only
-    after the visibility lag, and only when a live look-up agrees.
+    after the visibility lag, and only when a live look-up agrees. What was found gone stays so and is not asked again.
     """
     lag = timedelta(seconds=ats.visibility_lag_seconds)
     missing = {
-        x.application_id: x.updated_at for x in links if x.application_id and x.application_id not in by_application
+        x.application_id: x.updated_at
+        for x in links
+        if x.application_id and x.application_id not in by_application and x.block != Block.ERASED
     }
-    live = ats.get_applications(sorted(missing)) if missing else {}
+    live, unreadable = _live(sorted(missing), ats)
     by_application.update(live)
-    return frozenset(i for i, at in missing.items() if i not in live and (at is None or now >= at + lag))
+    return frozenset(
+        i for i, at in missing.items() if i not in live and i not in unreadable and (at is None or now >= at + lag)
+    )
+
+
+def _live(ids: Sequence[str], ats: AtsConnector) -> tuple[dict[str, AtsApplication], frozenset[str]]:
+    """The applications as they are now, and those that cannot be read: they exist, and must not stop the others."""
+    if not ids:
+        return {}, frozenset()
+    try:
+        return ats.get_applications(ids), frozenset()
+    except Invalid:
+        if len(ids) == 1:
+            return {}, frozenset(ids)
+    middle = len(ids) // 2
+    (left, bad_left), (right, bad_right) = _live(ids[:middle], ats), _live(ids[middle:], ats)
+    return left | right, bad_left | bad_right
 
 
 def _record_merges(
@@ -110,9 +129,3 @@ def _record_merges(
         application = by_application.get(link.application_id or "")
         if application is not None and link.candidate_id and application.candidate_id != link.candidate_id:
             ledger.alias(ats_system, link.candidate_id, application.candidate_id)
-
-
-def linked_applications(links: Sequence[Link], applications: Iterable[AtsApplication]) -> dict[str, AtsApplication]:
-    """The applications that carry a referral, by id."""
-    wanted = {link.application_id for link in links if link.application_id}
-    return {a.id: a for a in applications if a.id in wanted}

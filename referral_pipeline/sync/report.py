@@ -30,6 +30,7 @@ class SyncReport:
     touched_applications: set[str] = field(default_factory=set[str])
     created_applications: set[str] = field(default_factory=set[str])
     updated_candidates: set[str] = field(default_factory=set[str])
+    _held: dict[str, str] = field(default_factory=dict[str, str], repr=False)
     _lock: Lock = field(default_factory=Lock, repr=False)
 
     def count(self, name: str, by: int = 1) -> None:
@@ -37,9 +38,13 @@ class SyncReport:
         with self._lock:
             self.counts[name] += by
 
-    def block(self, reason: str) -> None:
-        """Count a referral that the gate held back."""
+    def block(self, referral_id: str, reason: str) -> None:
+        """Count a referral that the gate held back; once, under its latest reason, however often it is judged."""
         with self._lock:
+            before = self._held.get(referral_id)
+            if before is not None:
+                self.blocked[before] -= 1
+            self._held[referral_id] = reason
             self.blocked[reason] += 1
 
     def update(self, candidate_id: str) -> None:

@@ -216,6 +216,7 @@ def test_a_hire_dated_before_its_application_is_reported_and_has_no_duration(wor
     world.build()
     row = world.attribution("P1")
     assert (row["time_to_hire_days"], row["is_complete"], row["missing"]) == (None, False, "negative_time_to_hire")
+    assert row["hired_at"] is None  # a blocking check would hold everything back until somebody mends the ATS
     assert world.attribution("P2")["missing"] == "negative_time_to_hire"
 
 
@@ -307,3 +308,31 @@ def test_building_twice_gives_the_same_tables(world: World):
 def test_an_empty_world_builds_empty_tables(world: World):
     world.build()
     assert set(world.rows.values()) == {0, 1}  # the one share is a touch of nobody
+
+
+def test_an_application_that_a_recruiter_moved_to_another_job_keeps_its_advocate_and_bonus(world: World):
+    world.job("J2")
+    world.referral("R1", "A1", 1)
+    world.link("R1", "P1", job_id="J1")
+    world.application("P1", 2, job="J2", status="hired", hired=20)
+    world.build()
+    assert world.credit() == [("A1", 1.0, 200_000, "credited")]
+    row = world.attribution()
+    assert (row["channel"], row["referral_id"], row["job_id"]) == ("advocacy", "R1", "J2")
+
+
+def test_a_referral_whose_job_was_corrected_keeps_the_application_that_it_was_written_to(world: World):
+    world.job("J2")
+    world.referral("R1", "A1", 1, job="J2")
+    world.link("R1", "P1", job_id="J1")
+    world.application("P1", 2)
+    world.build()
+    assert [row[:2] for row in world.credit()] == [("A1", 1.0)]
+
+
+def test_a_referral_for_another_job_earns_nothing_of_an_application_that_it_was_not_written_to(world: World):
+    world.job("J2")
+    world.referral("R1", "A1", 1, job="J2")
+    world.application("P1", 2)
+    world.build()
+    assert world.credit() == []

@@ -1,5 +1,7 @@
 -- Whose application each one is: the person of the referral that was written to it, else of its candidate.
 -- Merged candidates are followed along their chain of aliases; the union in the recursion ends a cycle.
+-- `job_ids` are the jobs whose touches may earn it (sync.assignment): its own, and those that the referrals written to it
+-- name, because a recruiter moves an application to another job, and an advocate corrects the job of a referral.
 -- Variables: advocacy_system.
 WITH RECURSIVE chain AS (
     SELECT system, old_id, new_id FROM staging.candidate_alias
@@ -18,8 +20,10 @@ linked AS (
     SELECT
         link.application_id,
         min(record.person_id) AS person_id,
-        min(link.person_id) AS recorded_person_id
+        min(link.person_id) AS recorded_person_id,
+        list(DISTINCT coalesce(referral.job_id, link.job_id)) AS job_ids
     FROM staging.link AS link
+    LEFT JOIN staging.referral AS referral ON referral.id = link.referral_id
     LEFT JOIN core.person_record AS record
         ON record.record_id = getvariable('advocacy_system') || ':' || link.referral_id
     WHERE link.application_id IS NOT NULL
@@ -30,7 +34,8 @@ SELECT
     application.system,
     application.id AS application_id,
     coalesce(current_candidate.candidate_id, application.candidate_id) AS candidate_id,
-    coalesce(linked.person_id, candidate.person_id, linked.recorded_person_id) AS person_id
+    coalesce(linked.person_id, candidate.person_id, linked.recorded_person_id) AS person_id,
+    list_distinct(list_concat([application.job_id], linked.job_ids)) AS job_ids
 FROM staging.ats_application AS application
 LEFT JOIN current_candidate
     ON current_candidate.system = application.system AND current_candidate.old_id = application.candidate_id

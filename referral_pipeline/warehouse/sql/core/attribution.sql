@@ -1,8 +1,9 @@
 -- One row per ATS application: whose it is, who earned it, and where it stands.
 -- Values come from the credited touch, else from the latest counting referral of its advocate.
 -- `is_complete` and `missing` (sorted words, comma separated, empty when nothing is) say whether the attribution of an
--- advocacy application holds all that attribution_coverage asks for; for others `is_complete` is null. A hire dated before
--- its application has no time_to_hire_days, and its `missing` says negative_time_to_hire.
+-- advocacy application holds all that attribution_coverage asks for; for others `is_complete` is null. A hire that the ATS
+-- dates before its application is told in `missing` as negative_time_to_hire, and neither its date nor a duration stands
+-- here: one wrong date in the ATS must not hold back everybody's numbers, and it must not enter them.
 -- Variables: attribution_model, advocacy_system.
 WITH credited AS (
     SELECT * FROM core.attribution_credit WHERE place = 1 AND weight > 0
@@ -25,7 +26,7 @@ own_referral AS (
         ON application.system = owner.system AND application.id = owner.application_id
     JOIN core.touchpoint AS touchpoint
         ON touchpoint.person_id = owner.person_id
-        AND touchpoint.job_id = application.job_id
+        AND list_contains(owner.job_ids, touchpoint.job_id)
         AND touchpoint.advocate_id = credited.advocate_id
     WHERE
         touchpoint.kind = 'referral'
@@ -112,7 +113,7 @@ SELECT
     status_at,
     interviewed_at,
     offered_at,
-    hired_at,
+    CASE WHEN days IS NULL OR days >= 0 THEN hired_at END AS hired_at,
     starts_on,
     rejected_at,
     CASE WHEN days >= 0 THEN days END AS time_to_hire_days,

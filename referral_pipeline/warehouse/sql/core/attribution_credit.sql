@@ -21,7 +21,7 @@ WITH touch AS (
     JOIN staging.ats_application AS application
         ON application.system = owner.system AND application.id = owner.application_id
     JOIN core.touchpoint AS touchpoint
-        ON touchpoint.person_id = owner.person_id AND touchpoint.job_id = application.job_id
+        ON touchpoint.person_id = owner.person_id AND list_contains(owner.job_ids, touchpoint.job_id)
     WHERE touchpoint.kind IN ('referral', 'share')
 ),
 judged AS (
