@@ -41,6 +41,14 @@ def test_a_hire_that_was_undone_stays_in_the_history(world: World):
     assert world.history() == [("applied", 0, 10), ("hired", 10, 15), ("in_review", 15, None)]
 
 
+def test_a_hire_whose_date_was_corrected_is_one_hire_from_the_corrected_date(world: World):
+    world.application("P1", 0, status="hired", hired=12, status_at=20)
+    world.told("P1", "hired", 10)
+    world.told("P1", "hired", 12)
+    world.build()
+    assert world.history() == [("applied", 0, 12), ("hired", 12, None)]
+
+
 def test_a_rehire_is_a_second_hire(world: World):
     world.application("P1", 0, status="hired", hired=10, status_at=20)
     for status, at in (("hired", 10), ("offered", 15), ("hired", 20)):

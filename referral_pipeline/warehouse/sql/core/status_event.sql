@@ -28,9 +28,12 @@ told AS (
         lag(fact.status) OVER (
             PARTITION BY application.application_key ORDER BY fact."at", fact.source_event
         ) IN ('hired', 'rejected', 'withdrawn') AS follows_an_end,
-        lead(fact.status) OVER (
-            PARTITION BY application.application_key ORDER BY fact."at", fact.source_event
-        ) IS NOT NULL AS is_followed
+        coalesce(
+            lead(fact.status) OVER (
+                PARTITION BY application.application_key ORDER BY fact."at", fact.source_event
+            ) <> fact.status,
+            false
+        ) AS is_followed -- the same status again is a date that was corrected, nothing was undone
     FROM staging.ledger_status AS fact
     JOIN application ON application.system = fact.system AND application.id = fact.application_id
 ),
