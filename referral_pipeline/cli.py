@@ -23,6 +23,7 @@ from referral_pipeline import __version__
 if TYPE_CHECKING:
     from referral_pipeline.orchestration.demo import Demonstration
     from referral_pipeline.orchestration.run import RunOutcome
+    from referral_pipeline.settings import Settings
 
 
 class Group(click.Group):
@@ -48,8 +49,9 @@ def explain(error: Exception) -> list[str]:
 
     if isinstance(error, ContractError):
         return [str(problem) for problem in error.problems]
-    text = " ".join(str(error).split()) or type(error).__name__
-    return [text]
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return [f"{error.filename}: {error.strerror}. Mend that path or its permissions"]
+    return [" ".join(str(error).split()) or f"{type(error).__name__}. Run it again with --debug to see where"]
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -82,6 +84,10 @@ def demo(seed: int, faults: float, keep_running: bool, port: int, as_json: bool)
     from referral_pipeline.orchestration.demo import demonstration
     from referral_pipeline.settings import load_settings
 
+    if keep_running:
+        from referral_pipeline.orchestration.up import require_free
+
+        require_free("127.0.0.1", port)
     with progress(quiet=as_json) as sink:
         run = demonstration(load_settings(), seed=seed, faults=faults, sink=sink)
         result, settings = run.__enter__()
@@ -94,8 +100,9 @@ def demo(seed: int, faults: float, keep_running: bool, port: int, as_json: bool)
             from referral_pipeline.orchestration.up import supervisor_for
 
             say = _say(err=as_json)
+            supervisor = supervisor_for(settings, host="127.0.0.1", port=port, say=say)
             say(f"Dagster UI: http://127.0.0.1:{port}  (Ctrl-C ends it)")
-            supervisor_for(settings, host="127.0.0.1", port=port, say=say).run()
+            supervisor.run()
     finally:
         run.__exit__(None, None, None)
     if result.differences:
@@ -221,35 +228,40 @@ def reconcile(full: bool, as_json: bool) -> None:
 @click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI.")
 def up(with_sandbox: bool, host: str, port: int) -> None:
     """Keep the Dagster UI and its daemon (schedules, sensors) running, until Ctrl-C or SIGTERM."""
-    import os
-
     from referral_pipeline.orchestration.up import supervisor_for
     from referral_pipeline.settings import load_settings
 
     settings = load_settings()
     say = _say(err=False)
     if not with_sandbox:
-        _require_secrets(settings)
+        _require_ready(settings)
+        supervisor = supervisor_for(settings, host=host, port=port, say=say)
         say(f"Dagster UI: http://{host}:{port}")
-        supervisor_for(settings, host=host, port=port, say=say).run()
+        supervisor.run()
         return
+    from referral_pipeline.orchestration.demo import with_sandbox as sandboxed
     from referral_pipeline.sandbox.launch import Sandbox
 
-    with Sandbox() as running:
-        os.environ.update(running.environment())
-        say(f"sandboxes: advocacy {running.advocacy_url}, ATS {running.ats_url}")
+    with sandboxed(settings, Sandbox()) as (running, own):
+        supervisor = supervisor_for(own, host=host, port=port, say=say)
+        say(f"sandboxes: advocacy {running.advocacy_url}, ATS {running.ats_url}; state in {own.state_dir}")
         say(f"Dagster UI: http://{host}:{port}")
-        supervisor_for(load_settings(), host=host, port=port, say=say).run()
+        supervisor.run()
 
 
-def _require_secrets(settings: Any) -> None:
+def _require_ready(settings: Settings) -> None:
+    """Refuse before anything starts what a run would refuse later."""
     from referral_pipeline.contract.loader import load_contract
     from referral_pipeline.contract.problems import ContractError
     from referral_pipeline.contract.secrets import missing_secrets
+    from referral_pipeline.orchestration.state import refuse_other_systems, refuse_unapproved
 
-    problems = missing_secrets(load_contract(settings), settings)
+    contract = load_contract(settings)
+    refuse_unapproved(contract)
+    problems = missing_secrets(contract, settings)
     if problems:
         raise ContractError(problems)
+    refuse_other_systems(contract, settings)
 
 
 def _run(name: str, *, full: bool, as_json: bool) -> None:
@@ -257,7 +269,7 @@ def _run(name: str, *, full: bool, as_json: bool) -> None:
     from referral_pipeline.settings import load_settings
 
     settings = load_settings()
-    _require_secrets(settings)
+    _require_ready(settings)
     config = {"ops": {op: {"config": {"full": True}} for op in ("pull_advocacy", "pull_ats")}} if full else None
     with progress(quiet=as_json) as sink:
         outcome = run_job(name, settings, sink=sink, run_config=config)
@@ -299,12 +311,12 @@ def _say(*, err: bool) -> Callable[[str], None]:
     return lambda line: click.echo(line, err=err)
 
 
-def _table(title: str, *columns: str) -> Any:
+def _table(title: str, *columns: str, numbers: bool = True) -> Any:
     from rich.table import Table
 
     table = Table(title=title, title_justify="left")
     for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number == 0 else "right")
+        table.add_column(column, justify="right" if numbers and number > 0 else "left", overflow="fold")
     return table
 
 
@@ -344,7 +356,7 @@ def _show_demo(result: Demonstration) -> None:
 
 
 def _show_check(findings: Any, problems: Any) -> None:
-    table = _table("Check", "what", "found", "result")
+    table = _table("Check", "what", "found", "result", numbers=False)
     for finding in findings:
         table.add_row(finding.key, finding.found, "[green]ok" if finding.ok else "[red]to mend")
     _print(table)
@@ -354,7 +366,9 @@ def _show_check(findings: Any, problems: Any) -> None:
 
 
 def _show_run(name: str, outcome: RunOutcome) -> None:
-    counts = _table(f"{name}: {'done' if outcome.success else 'failed'} in {outcome.seconds:.1f} s", "asset", "told")
+    counts = _table(
+        f"{name}: {'done' if outcome.success else 'failed'} in {outcome.seconds:.1f} s", "asset", "told", numbers=False
+    )
     for asset, metadata in outcome.metadata.items():
         told = [
             f"{key.removeprefix('dagster/').replace('_', ' ')} {value}"
@@ -367,7 +381,8 @@ def _show_run(name: str, outcome: RunOutcome) -> None:
     for failed in outcome.failed_checks:
         click.echo(f"  {'BLOCKING ' if failed.blocking else ''}{failed.asset}.{failed.name}: {failed.message}")
     for step, error in outcome.errors.items():
-        click.echo(f"error: {step}: {error.splitlines()[0] if error else 'failed'}", err=True)
+        words = error.splitlines()[0].rstrip(".") if error else "failed"
+        click.echo(f"error: {step}: {words}. Run `referral-pipeline check`, then this again", err=True)
 
 
 def _run_as_json(outcome: RunOutcome) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from referral_pipeline.connectors.preflight import probe_all
+from referral_pipeline.connectors.preflight import probe_all, unmakeable
 from referral_pipeline.connectors.records import Finding
 from referral_pipeline.contract.loader import load_contract
 from referral_pipeline.contract.problems import ContractError, Problem
@@ -39,8 +39,6 @@ def check_installation(settings: Settings, *, offline: bool = False) -> CheckRep
     if missing:
         return CheckReport([*findings, Finding("secrets", False, f"{len(missing)} to set")], missing)
     findings.append(Finding("secrets", True, "all set"))
-    if offline:
-        return CheckReport(findings, [])
-    findings.extend(probe_all(contract, settings))
+    findings.extend(unmakeable(contract, settings) if offline else probe_all(contract, settings))
     wrong = [Problem(f.key, f.found, f.mend) for f in findings if not f.ok]
     return CheckReport(findings, wrong)

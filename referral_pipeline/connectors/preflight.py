@@ -19,15 +19,30 @@ from referral_pipeline.vocabulary import Side
 
 def probe_all(contract: Contract, settings: Settings) -> list[Finding]:
     """What every configured system looks like from here, without writing anything. Never raises for a system."""
-    looks: list[Callable[[], list[Finding]]] = [
-        lambda: _look(Side.ADVOCACY, contract.advocacy, settings, lambda: build_advocacy(contract, settings)),
-        lambda: _look(Side.ATS, contract.ats, settings, lambda: build_ats(contract, settings)),
+    sides = _sides(contract, settings)
+    with ThreadPoolExecutor(max_workers=len(sides)) as pool:
+        return [finding for found in pool.map(lambda side: _look(*side, settings), sides) for finding in found]
+
+
+def unmakeable(contract: Contract, settings: Settings) -> list[Finding]:
+    """What stops a connector from being made, an unknown option for instance; no call is sent."""
+    return [
+        finding
+        for side, system, build in _sides(contract, settings)
+        for finding in _look(side, system, build, settings, calls=False)
     ]
-    with ThreadPoolExecutor(max_workers=len(looks)) as pool:
-        return [finding for found in pool.map(lambda look: look(), looks) for finding in found]
 
 
-def _look(side: Side, system: System, settings: Settings, build: Callable[[], Source]) -> list[Finding]:
+def _sides(contract: Contract, settings: Settings) -> list[tuple[Side, System, Callable[[], Source]]]:
+    return [
+        (Side.ADVOCACY, contract.advocacy, lambda: build_advocacy(contract, settings)),
+        (Side.ATS, contract.ats, lambda: build_ats(contract, settings)),
+    ]
+
+
+def _look(
+    side: Side, system: System, build: Callable[[], Source], settings: Settings, *, calls: bool = True
+) -> list[Finding]:
     missing = list(_missing_secrets(side, system, settings))
     if missing:
         return missing
@@ -36,7 +51,7 @@ def _look(side: Side, system: System, settings: Settings, build: Callable[[], So
     except ConnectorError as error:
         return [Finding(error.key, False, error.problem, error.mend)]
     try:
-        return connector.probe()
+        return connector.probe() if calls else []
     finally:
         connector.close()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from referral_pipeline.contract.loader import parse_contract
 from referral_pipeline.contract.problems import ContractError, Problem
-from referral_pipeline.contract.scaffold import Choices, env_example, integration_yaml
+from referral_pipeline.contract.scaffold import LOCAL_SANDBOX, Choices, env_example, integration_yaml, sandbox_contract
 from referral_pipeline.contract.systems import connectors_of
 from referral_pipeline.vocabulary import Side
 
@@ -20,16 +20,22 @@ def write_starter(choices: Choices, *, home: Path, overwrite: bool = False) -> l
     """Write data/integration.yaml and .env.example under `home`. Returns the two paths.
 
     Raises:
-        ContractError: a choice is refused (nothing is written), or a file is there already and `overwrite` is off.
+        ContractError: a choice is refused (nothing is written), or a file is there already and `overwrite` is off. The
+            untouched files of the local sandbox, as a clone has them, may be replaced: nobody wrote them.
     """
     _check_connectors(choices)
     text = integration_yaml(choices)
     parse_contract(text)
     files = {home / "data" / "integration.yaml": text, home / ".env.example": env_example(choices)}
-    present = [path for path in files if path.exists()]
+    untouched = {sandbox_contract(), env_example(LOCAL_SANDBOX)}
+    present = [path for path in files if path.exists() and path.read_text(encoding="utf-8") not in untouched]
     if present and not overwrite:
         raise ContractError(
-            Problem(path.name, "found a file of this name; allowed: a new file", "Move it away, or ask to overwrite it")
+            Problem(
+                path.name,
+                "found a file there; allowed: a new one",
+                "Move it away, or write over it with --force",
+            )
             for path in present
         )
     for path, content in files.items():

@@ -26,6 +26,7 @@ from referral_pipeline.contract.loader import load_contract
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.kpis.compute import compute_kpis
 from referral_pipeline.ledger.store import Ledger
+from referral_pipeline.orchestration.state import refuse_other_systems, refuse_unapproved, remember_system, state_folder
 from referral_pipeline.reports.leadership import write_leadership_report
 from referral_pipeline.settings import Settings, load_settings
 from referral_pipeline.sync.candidates import CandidateWriteBack
@@ -34,6 +35,7 @@ from referral_pipeline.sync.facts import Programme
 from referral_pipeline.sync.jobs import publish_jobs
 from referral_pipeline.sync.report import SyncReport
 from referral_pipeline.sync.statuses import StatusReturn
+from referral_pipeline.vocabulary import Side
 from referral_pipeline.warehouse.core import PeopleReport, build_core, build_people
 from referral_pipeline.warehouse.ingest import IngestReport, ingest
 from referral_pipeline.warehouse.staging import StagingReport, stage_advocacy, stage_ats, stage_ledger
@@ -77,8 +79,7 @@ class Bridge:
         self.settings = settings
         self.contract = contract
         self.progress: ProgressSink = progress or (lambda what, done, total: None)
-        state = settings.state_dir
-        state.mkdir(parents=True, exist_ok=True)
+        state = state_folder(settings)
         self.ledger = Ledger.open(contract.ledger.url, home=settings.home)
         self.warehouse = Warehouse(contract.warehouse.url, home=settings.home, published_dir=settings.published_dir)
         self.calls = CallRecorder(self.ledger.record_calls)
@@ -92,11 +93,14 @@ class Bridge:
         """Load the contract and open everything.
 
         Raises:
-            ContractError: the contract does not hold.
-            MissingSecretError: a secret is not in the environment.
+            ContractError: the contract does not hold, is not approved, or the state belongs to other systems.
+            MissingSecret: a secret is not in the environment.
         """
         settings = settings or load_settings()
-        return cls(settings=settings, contract=load_contract(settings), progress=progress)
+        contract = load_contract(settings)
+        refuse_unapproved(contract)
+        refuse_other_systems(contract, settings)
+        return cls(settings=settings, contract=contract, progress=progress)
 
     def close(self) -> None:
         """Flush what was measured and let go of everything."""
@@ -115,18 +119,18 @@ class Bridge:
 
     def pull_ats(self, *, full: bool = False) -> tuple[list[IngestReport], StagingReport]:
         """Pull what changed in the ATS and rebuild its staging tables."""
-        reports = self._pull(self.ats, full=full)
+        reports = self._pull(self.ats, Side.ATS, full=full)
         self._staged_ats = None
         return reports, self.stage_ats()
 
     def pull_advocacy(self, *, full: bool = False) -> tuple[list[IngestReport], StagingReport]:
         """Pull what changed on the advocacy platform and rebuild its staging tables."""
-        reports = self._pull(self.advocacy, full=full)
+        reports = self._pull(self.advocacy, Side.ADVOCACY, full=full)
         self._staged_advocacy = None
         with self.warehouse.connect():  # held for the step: each opening of the file costs 20 to 40 ms
             return reports, stage_advocacy(self.warehouse, self.staged_advocacy, self.contract)
 
-    def _pull(self, source: Source, *, full: bool) -> list[IngestReport]:
+    def _pull(self, source: Source, side: Side, *, full: bool) -> list[IngestReport]:
         sync = self.contract.sync
         reports: list[IngestReport] = []
         for number, entity in enumerate(source.entities, start=1):
@@ -142,6 +146,7 @@ class Bridge:
                     full_every=timedelta(0) if full else timedelta(hours=sync.full_pull_hours),
                 )
             )
+            remember_system(side, self.contract, self.settings)
         self.progress(f"pull {source.system}", len(source.entities), len(source.entities))
         return reports
 

@@ -20,6 +20,7 @@ from typing import Any
 from referral_pipeline.contract.scaffold import sandbox_contract
 from referral_pipeline.orchestration.progress import Sink
 from referral_pipeline.orchestration.run import RunOutcome, run_job
+from referral_pipeline.orchestration.state import state_folder
 from referral_pipeline.sandbox.launch import Sandbox
 from referral_pipeline.sandbox.verify import Verification, verify
 from referral_pipeline.settings import Settings, load_settings
@@ -98,10 +99,10 @@ def demonstration(
     Raises:
         DemoFailedError: a pass failed.
     """
-    home = demo_home(settings)
     greenhouse = {"visibility_lag_seconds": _VISIBILITY_LAG_SECONDS, "rate_limit": _CALLS_PER_WINDOW}
-    with Sandbox(seed=seed, faults=faults, greenhouse=greenhouse) as sandbox, _environment(sandbox.environment(), home):
-        own = load_settings(home)
+    sink("start the sandboxes", 0, 1)
+    with with_sandbox(settings, Sandbox(seed=seed, faults=faults, greenhouse=greenhouse)) as (sandbox, own):
+        sink("start the sandboxes", 1, 1)
         truth = sandbox.control("advocacy").truth()
         passes = tuple(_run_pass(own, number, sink) for number in range(1, PASSES + 1))
         verification = verify(truth, sandbox.control("advocacy").dump(), sandbox.control("greenhouse").dump())
@@ -118,22 +119,36 @@ def demonstration(
         )
 
 
+@contextmanager
+def with_sandbox(settings: Settings, sandbox: Sandbox) -> Generator[tuple[Sandbox, Settings]]:
+    """Start the sandboxes and yield them with the settings of a home of their own, emptied before.
+
+    What was written about earlier sandboxes is true of those only: each start has a fresh programme.
+    """
+    home = demo_home(settings)
+    with sandbox, _environment(sandbox.environment(), home):
+        yield sandbox, load_settings(home)
+
+
 def demo_home(settings: Settings) -> Path:
-    """An empty home for the demonstration: the user's own when nothing else lives there, else one beside it."""
+    """An empty home for local sandboxes: the user's own when nothing else lives there, else one beside it."""
     contract = settings.config_path
     own_contract = contract.exists() and contract.read_text(encoding="utf-8") != sandbox_contract()
-    state = settings.state_dir
-    foreign_state = state.exists() and any(state.iterdir()) and not (state / _MARKER).exists()
-    home = state / "demo" if own_contract or foreign_state else settings.home
+    in_use = any(_is_in_use(folder) for folder in (settings.state_dir, settings.published_dir))
+    home = state_folder(settings) / "demo" if own_contract or in_use else settings.home
     for folder in (home / "data" / "state", home / "data" / "published"):
         if (folder / _MARKER).exists():
             shutil.rmtree(folder)
         if not folder.exists():
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, mode=0o700 if folder.name == "state" else 0o777)
             (folder / _MARKER).write_text(
                 "Made by `referral-pipeline demo`, which empties this folder.\n", encoding="utf-8"
             )
     return home
+
+
+def _is_in_use(folder: Path) -> bool:
+    return folder.exists() and any(folder.iterdir()) and not (folder / _MARKER).exists()
 
 
 @contextmanager

@@ -31,7 +31,7 @@ concurrency:
     granularity: run
     default_limit: 1
 
-# A run whose process is gone is marked as failed, not left "in progress" for ever.
+# A run that does not get to its start is marked as failed; `up` and each command look after those whose process ended.
 run_monitoring:
   enabled: true
   start_timeout_seconds: 300
@@ -46,6 +46,7 @@ retention:
 """
 
 PID_TAG = "referral-pipeline/pid"
+BORN_TAG = "referral-pipeline/born"
 HOST_TAG = "referral-pipeline/host"
 
 
@@ -70,16 +71,23 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
 
 def process_tags() -> dict[str, str]:
     """Tags that tell which process a run lives in."""
-    return {PID_TAG: str(os.getpid()), HOST_TAG: socket.gethostname()}
+    pid = os.getpid()
+    return {PID_TAG: str(pid), BORN_TAG: _born(pid), HOST_TAG: socket.gethostname()}
 
 
 def close_orphaned_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Mark runs as failed whose process on this machine is gone (killed, or the machine stopped); their ids."""
+    """Mark runs as failed whose process on this machine is gone (killed, or the machine stopped); their ids.
+
+    Dagster itself cannot tell: its launcher for local processes does not look at them again, and a run that is in
+    progress for ever would hold the pool's one slot for ever.
+    """
     closed: list[str] = []
-    in_progress = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+    in_progress = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.CANCELING]
+    )
     for run in instance.get_runs(filters=in_progress):
         pid = run.tags.get(PID_TAG)
-        if pid is None or run.tags.get(HOST_TAG) != socket.gethostname() or _is_alive(int(pid)):
+        if pid is None or run.tags.get(HOST_TAG) != socket.gethostname() or _is_alive(int(pid), run.tags.get(BORN_TAG)):
             continue
         instance.report_run_failed(
             run, "The process of this run ended without a word. Run it again: nothing is done twice."
@@ -88,11 +96,19 @@ def close_orphaned_runs(instance: dg.DagsterInstance) -> list[str]:
     return closed
 
 
-def _is_alive(pid: int) -> bool:
+def _is_alive(pid: int, born: str | None) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
-    return True
+        pass
+    return not born or not _born(pid) or born == _born(pid)
+
+
+def _born(pid: int) -> str:
+    """When a process started, in ticks since boot: numbers are given again. Empty where the system does not tell."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""

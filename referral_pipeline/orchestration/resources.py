@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import PrivateAttr
 
+from referral_pipeline.orchestration.instance import process_tags
 from referral_pipeline.orchestration.progress import current_sink
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class BridgeResource(dg.ConfigurableResource):  # pyright: ignore[reportMissingT
         from referral_pipeline.settings import load_settings
 
         settings = load_settings(home=self.home)
+        if context.instance is not None and context.run is not None:
+            context.instance.add_run_tags(context.run.run_id, process_tags())
         with single_writer(settings.state_dir), Bridge.open(settings, progress=current_sink()) as bridge:
             self._bridge = bridge
             try:

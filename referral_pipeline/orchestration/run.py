@@ -5,6 +5,8 @@ Belongs here: executing and summing up what a run did. Does not belong here: dra
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -16,6 +18,10 @@ from referral_pipeline.orchestration.build import build_defs
 from referral_pipeline.orchestration.instance import close_orphaned_runs, open_instance, process_tags
 from referral_pipeline.orchestration.progress import Sink, reporting_to
 from referral_pipeline.settings import Settings
+
+
+class RunInterruptedError(Exception):
+    """A signal ended the run before its end."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,9 @@ def run_job(
         sink: where progress goes.
         run_config: Dagster run config.
         definitions: other definitions than the default ones, for tests.
+
+    Raises:
+        RunInterruptedError: Ctrl-C or SIGTERM came; the run is recorded as failed.
     """
     definitions = definitions or build_defs()
     started = perf_counter()
@@ -69,12 +78,26 @@ def run_job(
         job = definitions.resolve_job_def(name)
         result = job.execute_in_process(
             instance=instance,
-            run_config=dict(run_config) if run_config else None,
+            run_config={**_console(), **(run_config or {})},
             resources={"bridge": _bridge_for(settings)},
             tags=process_tags(),
             raise_on_error=False,
         )
+    if any(e.is_step_failure and "Interrupted" in _class_of(e.step_failure_data.error) for e in result.all_events):
+        raise RunInterruptedError("interrupted before its end. Run it again: nothing is lost and nothing is done twice")
     return _outcome(result, perf_counter() - started)
+
+
+def _console() -> dict[str, Any]:
+    """Dagster's own log lines on the terminal only with --debug: the outcome tells them in one line each."""
+    level = "DEBUG" if logging.getLogger(__name__).isEnabledFor(logging.DEBUG) else "CRITICAL"
+    return {"loggers": {"console": {"config": {"log_level": level}}}}
+
+
+def _class_of(error: Any) -> str:
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return "" if error is None else str(error.cls_name)
 
 
 def _bridge_for(settings: Settings) -> Any:
@@ -120,4 +143,7 @@ def _outcome(result: dg.ExecuteInProcessResult, seconds: float) -> RunOutcome:
 def _root_cause(error: Any) -> str:
     while error is not None and error.cause is not None:
         error = error.cause
-    return "" if error is None else str(error.message).strip()
+    if error is None:
+        return ""
+    # "package.module.Class: words", of which a person needs the words.
+    return re.sub(r"^[\w.]+: ", "", str(error.message).strip(), count=1)

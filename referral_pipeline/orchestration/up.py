@@ -1,13 +1,14 @@
 """`up`: the processes of an installation under one supervisor.
 
-Belongs here: starting the webserver and the daemon (and the sandboxes when asked), restarting what dies, stopping all
-cleanly. Does not belong here: what those processes do.
+Belongs here: starting the webserver and the daemon, restarting what dies, stopping all cleanly. Does not belong here:
+what those processes do, the sandboxes.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,13 +17,18 @@ from dataclasses import dataclass, field
 from time import monotonic
 from types import FrameType
 
-from referral_pipeline.orchestration.instance import dagster_home
+from referral_pipeline.orchestration.instance import close_orphaned_runs, dagster_home, open_instance
 from referral_pipeline.settings import Settings
 
 _STOP_SECONDS = 15.0
+_STANDARD_ERROR = 2
 _LONGEST_PAUSE = 30.0
 _HEALTHY_AFTER = 60.0
 """A process that lived this long starts again at once; one that dies sooner waits twice as long each time."""
+
+
+class PortTakenError(Exception):
+    """The port of the Dagster UI is not free; the message says which, and the mend."""
 
 
 @dataclass
@@ -39,16 +45,20 @@ class Child:
 
 @dataclass
 class Supervisor:
-    """Keeps children running until it is told to stop (SIGTERM, SIGINT, or `stop`)."""
+    """Keeps children running until it is told to stop (SIGTERM, SIGINT, the terminal's end, or `stop`).
+
+    `before_start` is called before a child starts, also when it starts again.
+    """
 
     children: Sequence[Child]
     environment: Mapping[str, str]
     say: Callable[[str], None]
+    before_start: Callable[[], object] = lambda: None
     _stopping: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
         """Start all and watch them; returns when every child has ended after a stop."""
-        handlers = {s: signal.signal(s, self._on_signal) for s in (signal.SIGTERM, signal.SIGINT)}
+        handlers = {s: signal.signal(s, self._on_signal) for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
         try:
             for child in self.children:
                 self._start(child)
@@ -69,8 +79,12 @@ class Supervisor:
         self._stopping.set()
 
     def _start(self, child: Child) -> None:
+        self.before_start()
         # A session of its own: Ctrl-C on the terminal reaches the supervisor, which then stops the children in order.
-        child.process = subprocess.Popen(list(child.command), env=dict(self.environment), start_new_session=True)  # noqa: S603
+        # What they say goes to standard error, so that --json keeps its promise.
+        child.process = subprocess.Popen(  # noqa: S603
+            list(child.command), env=dict(self.environment), start_new_session=True, stdout=_STANDARD_ERROR
+        )
         child.started_at = monotonic()
         self.say(f"{child.name} started (process {child.process.pid})")
 
@@ -107,7 +121,12 @@ class Supervisor:
 
 
 def supervisor_for(settings: Settings, *, host: str, port: int, say: Callable[[str], None]) -> Supervisor:
-    """The supervisor of webserver and daemon for this installation."""
+    """The supervisor of webserver and daemon for this installation.
+
+    Raises:
+        PortTakenError: another process listens there; the webserver would die of it again and again.
+    """
+    require_free(host, port)
     module = "referral_pipeline.definitions"
     environment = {
         **os.environ,
@@ -116,6 +135,30 @@ def supervisor_for(settings: Settings, *, host: str, port: int, say: Callable[[s
     }
     webserver = [sys.executable, "-m", "dagster_webserver", "-h", host, "-p", str(port), "-m", module]
     daemon = [sys.executable, "-m", "dagster._daemon", "run", "-m", module]
+
+    def close_orphans() -> None:
+        with open_instance(settings) as instance:
+            close_orphaned_runs(instance)
+
     return Supervisor(
-        children=[Child("webserver", webserver), Child("daemon", daemon)], environment=environment, say=say
+        children=[Child("webserver", webserver), Child("daemon", daemon)],
+        environment=environment,
+        say=say,
+        before_start=close_orphans,
     )
+
+
+def require_free(host: str, port: int) -> None:
+    """Look whether the port is free.
+
+    Raises:
+        PortTakenError: it is not, or this machine has no such address.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            message = f"cannot listen on {host} port {port}: {error.strerror}. Choose another one with --port"
+            raise PortTakenError(message) from None
