@@ -4,15 +4,16 @@ Belongs here: which table gets which columns, and the rules of the quarantine th
 here: reading a vendor's rows (connectors), canonical forms (identity.canonical), conclusions (core, mart).
 
 Rules of the quarantine
-1. A referral without a readable e-mail address, or without first or last name, is left out.
-2. A phone number or country that cannot be read costs only that field; the gate and the resolver see none.
+1. A referral without a readable e-mail address, or without first or last name, is left out. So is a referral or share of
+   an advocate whom the platform never sent: nobody could be credited. It comes in once the advocate has come.
+2. A phone number or country that cannot be read, or a share that was never sent, costs only that field.
 3. A contact detail of an ATS candidate that cannot be read stays as it is, without a key.
 4. Of several records with one id the newest stands.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -25,6 +26,7 @@ from referral_pipeline.connectors.records import (
     AtsStaged,
     Referral,
     RowProblem,
+    Share,
 )
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.identity.canonical import (
@@ -83,7 +85,11 @@ def stage_advocacy(warehouse: Warehouse, staged: AdvocacyStaged, contract: Contr
     Raises:
         ModelFailed: when a table could not be built; all of them stay as they were.
     """
-    referrals, found = _referrals(_newest(staged.referrals), contract.advocacy.connector)
+    system = contract.advocacy.connector
+    advocates = {a.id for a in staged.advocates} | _ever_sent(warehouse, system, "advocates")
+    shares, strangers = _shares(_newest(staged.shares), advocates, system)
+    share_ids = {s.id for s in staged.shares} | _ever_sent(warehouse, system, "shares")
+    referrals, found = _referrals(_newest(staged.referrals), advocates, share_ids, system)
     known = {
         "advocates": staged.advocates,
         "content": staged.content,
@@ -91,11 +97,11 @@ def stage_advocacy(warehouse: Warehouse, staged: AdvocacyStaged, contract: Contr
         "clicks": staged.clicks,
         "referrals": staged.referrals,
     }
-    quarantine = [*judged(staged.problems, _ids(known)), *found]
+    quarantine = [*judged(staged.problems, _ids(known)), *strangers, *found]
     frames = {
         "staging.advocate": frame_of(_newest(staged.advocates), _ADVOCATE),
         "staging.content": frame_of(_newest(staged.content), _CONTENT),
-        "staging.share": frame_of(_newest(staged.shares), _SHARE),
+        "staging.share": frame_of(shares, _SHARE),
         "staging.click": frame_of(_newest(staged.clicks), _CLICK),
         # After the shares: a referral takes its content from its share.
         "staging.referral": frame_of_rows(referrals, _REFERRAL),
@@ -189,10 +195,27 @@ def _ids(known: dict[str, Any]) -> dict[str, set[str]]:
     return {entity: {record.id for record in records} for entity, records in known.items()}
 
 
-# ---------------------------------------------------------------- referrals
+# ---------------------------------------------------------------- shares and referrals
 
 
-def _referrals(records: Sequence[Referral], system: str) -> tuple[list[dict[str, Any]], list[Quarantined]]:
+def _ever_sent(warehouse: Warehouse, system: str, entity: str) -> set[str]:
+    """Ids of records that are gone by now, or cannot be read: what refers to them is no error."""
+    table = f"raw.{system}_{entity}"
+    return set(warehouse.frame(f"SELECT id FROM {table}")["id"]) if warehouse.has_table(table) else set()  # noqa: S608 - constants
+
+
+def _shares(records: Sequence[Share], advocates: Collection[str], system: str) -> tuple[list[Share], list[Quarantined]]:
+    found = [
+        _set_aside(system, "shares", s.id, "advocate_id", "is nobody's", s.advocate_id, Level.RECORD)
+        for s in records
+        if s.advocate_id not in advocates
+    ]
+    return [s for s in records if s.advocate_id in advocates], found
+
+
+def _referrals(
+    records: Sequence[Referral], advocates: Collection[str], shares: Collection[str], system: str
+) -> tuple[list[dict[str, Any]], list[Quarantined]]:
     rows: list[dict[str, Any]] = []
     found: list[Quarantined] = []
     for referral in records:
@@ -206,10 +229,21 @@ def _referrals(records: Sequence[Referral], system: str) -> tuple[list[dict[str,
             missing.append(
                 _set_aside(system, "referrals", referral.id, "email", unreadable, referral.email, Level.RECORD)
             )
+        if referral.advocate_id not in advocates:
+            missing.append(
+                _set_aside(
+                    system, "referrals", referral.id, "advocate_id", "is nobody's", referral.advocate_id, Level.RECORD
+                )
+            )
         if missing:
             found.extend(missing)
             continue
         row, ignored = _referral(referral, system)
+        if referral.share_id is not None and referral.share_id not in shares:
+            row["share_id"] = None
+            ignored.append(
+                _set_aside(system, "referrals", referral.id, "share_id", "is no share", referral.share_id, Level.FIELD)
+            )
         rows.append(row)
         found.extend(ignored)
     return rows, found

@@ -35,7 +35,8 @@ from referral_pipeline.warehouse.staging import stage_advocacy, stage_ats, stage
 from referral_pipeline.warehouse.store import ModelFailed, Warehouse
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
-NO_ADVOCACY = AdvocacyStaged([], [], [], [], [], [])
+ADVOCATES = [Advocate(i, None, None, True, None, None, NOW) for i in ("A1", "A2")]
+NO_ADVOCACY = AdvocacyStaged(ADVOCATES, [], [], [], [], [])
 NO_ATS = AtsStaged([], [], [], [], [])
 
 
@@ -53,7 +54,7 @@ def _referral(referral_id: str = "R1", **fields: Any) -> Referral:
     base = Referral(
         id=referral_id,
         advocate_id="A1",
-        share_id="S1",
+        share_id=None,
         job_id="J1",
         campaign_tag="spring",
         stage=ReferralStage.APPLIED,
@@ -102,7 +103,7 @@ def _row(warehouse: Warehouse, table: str) -> dict[str, Any]:
 def test_every_staging_table_has_its_declared_types_even_without_a_row(
     warehouse: Warehouse, contract: Contract
 ) -> None:
-    assert set(stage_advocacy(warehouse, NO_ADVOCACY, contract).rows.values()) == {0}
+    assert set(stage_advocacy(warehouse, replace(NO_ADVOCACY, advocates=[]), contract).rows.values()) == {0}
     assert set(stage_ats(warehouse, "greenhouse", NO_ATS).rows.values()) == {0}
     for table, columns in COLUMNS.items():
         if table.startswith("staging."):
@@ -147,7 +148,7 @@ def test_when_one_table_fails_all_stay_as_they_were(warehouse: Warehouse, contra
 
 def test_a_referral_carries_canonical_keys_beside_what_was_sent(warehouse: Warehouse, contract: Contract) -> None:
     share = Share("S1", "A1", "C1", "J1", "linkedin", NOW.astimezone(timezone(timedelta(hours=5))), 250, NOW)
-    stage_advocacy(warehouse, replace(NO_ADVOCACY, shares=[share], referrals=[_referral()]), contract)
+    stage_advocacy(warehouse, replace(NO_ADVOCACY, shares=[share], referrals=[_referral(share_id="S1")]), contract)
     row = _row(warehouse, "staging.referral")
     assert (row["email"], row["email_key"]) == (" Zoe@Example.ORG ", "zoe@example.org")
     assert (row["phone"], row["phone_key"], row["country"]) == ("(415) 555-2671", "+14155552671", "US")
@@ -163,9 +164,27 @@ def test_a_referral_carries_canonical_keys_beside_what_was_sent(warehouse: Wareh
 def test_a_referral_of_a_share_that_nobody_sent_has_no_content_and_stays(
     warehouse: Warehouse, contract: Contract
 ) -> None:
-    stage_advocacy(warehouse, replace(NO_ADVOCACY, referrals=[_referral(consent=None, share_id=None)]), contract)
+    stray = _referral(consent=None, share_id="S9")
+    report = stage_advocacy(warehouse, replace(NO_ADVOCACY, referrals=[stray]), contract)
     row = _row(warehouse, "staging.referral")
-    assert (row["content_id"], row["consent_granted"]) == (None, None)
+    assert (row["share_id"], row["content_id"], row["consent_granted"]) == (None, None, None)
+    assert report.quarantined_fields == {"share_id is no share": 1}
+
+
+def test_what_an_advocate_did_whom_nobody_sent_waits_until_the_advocate_has_come(
+    warehouse: Warehouse, contract: Contract
+) -> None:
+    """Blocking checks ask for known advocates: one dirty row must not hold everybody's numbers back for ever."""
+    share = Share("S1", "A9", None, "J1", None, NOW, None, NOW)
+    dirty = replace(NO_ADVOCACY, shares=[share], referrals=[_referral(advocate_id="A9"), _referral("R2")])
+    report = stage_advocacy(warehouse, dirty, contract)
+    assert report.quarantined_records_by_reason("shares") == {"advocate_id is nobody's": 1}
+    assert report.quarantined_records_by_reason("referrals") == {"advocate_id is nobody's": 1}
+    assert _row(warehouse, "staging.referral")["id"] == "R2"
+    # One who was sent and is gone by now is known.
+    warehouse.upsert_raw("advocacy", "advocates", [{"id": "A9"}], pulled_at=NOW)
+    warehouse.mark_absent("advocacy", "advocates", full_pull_started_at=NOW + timedelta(days=1))
+    assert stage_advocacy(warehouse, dirty, contract).quarantine == ()
 
 
 @pytest.mark.parametrize(
