@@ -16,7 +16,7 @@ The rules, in order, for the referrals of one person for one job:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from referral_pipeline.connectors.records import AtsApplication, Referral
@@ -41,6 +41,7 @@ def assign(
     applications: Sequence[AtsApplication],
     *,
     linked: Mapping[str, str],
+    foreign: Collection[str] = frozenset(),
 ) -> list[Assignment]:
     """Assign referrals (one person, any jobs) to that person's applications.
 
@@ -48,11 +49,15 @@ def assign(
         referrals: those that passed the gate.
         applications: all applications of the person, any job, any state.
         linked: referral id -> application id, as recorded by earlier writes.
+        foreign: applications of somebody else's candidate: they keep the referrals linked to them, and take no others.
     """
     by_id = {a.id: a for a in applications}
     groups: dict[tuple[str, str | None], list[Referral]] = defaultdict(list)
     for referral in sorted(referrals, key=lambda r: (r.touched_at, r.id)):
-        same_job = sorted((a for a in applications if a.job_id == referral.job_id), key=lambda a: (a.applied_at, a.id))
+        same_job = sorted(
+            (a for a in applications if a.job_id == referral.job_id and a.id not in foreign),
+            key=lambda a: (a.applied_at, a.id),
+        )
         chosen = by_id.get(linked.get(referral.id, "")) or _taking(referral, same_job)
         job_id = (chosen.job_id if chosen else None) or referral.job_id
         groups[job_id, chosen.id if chosen else None].append(referral)

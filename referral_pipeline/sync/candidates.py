@@ -37,8 +37,9 @@ class PersonCase:
     """One person with everything known of them before the write. Personal data inside the referrals.
 
     `candidate_ids` are the ATS candidates that identity resolution gave to this person, `links` what earlier runs
-    wrote. `erased` are referrals whose candidate the ATS deleted or anonymized, or whose person asked to be
-    forgotten.
+    wrote. `foreign` are applications that carry a referral of this person, but belong to somebody else's candidate: the
+    referral was made over to another person after it was written. `erased` are referrals whose candidate the ATS
+    deleted or anonymized, or whose person asked to be forgotten.
     """
 
     person_id: str
@@ -46,6 +47,7 @@ class PersonCase:
     candidate_ids: tuple[str, ...]
     applications: tuple[AtsApplication, ...]
     links: Mapping[str, Link]
+    foreign: frozenset[str] = frozenset()
     erased: frozenset[str] = frozenset()
 
 
@@ -158,7 +160,7 @@ class CandidateWriteBack:
         linked = {i: link.application_id for i, link in links.items() if link is not None and link.application_id}
         # Linked to an application that the ATS does not show yet: it is fresh, and there is nothing to do for it.
         open_questions = [r for r in allowed if linked.get(r.id) is None or linked[r.id] in visible]
-        for assignment in assign(open_questions, case.applications, linked=linked):
+        for assignment in assign(open_questions, case.applications, linked=linked, foreign=case.foreign):
             self._save(self._write_assignment(case, assignment, allowed, links), links)
 
     def _write_assignment(
@@ -187,7 +189,7 @@ class CandidateWriteBack:
             case.person_id,
             assignment.referrals,
             NewApplication(job_id=assignment.job_id, tags=tags, advocate_email=self._advocate_email(tags)),
-            candidate_ids=_candidate_ids(case, links),
+            candidate_ids=case.candidate_ids,
             all_referrals=allowed,
             of_person=case.referrals,
         )
@@ -328,8 +330,3 @@ class CandidateWriteBack:
             status_at=before.status_at if before else None,
             updated_at=self._clock(),
         )
-
-
-def _candidate_ids(case: PersonCase, links: Mapping[str, Link | None]) -> list[str]:
-    linked = [link.candidate_id for link in links.values() if link is not None and link.candidate_id]
-    return sorted({*case.candidate_ids, *linked})

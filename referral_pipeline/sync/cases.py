@@ -63,12 +63,18 @@ def person_cases(
     cases: list[PersonCase] = []
     for person_id, members in sorted(referrals_of.items()):
         own_links = {r.id: links[r.id] for r in members if r.id in links}
+        # A linked candidate that turned out to be somebody else keeps its application, and gets no other.
+        linked_candidates = {x.candidate_id for x in own_links.values() if x.candidate_id}
         candidates = sorted(
-            {*candidates_of[person_id], *(x.candidate_id for x in own_links.values() if x.candidate_id)}
+            {
+                *candidates_of[person_id],
+                *(c for c in linked_candidates if person_of.get(f"{prefix}{c}", person_id) == person_id),
+            }
         )
         linked = {x.application_id for x in own_links.values() if x.application_id}
         own = {a.id: a for c in candidates for a in applications_of[c]}
         own |= {i: by_application[i] for i in linked if i in by_application}
+        foreign = {i for i, a in own.items() if person_of.get(f"{prefix}{a.candidate_id}", person_id) != person_id}
         cases.append(
             PersonCase(
                 person_id=person_id,
@@ -76,6 +82,7 @@ def person_cases(
                 candidate_ids=tuple(candidates),
                 applications=tuple(sorted(own.values(), key=lambda a: (a.applied_at, a.id))),
                 links=own_links,
+                foreign=frozenset(foreign),
                 erased=frozenset(i for i, x in own_links.items() if _is_erased(x, gone)),
             )
         )

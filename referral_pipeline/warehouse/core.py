@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from referral_pipeline.contract.models import Contract
+from referral_pipeline.identity.names import Name, names_contradict
 from referral_pipeline.identity.resolve import Record, Resolution, resolve
 from referral_pipeline.ledger.store import IdentityKey
 from referral_pipeline.privacy.crypto import keyed_hash
@@ -79,7 +80,8 @@ def build_people(
     Args:
         warehouse: with the staging tables of both sides.
         ledger_persons: record id ("system:id") -> person id, as known from earlier runs.
-        must_link: pairs of record ids that are confirmed to be one person.
+        must_link: pairs of record ids that are confirmed to be one person. A pair whose names contradict by now, with
+            no address or phone in common any more, does not bind: the referral was made over to somebody else.
         contract: for the matching rules and the systems' names.
 
     Raises:
@@ -89,7 +91,7 @@ def build_people(
     resolution = resolve(
         records,
         previous=ledger_persons,
-        must_link=must_link,
+        must_link=_still_binding(must_link, records),
         shared_mailbox_limit=contract.rules.dedupe.shared_mailbox_limit,
         match_on=contract.rules.dedupe.match_on,
     )
@@ -108,6 +110,19 @@ def build_people(
         method_of=resolution.method_of,
         records=records,
     )
+
+
+def _still_binding(pairs: Iterable[tuple[str, str]], records: Iterable[Record]) -> list[tuple[str, str]]:
+    by_id = {record.record_id: record for record in records}
+
+    def binds(left: Record | None, right: Record | None) -> bool:
+        if left is None or right is None:
+            return True
+        if any(set(left.keys(kind)) & set(right.keys(kind)) for kind in ("email", "phone")):
+            return True
+        return not names_contradict(Name(left.first_name, left.last_name), Name(right.first_name, right.last_name))
+
+    return [(a, b) for a, b in pairs if binds(by_id.get(a), by_id.get(b))]
 
 
 def build_core(warehouse: Warehouse, contract: Contract, as_of: datetime) -> dict[str, int]:

@@ -197,6 +197,23 @@ def test_credit_moves_to_an_advocate_who_referred_before_the_application(running
     assert tag(application_of(running, first["id"]), "advocate_id") == advocates[0]
 
 
+def test_a_referral_made_over_to_somebody_else_does_not_mix_two_people_in_the_ats(running):
+    """An advocate edits the form of a written referral instead of sending a new one, then sends the new one too."""
+    grace = {"first_name": "Grace", "last_name": "Hopperova", "email": "grace.h@example.net", "phone": None}
+    first = submit(running)
+    running.level()
+    jobs = [j for j in running.dump("greenhouse")["jobs"] if j["status"] == "open"]
+    running.act("advocacy", "edit_referral", referral_id=first["id"], candidate=grace)
+    second = submit(running, candidate=grace)
+    third = submit(running, job_id=str(jobs[1]["id"]), candidate=grace)
+    running.level()
+    (quirina,), (hopperova,) = candidates_named(running, "Zandbergen"), candidates_named(running, "Hopperova")
+    made = {a["candidate_id"] for r in (second, third) for a in [application_of(running, r["id"])]}
+    assert made == {hopperova["id"]}
+    applications = running.dump("greenhouse")["applications"]
+    assert len([a for a in applications if a["candidate_id"] == quirina["id"]]) == 1
+
+
 def test_an_edit_of_the_advocacy_fields_in_the_ats_is_put_right(running):
     referral = submit(running)
     running.level()

@@ -35,12 +35,24 @@ def test_a_referral_and_the_candidate_of_the_same_mailbox_are_one_person(world: 
 
 def test_known_ids_and_confirmed_links_are_taken_over(world: World):
     world.referral("R1", "A1", 1)
-    world.application("P1", 2, person="Bob Roe", candidate="C1")
+    world.application("P1", 2, person="J Doe", candidate="C1")
     world.stage()
     known = "per_00000000000000aa"
     report = world.people(ledger_persons={"advocacy:R1": known}, must_link=[("greenhouse:C1", "advocacy:R1")])
     assert set(report.person_of.values()) == {known}
     assert set(report.method_of.values()) == {"link"}
+
+
+def test_a_confirmed_link_does_not_bind_two_people_who_have_nothing_in_common_any_more(world: World):
+    """The referral was made over to somebody else after it was written; a name alone that changed is no such case."""
+    world.referral("R1", "A1", 1)
+    world.application("P1", 2, person="Bob Roe", candidate="C1")
+    world.stage()
+    assert world.people(must_link=[("greenhouse:C1", "advocacy:R1")]).persons == 2
+    [candidate] = world.candidates
+    world.candidates = [type(candidate)(**{**vars(candidate), "emails": ("jane.doe@example.com",)})]
+    world.stage()
+    assert world.people(must_link=[("greenhouse:C1", "advocacy:R1")]).persons == 1
 
 
 def test_a_shared_mailbox_goes_to_review_with_its_evidence(world: World):
