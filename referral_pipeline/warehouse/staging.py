@@ -4,8 +4,8 @@ Belongs here: which table gets which columns, and the rules of the quarantine th
 here: reading a vendor's rows (connectors), canonical forms (identity.canonical), conclusions (core, mart).
 
 Rules of the quarantine
-1. A referral without a readable e-mail address, or without first or last name, is left out. So is a referral or share of
-   an advocate whom the platform never sent: nobody could be credited. It comes in once the advocate has come.
+1. A referral without a readable e-mail address, or without first or last name, is left out. So is a referral or share
+   of an advocate whom the platform never sent: nobody could be credited. It comes in once the advocate has come.
 2. A phone number or country that cannot be read, or a share that was never sent, costs only that field.
 3. A contact detail of an ATS candidate that cannot be read stays as it is, without a key.
 4. Of several records with one id the newest stands.
