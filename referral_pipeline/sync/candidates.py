@@ -8,10 +8,10 @@ Updates are compared with what the ATS holds: equal means no call. A failure of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from time import sleep as _sleep
 
@@ -174,7 +174,8 @@ class CandidateWriteBack:
         application = assignment.application
         if application is not None:
             try:
-                self._bring_tags(application, self._tags(same_job, application.applied_at))
+                opened_for = {i for i, x in links.items() if x is not None and _was_opened_for(x, application)}
+                self._bring_tags(application, self._tags(same_job, application.applied_at, opened_for))
             except NotFound:
                 if self._ats.get_applications([application.id]):
                     raise
@@ -184,7 +185,8 @@ class CandidateWriteBack:
         job = self._programme.jobs.get(assignment.job_id)
         if job is None or job.status != "open":
             return [self._link(case, r, links, block=Block.JOB) for r in assignment.referrals]
-        tags = self._tags(same_job, self._clock())
+        opened_for = {r.id for r in assignment.referrals}
+        tags = self._tags(same_job, self._clock(), opened_for)
         opened = self._creator.open_application(
             case.person_id,
             assignment.referrals,
@@ -196,16 +198,21 @@ class CandidateWriteBack:
         if opened.application is not None:
             # Not visible yet: it exists and is linked, and the next run brings what it lacks.
             with suppress(NotFound):
-                self._bring_tags(opened.application, self._tags(same_job, opened.application.applied_at))
+                made_for = opened_for if opened.created_application else frozenset[str]()
+                self._bring_tags(opened.application, self._tags(same_job, opened.application.applied_at, made_for))
         return [self._link(case, r, links, opened=opened) for r in assignment.referrals]
 
     # ------------------------------------------------------------ tags
 
-    def _tags(self, referrals: Sequence[Referral], applied_at: datetime) -> dict[str, str | None]:
-        """What the application should carry: the credited advocate's fields, nothing when no touch earned credit."""
+    def _tags(self, referrals: Sequence[Referral], applied_at: datetime, opened_for: Set[str]) -> dict[str, str | None]:
+        """What the application should carry: the credited advocate's fields, nothing when no touch earned credit.
+
+        A referral that the application was opened for happened before it, whatever the clocks of the two systems say.
+        """
         rules = self._contract.rules.attribution
+        timed = [replace(r, applied_at=min(r.touched_at, applied_at)) if r.id in opened_for else r for r in referrals]
         credits = credit(
-            touches_for(referrals, self._programme),
+            touches_for(timed, self._programme),
             applied_at=applied_at,
             model=rules.model,
             lookback_days=rules.lookback_days,
@@ -215,10 +222,11 @@ class CandidateWriteBack:
             return {}
         # The application has one advocate field: the heaviest credit carries it, the latest touch among equals.
         winner = max(credits, key=lambda c: (c.weight, c.touch.occurred_at, c.touch.referral_id or "")).touch
+        credited_id = credited_referral(winner, [r for r in timed if r.touched_at <= applied_at]).id
         return mapped_tags(
             self._tag_sources,
             touch=winner,
-            referral=credited_referral(winner, [r for r in referrals if r.touched_at <= applied_at]),
+            referral=next(r for r in referrals if r.id == credited_id),
             programme=self._programme,
             enrich=self._contract.phases.content_enrichment,
         )
@@ -330,3 +338,7 @@ class CandidateWriteBack:
             status_at=before.status_at if before else None,
             updated_at=self._clock(),
         )
+
+
+def _was_opened_for(link: Link, application: AtsApplication) -> bool:
+    return link.created_application and link.application_id == application.id

@@ -336,3 +336,13 @@ def test_a_referral_for_another_job_earns_nothing_of_an_application_that_it_was_
     world.application("P1", 2)
     world.build()
     assert world.credit() == []
+
+
+def test_clocks_that_differ_take_no_credit_from_the_referral_that_opened_the_application(world: World):
+    world.referral("R1", "A1", 1.01)
+    world.link("R1", "P1", job_id="J1", created_application=True)
+    world.referral("R2", "A2", 3)
+    world.link("R2", "P1", job_id="J1", created_application=False)
+    world.application("P1", 1)
+    world.build()
+    assert world.credit() == [("A1", 1.0, 0, "credited"), ("A2", 0.0, 0, "after_application")]

@@ -42,6 +42,21 @@ def test_what_the_advocate_before_had_more_does_not_stay_when_the_credit_moves(r
     assert again.counts["applications_updated"] == 0
 
 
+def test_clocks_that_differ_by_a_minute_take_no_credit_from_the_referral_that_opened_the_application(rig):
+    """The platform stamped the referral one minute later than the ATS stamped the application made from it."""
+    referral = rig.referral(days=-1 / 1440)
+    rig.run(rig.case(referral))
+    rig.time_passes()
+    rig.run(rig.case(referral))
+    (application,) = rig.applications()
+    assert rig.account.tags(application["id"])["advocate_id"] == "A1"
+    late = rig.referral("R2", days=-1, advocate_id="A2")  # this one did come after the application
+    rig.run(rig.case(referral, late))
+    rig.time_passes()
+    rig.run(rig.case(referral, late))
+    assert rig.account.tags(application["id"])["advocate_id"] == "A1"
+
+
 def test_a_referral_that_is_held_back_counts_once_however_often_its_person_is_taken_up(rig):
     held = rig.referral("R2", consent=Consent(False, None, None, None))
     report = rig.run(rig.case(rig.referral("R1"), held), ats=rig.loses_answers("create_candidate"))
