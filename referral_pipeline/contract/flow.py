@@ -146,7 +146,7 @@ def _write_back(contract: Contract) -> Iterator[Flow]:
         "candidate",
         "advocacy",
         "ats",
-        f"{trigger}; a match by {' or '.join(contract.rules.dedupe.match_on)} only gains the contact details it lacks",
+        f"{trigger}; a match by {' or '.join(contract.rules.dedupe.match_on)} keeps the values that the ATS holds",
         _person("first_name", "last_name", "email", "phone"),
         _title(contract, owner.candidate),
         consent,
