@@ -61,7 +61,10 @@ def main(debug: bool) -> None:
     """Bridge an employee advocacy platform and an applicant tracking system, with attribution that can be trusted."""
     import logging
 
-    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    level = logging.DEBUG if debug else logging.WARNING
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.setLevel(level)  # some libraries set their own loggers to INFO
 
 
 # ---------------------------------------------------------------- try it

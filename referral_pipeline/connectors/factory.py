@@ -70,8 +70,9 @@ class Build:
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
             key = ".".join((str(self.side), "options", *map(str, first["loc"])))
-            allowed = f"Allowed options: {', '.join(model.model_fields)}"
-            raise ConnectorError(key, first["msg"].removeprefix("Value error, "), allowed) from None
+            unknown = first["type"] == "extra_forbidden"
+            problem = "found an unknown option" if unknown else first["msg"].removeprefix("Value error, ")
+            raise ConnectorError(key, problem, f"Allowed options: {', '.join(model.model_fields)}") from None
 
     def client(
         self,

@@ -320,7 +320,7 @@ class HttpClient:
                 raise self._refusal(request, response, measure)
             return self._decoded(request, response, measure)
         except _BROKEN_TRANSPORT as error:
-            raise self._broken(request, measure, error) from error
+            raise self._broken(request, measure, error) from None  # its words hold the URL, and that an address
         finally:
             if self._budget is not None and reservation is not None:
                 self._budget.settle(reservation, measure.told)
@@ -467,7 +467,7 @@ class HttpClient:
             measure.outcome = CallOutcome.BROKEN
             raise lost_answer(self.system, "token", status=measure.status, detail="no JSON") from error
         except _BROKEN_TRANSPORT as error:
-            raise self._broken(request, measure, error) from error
+            raise self._broken(request, measure, error) from None
         except ValueError as error:
             measure.outcome = CallOutcome.BROKEN
             raise lost_answer(self.system, "token", status=measure.status, detail="no token in it") from error

@@ -21,7 +21,8 @@ def probe_all(contract: Contract, settings: Settings) -> list[Finding]:
     """What every configured system looks like from here, without writing anything. Never raises for a system."""
     sides = _sides(contract, settings)
     with ThreadPoolExecutor(max_workers=len(sides)) as pool:
-        return [finding for found in pool.map(lambda side: _look(*side, settings), sides) for finding in found]
+        looks = [pool.submit(_look, side, system, build, settings) for side, system, build in sides]
+        return [finding for look in looks for finding in look.result()]
 
 
 def unmakeable(contract: Contract, settings: Settings) -> list[Finding]:

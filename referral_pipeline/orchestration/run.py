@@ -17,6 +17,7 @@ import dagster as dg
 from referral_pipeline.orchestration.build import build_defs
 from referral_pipeline.orchestration.instance import close_orphaned_runs, open_instance, process_tags
 from referral_pipeline.orchestration.progress import Sink, reporting_to
+from referral_pipeline.orchestration.resources import BridgeResource
 from referral_pipeline.settings import Settings
 
 
@@ -71,7 +72,8 @@ def run_job(
     Raises:
         RunInterruptedError: Ctrl-C or SIGTERM came; the run is recorded as failed.
     """
-    definitions = definitions or build_defs()
+    # Given to the job's execution instead, a resource of a name that the definitions know is ignored without a word.
+    definitions = definitions or build_defs(resource_overrides={"bridge": BridgeResource(home=str(settings.home))})
     started = perf_counter()
     with open_instance(settings) as instance, reporting_to(sink):
         close_orphaned_runs(instance)
@@ -79,11 +81,10 @@ def run_job(
         result = job.execute_in_process(
             instance=instance,
             run_config={**_console(), **(run_config or {})},
-            resources={"bridge": _bridge_for(settings)},
             tags=process_tags(),
             raise_on_error=False,
         )
-    if any(e.is_step_failure and "Interrupted" in _class_of(e.step_failure_data.error) for e in result.all_events):
+    if any("Interrupted" in str(error.cls_name) for error in _errors(result).values()):
         raise RunInterruptedError("interrupted before its end. Run it again: nothing is lost and nothing is done twice")
     return _outcome(result, perf_counter() - started)
 
@@ -92,18 +93,6 @@ def _console() -> dict[str, Any]:
     """Dagster's own log lines on the terminal only with --debug: the outcome tells them in one line each."""
     level = "DEBUG" if logging.getLogger(__name__).isEnabledFor(logging.DEBUG) else "CRITICAL"
     return {"loggers": {"console": {"config": {"log_level": level}}}}
-
-
-def _class_of(error: Any) -> str:
-    while error is not None and error.cause is not None:
-        error = error.cause
-    return "" if error is None else str(error.cls_name)
-
-
-def _bridge_for(settings: Settings) -> Any:
-    from referral_pipeline.orchestration.resources import BridgeResource
-
-    return BridgeResource(home=str(settings.home))
 
 
 def _outcome(result: dg.ExecuteInProcessResult, seconds: float) -> RunOutcome:
@@ -124,11 +113,6 @@ def _outcome(result: dg.ExecuteInProcessResult, seconds: float) -> RunOutcome:
         for e in evaluations
         if not e.passed
     )
-    errors = {
-        event.step_key or "": _root_cause(event.step_failure_data.error)
-        for event in result.all_events
-        if event.is_step_failure
-    }
     return RunOutcome(
         run_id=result.run_id,
         success=result.success,
@@ -136,14 +120,28 @@ def _outcome(result: dg.ExecuteInProcessResult, seconds: float) -> RunOutcome:
         metadata=metadata,
         failed_checks=failed,
         checks_run=len(evaluations),
-        errors=errors,
+        # "package.module.Class: words", of which a person needs the words.
+        errors={
+            step: re.sub(r"^[\w.]+: ", "", str(error.message).strip(), count=1)
+            for step, error in _errors(result).items()
+        },
     )
 
 
-def _root_cause(error: Any) -> str:
-    while error is not None and error.cause is not None:
+def _errors(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
+    """The innermost error of each step that failed; under "start" that of a run which did not get to a step."""
+    found: dict[str, Any] = {}
+    for event in result.all_events:
+        if event.is_step_failure and event.step_failure_data.error is not None:
+            found[event.step_key or ""] = _innermost(event.step_failure_data.error)
+    if not found:
+        for event in result.all_events:
+            if event.is_run_failure and event.job_failure_data.error is not None:
+                found["start"] = _innermost(event.job_failure_data.error)
+    return found
+
+
+def _innermost(error: Any) -> Any:
+    while error.cause is not None:
         error = error.cause
-    if error is None:
-        return ""
-    # "package.module.Class: words", of which a person needs the words.
-    return re.sub(r"^[\w.]+: ", "", str(error.message).strip(), count=1)
+    return error

@@ -14,7 +14,7 @@ import pytest
 
 from referral_pipeline.contract.loader import load_contract, parse_contract
 from referral_pipeline.contract.problems import ContractError
-from referral_pipeline.contract.scaffold import Choices, integration_yaml
+from referral_pipeline.contract.scaffold import Choices, integration_yaml, sandbox_contract
 from referral_pipeline.orchestration.bridge import Bridge
 from referral_pipeline.orchestration.demo import demo_home, with_sandbox
 from referral_pipeline.orchestration.instance import (
@@ -24,6 +24,7 @@ from referral_pipeline.orchestration.instance import (
     open_instance,
     process_tags,
 )
+from referral_pipeline.orchestration.run import run_job
 from referral_pipeline.orchestration.state import (
     SYSTEMS_FILE,
     refuse_other_systems,
@@ -166,6 +167,47 @@ def test_only_runs_whose_process_is_gone_are_closed(settings):
         for run_id in (alive, untagged):
             assert instance.get_run_by_id(run_id).status is dg.DagsterRunStatus.STARTED
         assert instance.get_run_by_id(gone).status is dg.DagsterRunStatus.FAILURE
+
+
+# ---------------------------------------------------------------- what a failed run says
+
+
+def test_a_run_that_does_not_get_to_a_step_says_why(settings, capfd):
+    path = settings.config_path
+    path.parent.mkdir()
+    path.write_text(sandbox_contract().replace("source_name:", "sorce_name:"), encoding="utf-8")
+    outcome = run_job("refresh", settings, sink=lambda *_: None)
+    assert not outcome.success
+    assert list(outcome.errors) == ["start"]
+    assert outcome.errors["start"].startswith("ats.options.sorce_name: found an unknown option")
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_step_that_fails_says_why_in_our_own_words(settings, capfd):
+    outcome = run_job("refresh", settings, sink=lambda *_: None)
+    assert not outcome.success
+    assert "no connection to 127.0.0.1:870" in " ".join(outcome.errors.values())
+    assert not any("\n" in error or "HTTPConnectionPool" in error for error in outcome.errors.values())
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_refresh_that_is_interrupted_says_so_in_one_line_and_is_recorded_as_failed(number, installation):
+    process = installation.command("refresh", "--json")
+    said: list[str] = []
+    for line in process.stderr:
+        said.append(line)
+        if line.startswith("write candidates"):
+            process.send_signal(number)
+            break
+    said += process.stderr.readlines()
+    assert process.wait(timeout=60) == 1
+    assert said[-1].startswith("error: interrupted before its end. Run it again")
+    assert not any("Traceback" in line for line in said)
+    assert process.stdout.read() == ""
+    with open_instance(installation.settings) as instance:
+        (run,) = instance.get_runs()
+        assert run.status is dg.DagsterRunStatus.FAILURE
 
 
 # ---------------------------------------------------------------- up

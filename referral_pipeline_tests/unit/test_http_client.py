@@ -7,6 +7,7 @@ import json
 import logging
 import socket
 import threading
+import traceback
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
@@ -371,3 +372,16 @@ def test_a_recorder_takes_calls_from_many_threads() -> None:
         thread.join()
     recorder.close()
     assert len(kept) == 1600
+
+
+def test_no_connection_leaves_no_address_in_the_error_or_behind_it() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    client = client_for(f"http://127.0.0.1:{port}", retry=RetryPolicy(max_attempts=1))
+    with pytest.raises(Unreachable) as failed:
+        client.get("candidates.list", "/candidates", params={"email": "ada." + "lovelace" + "@example.com"})
+    told = "".join(traceback.format_exception(failed.value))
+    assert "ada.lovelace" not in told
+    assert "lovelace%40" not in told
+    assert "no connection to" in told
