@@ -199,7 +199,8 @@ class Bridge:
 
     def write_candidates(self) -> Written:
         """Write every referral that may pass to the ATS, then read the written rows back into the warehouse."""
-        person_of = self.resolve_people().person_of
+        people = self.resolve_people()
+        person_of = people.person_of
         accepted = set(self.warehouse.frame("SELECT id FROM staging.referral")["id"])
         referrals = [r for r in self.staged_advocacy.referrals if r.id in accepted]
         cases = person_cases(
@@ -210,6 +211,7 @@ class Bridge:
             ats=self.ats,
             ledger=self.ledger,
             now=datetime.now(UTC),
+            key_hashes=self._referral_hashes(people),
         )
         prefix = f"{self.ats.system}:"
         write_back = CandidateWriteBack(
@@ -221,6 +223,14 @@ class Bridge:
         )
         report = write_back.run(cases, progress=lambda done, total: self.progress("write candidates", done, total))
         return Written(report=report, cases=len(cases), rows_read_again=self._read_again(report))
+
+    def _referral_hashes(self, people: PeopleReport) -> dict[str, set[str]]:
+        """Keyed hashes of the contact details of each referral, by referral id."""
+        hashes: dict[str, set[str]] = defaultdict(set)
+        for key in people.identity_keys(self.settings.secret("REFERRAL_PIPELINE_HASH_KEY")):
+            if key.system == self.advocacy.system:
+                hashes[key.record_id.partition(":")[2]].add(key.key_hash)
+        return hashes
 
     def _read_again(self, report: SyncReport) -> int:
         """Bring what was written into raw, so that attribution need not wait for the next pull.

@@ -8,7 +8,7 @@ the ATS.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from referral_pipeline.connectors.failures import Invalid
@@ -17,6 +17,19 @@ from referral_pipeline.connectors.records import AtsApplication, Referral
 from referral_pipeline.ledger.store import Ledger, Link
 from referral_pipeline.sync.candidates import PersonCase
 from referral_pipeline.vocabulary import Block
+
+_MOST_GONE_AT_ONCE = 20
+"""Linked applications that may vanish between two runs without a question; above it, a tenth of all may."""
+
+
+class MassDisappearanceError(Exception):
+    """The ATS shows far fewer of the linked applications than before. Nothing was changed."""
+
+    def __init__(self, system: str, gone: int, linked: int) -> None:
+        super().__init__(
+            f"{system} no longer shows {gone} of {linked} linked applications; nothing was changed. Look whether its "
+            "credential lost a right or jobs became private. If they were really deleted, delete them in smaller steps."
+        )
 
 
 def person_cases(
@@ -28,6 +41,7 @@ def person_cases(
     ats: AtsConnector,
     ledger: Ledger,
     now: datetime,
+    key_hashes: Mapping[str, Collection[str]] | None = None,
 ) -> list[PersonCase]:
     """One case per person that has at least one referral, in a stable order.
 
@@ -39,13 +53,17 @@ def person_cases(
         ats: to look up live what the last pull does not show.
         ledger: for links, aliases and tombstones.
         now: the time; an application linked more recently than the ATS's visibility lag may not be visible yet.
+        key_hashes: referral id -> keyed hashes of its contact details, held against the tombstones.
 
     Raises:
+        MassDisappearanceError: so many linked applications are gone at once that it is no deletion but a lost right.
         TransientFailure, PermanentFailure: from the connector's look-ups.
     """
     links = {link.referral_id: link for link in ledger.links()}
     by_application = {a.id: a for a in applications}
     gone = _look_up_missing(links.values(), by_application, ats=ats, now=now)
+    _refuse_mass_disappearance(links.values(), gone, ats.system)
+    forgotten = _forgotten(key_hashes or {}, ledger)
     _record_merges(links.values(), by_application, ats_system=ats.system, ledger=ledger)
 
     referrals_of: dict[str, list[Referral]] = defaultdict(list)
@@ -83,10 +101,24 @@ def person_cases(
                 applications=tuple(sorted(own.values(), key=lambda a: (a.applied_at, a.id))),
                 links=own_links,
                 foreign=frozenset(foreign),
-                erased=frozenset(i for i, x in own_links.items() if _is_erased(x, gone)),
+                erased=frozenset(i for i, x in own_links.items() if _is_erased(x, gone))
+                | forgotten.intersection(r.id for r in members),
             )
         )
     return cases
+
+
+def _refuse_mass_disappearance(links: Iterable[Link], gone: frozenset[str], ats_system: str) -> None:
+    """Deletions are few. A right that was taken away, or a job made private, hides many at once: stop and ask."""
+    linked = {x.application_id for x in links if x.application_id and x.block != Block.ERASED}
+    if len(gone) > max(_MOST_GONE_AT_ONCE, len(linked) // 10):
+        raise MassDisappearanceError(ats_system, len(gone), len(linked))
+
+
+def _forgotten(key_hashes: Mapping[str, Collection[str]], ledger: Ledger) -> frozenset[str]:
+    """The referrals of people who asked to be forgotten."""
+    tombstoned = ledger.tombstoned({h for hashes in key_hashes.values() for h in hashes})
+    return frozenset(i for i, hashes in key_hashes.items() if not tombstoned.isdisjoint(hashes))
 
 
 def _is_erased(link: Link, gone: frozenset[str]) -> bool:

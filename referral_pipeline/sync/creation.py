@@ -36,6 +36,9 @@ from referral_pipeline.ledger.store import Delivery, DeliveryIntent, DeliverySta
 from referral_pipeline.sync.assignment import assign
 from referral_pipeline.sync.report import SyncReport
 
+_CLOCKS_APART = timedelta(seconds=5)
+"""How far the vendor's clock may be behind ours when a candidate's age decides whose create made it."""
+
 
 class NotYetVisibleError(Exception):
     """An ambiguous create cannot be resolved before `until`: a fresh candidate may not be found earlier."""
@@ -115,11 +118,17 @@ class Creator:
         unsettled = earlier.get(candidate_key)
         if unsettled is not None and unsettled.state is not DeliveryState.CONFIRMED:
             self._ledger.confirm(candidate_key, {"candidate_id": candidate_id})
-            self._report.count("candidates_adopted")
+            # Ours, whose answer was lost: counted where it is confirmed, so that all runs together count it once.
+            made_by_us = self._is_younger(candidate_id, unsettled.first_attempt_at)
+            self._report.count("candidates_created" if made_by_us else "candidates_adopted")
         same_job = [self._application_key(r) for r in of_person if r.job_id == new.job_id]
         unclear = [earlier[key] for key in same_job if key in earlier and _is_unclear(earlier[key])]
         own = [earlier[key] for r in referrals if (key := self._application_key(r)) in earlier]
         return self._application_for(candidate_id, referrals, new, own, unclear)
+
+    def _is_younger(self, candidate_id: str, moment: datetime) -> bool:
+        candidate = self._ats.get_candidates([candidate_id]).get(candidate_id)
+        return candidate is not None and candidate.created_at >= moment - _CLOCKS_APART
 
     # ------------------------------------------------------------ candidate
 

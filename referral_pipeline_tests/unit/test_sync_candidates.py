@@ -11,8 +11,8 @@ import pytest
 
 from referral_pipeline.connectors.failures import Invalid, NotFound
 from referral_pipeline.connectors.records import Consent
-from referral_pipeline.ledger.store import DeliveryState
-from referral_pipeline.sync.cases import person_cases
+from referral_pipeline.ledger.store import DeliveryState, Link
+from referral_pipeline.sync.cases import MassDisappearanceError, person_cases
 from referral_pipeline.vocabulary import ReferralStage
 from referral_pipeline_tests.unit.greenhouse_account import START
 from referral_pipeline_tests.unit.sync_rig import Rig, Spoilt, rig_with
@@ -186,3 +186,49 @@ def test_consent_that_ends_after_the_creation_ends_all_further_writes(rig):
     assert dict(report.blocked) == {"consent_expired": 1}
     assert len(rig.account.writes()) == sent
     assert rig.ledger.link("R1").application_id is not None
+
+
+def test_many_applications_that_vanish_at_once_stop_the_run_and_change_nothing(rig: Rig) -> None:
+    """A credential that lost a right shows nothing any more; that is no deletion of everybody."""
+    seen_at = rig.account.now - timedelta(days=1)
+    links = [
+        Link(
+            referral_id=f"R{i}",
+            person_id=f"per_{i}",
+            job_id="1",
+            advocate_id="A1",
+            share_id=None,
+            campaign_tag=None,
+            touched_at=seen_at,
+            system="greenhouse",
+            candidate_id=str(5_000_000_000 + i),
+            application_id=str(6_900_000_000 + i),
+            updated_at=seen_at,
+        )
+        for i in range(30)
+    ]
+    rig.ledger.save_links(links)
+    with pytest.raises(MassDisappearanceError, match="30 of 30"):
+        person_cases(
+            [], [], person_of={}, advocacy_system="advocacy", ats=rig.ats, ledger=rig.ledger, now=rig.account.now
+        )
+    assert all(link.block is None for link in rig.ledger.links())
+
+
+def test_a_person_under_a_tombstone_is_held_back(rig: Rig) -> None:
+    rig.ledger.add_tombstone("email", "hash-of-ada", "asked to be forgotten")
+    (case,) = person_cases(
+        [rig.referral("R1")],
+        [],
+        person_of={"advocacy:R1": "per_ada"},
+        advocacy_system="advocacy",
+        ats=rig.ats,
+        ledger=rig.ledger,
+        now=rig.account.now,
+        key_hashes={"R1": {"hash-of-ada", "hash-of-a-phone"}},
+    )
+    rig.run(case)
+    link = rig.ledger.link("R1")
+    assert link is not None
+    assert link.block == "erased"
+    assert rig.account.store.dump()["candidates"] == []
