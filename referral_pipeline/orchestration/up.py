@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from time import monotonic
+from time import monotonic, sleep
 from types import FrameType
 
 from referral_pipeline.orchestration.instance import close_orphaned_runs, dagster_home, open_instance
@@ -54,6 +54,7 @@ class Supervisor:
     environment: Mapping[str, str]
     say: Callable[[str], None]
     before_start: Callable[[], object] = lambda: None
+    _groups: set[int] = field(default_factory=set[int])
     _stopping: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
@@ -85,6 +86,7 @@ class Supervisor:
         child.process = subprocess.Popen(  # noqa: S603
             list(child.command), env=dict(self.environment), start_new_session=True, stdout=_STANDARD_ERROR
         )
+        self._groups = {group for group in self._groups if _signalled(group, 0)} | {child.process.pid}
         child.started_at = monotonic()
         self.say(f"{child.name} started (process {child.process.pid})")
 
@@ -118,6 +120,25 @@ class Supervisor:
                 child.process.kill()
                 child.process.wait()
             self.say(f"{child.name} stopped")
+        self._end_groups()
+
+    def _end_groups(self) -> None:
+        """End what the children started: a run in progress would go on writing to the systems without anybody."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            deadline = monotonic() + _STOP_SECONDS
+            for group in self._groups:
+                _signalled(group, number)
+            while any(_signalled(group, 0) for group in self._groups) and monotonic() < deadline:
+                sleep(0.1)
+
+
+def _signalled(group: int, number: int) -> bool:
+    """Send a signal (0: none) to a group of processes; whether there is such a group."""
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
 
 
 def supervisor_for(settings: Settings, *, host: str, port: int, say: Callable[[str], None]) -> Supervisor:

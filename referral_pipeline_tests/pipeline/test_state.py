@@ -8,8 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 
 import dagster as dg
+import psutil
 import pytest
 
 from referral_pipeline.contract.loader import load_contract, parse_contract
@@ -253,3 +256,24 @@ def test_a_child_that_dies_starts_again_after_the_orphans_are_looked_for():
     supervisor.run()
     assert len(looked) == 2
     assert sum("started" in line for line in said) == 2
+
+
+def test_what_a_child_has_started_ends_with_the_supervisor(tmp_path):
+    code = (
+        "import pathlib, subprocess, sys, time\n"
+        "inner = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        f"pathlib.Path({str(tmp_path / 'part')!r}).write_text(str(inner.pid))\n"
+        f"pathlib.Path({str(tmp_path / 'part')!r}).rename({str(tmp_path / 'pid')!r})\n"
+        "time.sleep(60)\n"
+    )
+    supervisor = Supervisor([Child("parent", [sys.executable, "-c", code])], dict(os.environ), say=lambda line: None)
+
+    def stop_when_it_runs() -> None:
+        while not (tmp_path / "pid").exists():
+            time.sleep(0.05)
+        supervisor.stop()
+
+    threading.Thread(target=stop_when_it_runs, daemon=True).start()
+    supervisor.run()
+    inner = int((tmp_path / "pid").read_text(encoding="utf-8"))
+    assert not psutil.pid_exists(inner) or psutil.Process(inner).status() == psutil.STATUS_ZOMBIE
