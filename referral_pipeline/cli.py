@@ -152,10 +152,16 @@ def init(
     force: bool,
 ) -> None:
     """Write data/integration.yaml and .env.example for the systems you choose."""
+    from referral_pipeline.connectors.factory import connector_names
     from referral_pipeline.contract.scaffold import Choices
     from referral_pipeline.contract.starter import write_starter
     from referral_pipeline.settings import load_settings
+    from referral_pipeline.vocabulary import Side
 
+    for side, chosen in ((Side.ADVOCACY, advocacy), (Side.ATS, ats)):
+        names = connector_names(side)
+        if chosen not in names:
+            raise click.ClickException(f"no {side} connector is called {chosen}; there are: {', '.join(names)}")
     settings = load_settings()
     choices = Choices(
         advocacy=advocacy,

@@ -141,6 +141,14 @@ BUILT_IN: Mapping[Side, Mapping[str, Callable[[Build], Any]]] = {
 }
 
 
+def connector_names(side: Side) -> list[str]:
+    """The connectors that can be made for a side: the built-in ones and those that packages added.
+
+    An added connector does not say its side before it is made, so all of them are named.
+    """
+    return sorted({*BUILT_IN.get(side, {}), *(point.name for point in entry_points(group=ENTRY_POINTS))})
+
+
 def build_ats(
     contract: Contract,
     settings: Settings,
@@ -178,5 +186,5 @@ def _made(build: Build) -> object:
     added = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     if name in added:
         return added[name].load()(build)
-    known = ", ".join(sorted({*makers, *added}))
+    known = ", ".join(connector_names(build.side))
     raise ConnectorError(f"{build.side}.connector", f"no connector is called {name}", f"Known here: {known}")

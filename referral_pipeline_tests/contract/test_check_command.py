@@ -247,6 +247,13 @@ def test_init_replaces_the_untouched_files_of_a_clone(clean_environment):
     assert "somebody@example.com" in (clean_environment / "data" / "integration.yaml").read_text(encoding="utf-8")
 
 
+def test_init_offers_only_what_can_be_connected(clean_environment):
+    result = invoke("init", "--owner-email", "somebody@example.com", "--ats", "lever")
+    assert result.exit_code == 1
+    assert "there are: greenhouse" in result.output
+    assert not (clean_environment / "data" / "integration.yaml").exists()
+
+
 def test_a_choice_that_init_cannot_take_is_one_line(clean_environment):
     result = invoke("init", "--owner-email", "nobody")
     assert result.exit_code == 1
