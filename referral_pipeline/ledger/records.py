@@ -95,7 +95,6 @@ class Link:
     match_method: str | None = None
     created_candidate: bool = False
     created_application: bool = False
-    tags_hash: str | None = None
     status: CandidateStatus | None = None
     status_at: datetime | None = None
     updated_at: datetime | None = None

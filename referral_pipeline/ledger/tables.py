@@ -117,7 +117,6 @@ links = sa.Table(
     sa.Column("match_method", sa.String),
     sa.Column("created_candidate", sa.Boolean, nullable=False),
     sa.Column("created_application", sa.Boolean, nullable=False),
-    sa.Column("tags_hash", sa.String),
     sa.Column("status", sa.String),  # last status confirmed in the advocacy platform
     sa.Column("status_at", UtcDateTime),
     sa.Column("updated_at", UtcDateTime, nullable=False),

@@ -333,7 +333,6 @@ class CandidateWriteBack:
             match_method=method,
             created_candidate=created_candidate,
             created_application=created_application,
-            tags_hash=before.tags_hash if before else None,
             status=before.status if before else None,
             status_at=before.status_at if before else None,
             updated_at=self._clock(),

@@ -169,7 +169,6 @@ def upgrade() -> None:
         sa.Column("match_method", sa.String(), nullable=True),
         sa.Column("created_candidate", sa.Boolean(), nullable=False),
         sa.Column("created_application", sa.Boolean(), nullable=False),
-        sa.Column("tags_hash", sa.String(), nullable=True),
         sa.Column("status", sa.String(), nullable=True),
         sa.Column("status_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
