@@ -8,7 +8,7 @@ the ATS.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from referral_pipeline.connectors.failures import Invalid
@@ -61,8 +61,7 @@ def person_cases(
     """
     links = {link.referral_id: link for link in ledger.links()}
     by_application = {a.id: a for a in applications}
-    gone = _look_up_missing(links.values(), by_application, ats=ats, now=now)
-    _refuse_mass_disappearance(links.values(), gone, ats.system)
+    gone = gone_applications(links.values(), by_application, ats=ats, now=now)
     forgotten = _forgotten(key_hashes or {}, ledger)
     _record_merges(links.values(), by_application, ats_system=ats.system, ledger=ledger)
 
@@ -78,34 +77,69 @@ def person_cases(
     for application in by_application.values():
         applications_of[application.candidate_id].append(application)
 
-    cases: list[PersonCase] = []
-    for person_id, members in sorted(referrals_of.items()):
-        own_links = {r.id: links[r.id] for r in members if r.id in links}
-        # A linked candidate that turned out to be somebody else keeps its application, and gets no other.
-        linked_candidates = {x.candidate_id for x in own_links.values() if x.candidate_id}
-        candidates = sorted(
-            {
-                *candidates_of[person_id],
-                *(c for c in linked_candidates if person_of.get(f"{prefix}{c}", person_id) == person_id),
-            }
+    erased = frozenset(i for i, x in links.items() if _is_erased(x, gone)) | forgotten
+    return [
+        case_of(
+            person_id,
+            members,
+            candidate_ids=candidates_of[person_id],
+            applications_of=applications_of,
+            by_application=by_application,
+            links=links,
+            person_of_candidate=lambda candidate_id: person_of.get(f"{prefix}{candidate_id}"),
+            erased=erased.intersection(r.id for r in members),
+            lock_keys=frozenset(h for r in members for h in (key_hashes or {}).get(r.id, ())),
         )
-        linked = {x.application_id for x in own_links.values() if x.application_id}
-        own = {a.id: a for c in candidates for a in applications_of[c]}
-        own |= {i: by_application[i] for i in linked if i in by_application}
-        foreign = {i for i, a in own.items() if person_of.get(f"{prefix}{a.candidate_id}", person_id) != person_id}
-        cases.append(
-            PersonCase(
-                person_id=person_id,
-                referrals=tuple(sorted(members, key=lambda r: (r.touched_at, r.id))),
-                candidate_ids=tuple(candidates),
-                applications=tuple(sorted(own.values(), key=lambda a: (a.applied_at, a.id))),
-                links=own_links,
-                foreign=frozenset(foreign),
-                erased=frozenset(i for i, x in own_links.items() if _is_erased(x, gone))
-                | forgotten.intersection(r.id for r in members),
-            )
-        )
-    return cases
+        for person_id, members in sorted(referrals_of.items())
+    ]
+
+
+def case_of(
+    person_id: str,
+    referrals: Sequence[Referral],
+    *,
+    candidate_ids: Iterable[str],
+    applications_of: Mapping[str, Sequence[AtsApplication]],
+    by_application: Mapping[str, AtsApplication],
+    links: Mapping[str, Link],
+    person_of_candidate: Callable[[str], str | None],
+    erased: Collection[str],
+    lock_keys: frozenset[str] = frozenset(),
+) -> PersonCase:
+    """The case of one person.
+
+    Args:
+        person_id: whose case.
+        referrals: every referral of the person.
+        candidate_ids: the ATS candidates that resolution gave to the person.
+        applications_of: applications by candidate id.
+        by_application: applications by id; those of the links of these referrals at least.
+        links: by referral id; those of these referrals at least.
+        person_of_candidate: who an ATS candidate is; None when nobody knows.
+        erased: those of the referrals whose candidate is gone, or whose person asked to be forgotten.
+        lock_keys: see `PersonCase`.
+    """
+    own_links = {r.id: links[r.id] for r in referrals if r.id in links}
+
+    def is_own(candidate_id: str) -> bool:
+        return (person_of_candidate(candidate_id) or person_id) == person_id
+
+    # A linked candidate that turned out to be somebody else keeps its application, and gets no other.
+    linked_candidates = {x.candidate_id for x in own_links.values() if x.candidate_id}
+    candidates = sorted({*candidate_ids, *(c for c in linked_candidates if is_own(c))})
+    linked = {x.application_id for x in own_links.values() if x.application_id}
+    own = {a.id: a for c in candidates for a in applications_of.get(c, ())}
+    own |= {i: by_application[i] for i in linked if i in by_application}
+    return PersonCase(
+        person_id=person_id,
+        referrals=tuple(sorted(referrals, key=lambda r: (r.touched_at, r.id))),
+        candidate_ids=tuple(candidates),
+        applications=tuple(sorted(own.values(), key=lambda a: (a.applied_at, a.id))),
+        links=own_links,
+        foreign=frozenset(i for i, a in own.items() if not is_own(a.candidate_id)),
+        erased=frozenset(erased),
+        lock_keys=lock_keys,
+    )
 
 
 def _refuse_mass_disappearance(links: Iterable[Link], gone: frozenset[str], ats_system: str) -> None:

@@ -8,7 +8,7 @@ nobody shares it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from referral_pipeline.connectors.failures import PermanentFailure, TransientFailure
@@ -31,24 +31,33 @@ def publish_jobs(
 ) -> SyncReport:
     """Publish every job whose posting differs from what the platform was last told; passing failures are repeated."""
     report = SyncReport()
-    due: list[AtsJob] = []
-    hashes = ledger.confirmed_hashes(_KEY_PREFIX)
-    for job in jobs:
-        told = hashes.get(_key(job.id))
-        if job.status == "draft":
-            if told is None and ledger.delivery(_key(job.id)) is None:
-                report.count("jobs_draft")
-                continue
-            job = replace(job, status="closed")
-        if told == _request_hash(job):
-            report.count("jobs_unchanged")
-        else:
-            due.append(job)
+    due, unchanged, drafts = jobs_due(jobs, ledger=ledger)
+    report.count("jobs_unchanged", unchanged)
+    report.count("jobs_draft", drafts)
     for number in range(1, rounds + 1):
         due = _send(due, advocacy=advocacy, ledger=ledger, report=report, final=number == rounds, progress=progress)
         if not due:
             break
     return report
+
+
+def jobs_due(jobs: Iterable[AtsJob], *, ledger: Ledger) -> tuple[list[AtsJob], int, int]:
+    """The jobs as they are to be told, how many the platform holds as they are, and how many are drafts."""
+    due: list[AtsJob] = []
+    unchanged = drafts = 0
+    hashes = ledger.confirmed_hashes(_KEY_PREFIX)
+    for job in jobs:
+        told = hashes.get(job_key(job.id))
+        if job.status == "draft":
+            if told is None and ledger.delivery(job_key(job.id)) is None:
+                drafts += 1
+                continue
+            job = replace(job, status="closed")
+        if told == posting_hash(job):
+            unchanged += 1
+        else:
+            due.append(job)
+    return due, unchanged, drafts
 
 
 def _send(
@@ -64,11 +73,11 @@ def _send(
     for done, job in enumerate(jobs, start=1):
         ledger.begin(
             DeliveryIntent(
-                key=_key(job.id),
+                key=job_key(job.id),
                 system=advocacy.system,
                 operation="put_job",
                 target=job.id,
-                request_hash=_request_hash(job),
+                request_hash=posting_hash(job),
                 referral_id=None,
             )
         )
@@ -77,22 +86,24 @@ def _send(
         except TransientFailure as failure:
             again.append(job)
             if final:
-                ledger.fail(_key(job.id), str(failure), dead=False)
+                ledger.fail(job_key(job.id), str(failure), dead=False)
                 report.fail(SyncFailure(job.id, "put_job", str(failure), transient=True))
         except PermanentFailure as failure:
-            ledger.fail(_key(job.id), str(failure), dead=True)
+            ledger.fail(job_key(job.id), str(failure), dead=True)
             report.fail(SyncFailure(job.id, "put_job", str(failure), transient=False))
         else:
-            ledger.confirm(_key(job.id), {"status": job.status})
+            ledger.confirm(job_key(job.id), {"status": job.status})
             report.count("jobs_published")
         if progress is not None:
             progress(done, len(jobs))
     return again
 
 
-def _key(job_id: str) -> str:
+def job_key(job_id: str) -> str:
+    """The key of the delivery that tells a job's posting."""
     return f"{_KEY_PREFIX}{job_id}"
 
 
-def _request_hash(job: AtsJob) -> str:
+def posting_hash(job: AtsJob) -> str:
+    """What the platform is told of a job, as one hash."""
     return digest({"title": job.title, "status": job.status, "location": job.location, "url": job.url})
