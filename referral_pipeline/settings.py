@@ -43,8 +43,8 @@ class Settings(BaseSettings):
     """What the environment says. Frozen; made by `load_settings`.
 
     `home` is the folder against which relative paths and URLs of the contract are resolved. `key` holds Fernet keys,
-    comma separated, of which the first encrypts; `hash_key` is for keyed hashes. The `*_url` fields override the
-    contract's URLs.
+    comma separated, of which the first encrypts; `hash_key` is for keyed hashes. `ui_url` is where people open the
+    Dagster UI; the other `*_url` fields override the contract's URLs.
     """
 
     model_config = SettingsConfigDict(
@@ -66,6 +66,7 @@ class Settings(BaseSettings):
     ats_auth_url: _Url = None
     crm_base_url: _Url = None
     crm_auth_url: _Url = None
+    ui_url: _Url = None
 
     @property
     def config_path(self) -> Path:

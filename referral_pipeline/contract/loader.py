@@ -145,10 +145,9 @@ def _echoes(detail: ErrorDetails) -> bool:
 
 
 def _explain(detail: ErrorDetails, overridden: Mapping[str, str]) -> Problem:
-    location = detail["loc"]
+    location, owner, info = _field_at(detail["loc"])
     key = _dotted(location)
     context = detail.get("ctx") or {}
-    owner, info = _field_at(location)
     match detail["type"]:
         case "extra_forbidden":
             allowed = _keys_of(owner) if owner else []
@@ -157,6 +156,16 @@ def _explain(detail: ErrorDetails, overridden: Mapping[str, str]) -> Problem:
             return Problem(key, f"found an unknown key; allowed here: {listed(allowed)}", mend)
         case "missing":
             return Problem(key, f"found nothing; allowed: {_allowed(info)}", _add(str(location[-1]), info))
+        case "model_attributes_type" | "union_tag_not_found" | "union_tag_invalid" if info and (
+            kinds := _kinds_in(info.annotation)
+        ):
+            if not isinstance(detail["input"], dict):
+                problem = f"found {shown(detail['input'])}; allowed: a section with type, one of {listed(kinds)}"
+                return Problem(key, one_line(problem), f"Write {{type: {next(iter(kinds))}}}")
+            meant = close_match(context.get("tag"), list(kinds))
+            found = shown(context["tag"]) if "tag" in context else "nothing"
+            blamed, problem = f"{key}.type", f"found {found}; allowed: one of {listed(kinds)}"
+            mend = f"Did you mean {meant}?" if meant else f"Write type: {next(iter(kinds))}"
         case "refused":
             blamed = f"{key}.{context['key']}" if "key" in context else key
             problem, mend = str(context["problem"]), str(context["mend"])
@@ -179,18 +188,37 @@ def _dotted(location: tuple[int | str, ...]) -> str:
     return one_line(text)
 
 
-def _field_at(location: tuple[int | str, ...]) -> tuple[type[BaseModel] | None, FieldInfo | None]:
-    """The innermost section and field that a location leads to."""
+def _field_at(
+    location: tuple[int | str, ...],
+) -> tuple[tuple[int | str, ...], type[BaseModel] | None, FieldInfo | None]:
+    """The location as the file has it, and the innermost section and field that it leads to.
+
+    Where a section is one of several kinds, pydantic puts the kind's name in the location; the file has no such key.
+    """
     model: type[BaseModel] | None = Contract
     owner: type[BaseModel] | None = None
     info: FieldInfo | None = None
+    kinds: dict[str, type[BaseModel]] = {}
+    in_file: list[int | str] = []
     for part in location:
+        if isinstance(part, str) and part in kinds:
+            model, kinds = kinds[part], {}
+            continue
+        in_file.append(part)
         if isinstance(part, int) or model is None:
             continue
         fields = {field.alias or name: field for name, field in model.model_fields.items()}
         owner, info = model, fields.get(part)
         model = _model_in(info.annotation) if info else None
-    return owner, info
+        kinds = _kinds_in(info.annotation) if info else {}
+    return tuple(in_file), owner, info
+
+
+def _kinds_in(annotation: Any) -> dict[str, type[BaseModel]]:
+    """The sections that a field chooses from by their `type`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel) and "type" in annotation.model_fields:
+        return dict.fromkeys(_words(annotation.model_fields["type"].annotation), annotation)
+    return {kind: model for inner in get_args(annotation) for kind, model in _kinds_in(inner).items()}
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

@@ -19,8 +19,10 @@ from referral_pipeline.contract.sections import (
     Attribution,
     Bonus,
     Dedupe,
+    EmailChannel,
     Kpi,
     Ledger,
+    LogChannel,
     Mapping,
     Monitoring,
     Objectives,
@@ -29,10 +31,12 @@ from referral_pipeline.contract.sections import (
     Privacy,
     Rules,
     Section,
+    SlackChannel,
     Sync,
     System,
     SystemsOfRecord,
     Warehouse,
+    WebhookChannel,
 )
 from referral_pipeline.vocabulary import CandidateStatus, Side
 
@@ -42,8 +46,10 @@ __all__ = [
     "Bonus",
     "Contract",
     "Dedupe",
+    "EmailChannel",
     "Kpi",
     "Ledger",
+    "LogChannel",
     "Mapping",
     "Monitoring",
     "Objectives",
@@ -52,10 +58,12 @@ __all__ = [
     "Privacy",
     "Rules",
     "Section",
+    "SlackChannel",
     "Sync",
     "System",
     "SystemsOfRecord",
     "Warehouse",
+    "WebhookChannel",
 ]
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +16,7 @@ from referral_pipeline.contract.fields import ANY_KIND, FieldSpec, find_field, k
 from referral_pipeline.contract.kpi_names import OBJECTIVES
 from referral_pipeline.contract.problems import Problem, close_match, listed, one_line, shown
 from referral_pipeline.contract.systems import connectors_of
+from referral_pipeline.contract.values import is_loopback
 from referral_pipeline.vocabulary import Side
 
 
@@ -102,14 +102,27 @@ def production_fault(url: str) -> str | None:
     parts = urlsplit(url)
     if parts.scheme != "https":
         return f"{parts.scheme}"
-    host = (parts.hostname or "").rstrip(".")
-    if host == "localhost" or host.endswith(".localhost"):
-        return "a loopback host"
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return None
-    return "a loopback host" if address.is_loopback or address.is_unspecified else None
+    return "a loopback host" if is_loopback(parts.hostname or "") else None
+
+
+def alert_problems(environment: str, monitoring: sections.Monitoring) -> Iterator[Problem]:
+    """Alerts that would travel in the clear, in production."""
+    if environment != "production":
+        return
+    for index, channel in enumerate(monitoring.alerts):
+        key = f"monitoring.alerts[{index}]"
+        if isinstance(channel, sections.WebhookChannel) and (fault := production_fault(channel.url)):
+            yield Problem(
+                f"{key}.url",
+                f"found {fault} in environment production; allowed: https to a host that is not this machine",
+                "Write the live https address, or set environment to sandbox",
+            )
+        if isinstance(channel, sections.EmailChannel) and not channel.encrypted and not is_loopback(channel.smtp_host):
+            yield Problem(
+                f"{key}.starttls",
+                "found off in environment production; allowed: on, or a mail server on this machine",
+                "Write on",
+            )
 
 
 def mapping_problems(mappings: Sequence[sections.Mapping]) -> list[Problem]:
@@ -247,4 +260,5 @@ _RULES: tuple[tuple[tuple[str, ...], _Rule], ...] = (
     *(((side.value,), _connector_rule(side)) for side in Side),
     *((("environment", side.value), _production_rule(side)) for side in Side),
     (("mappings",), mapping_problems),
+    (("environment", "monitoring"), alert_problems),
 )

@@ -153,7 +153,7 @@ def env_example(choices: Choices) -> str:
         side = facts.side.value.upper()
         overrides += [f"# {facts.title}: the API.", f"REFERRAL_PIPELINE_{side}_BASE_URL="]
         overrides += [f"# {facts.title}: the endpoint that gives tokens.", f"REFERRAL_PIPELINE_{side}_AUTH_URL="]
-    return "\n".join([*blocks, "\n".join(overrides) + "\n"])
+    return "\n".join([*blocks, "\n".join(overrides) + "\n", _ENV_ALERTS])
 
 
 def _system(side: str, facts: SystemFacts, choices: Choices) -> list[str]:
@@ -239,6 +239,12 @@ rules:
 
 _OPERATION = """\
 # When the owner hears of trouble: share of calls that fail (an error from minimum_calls on), seconds to confirm.
+# Alerts go to every channel of the list, and a heartbeat each day proves that they arrive. Channels besides log, with
+# secrets by the name of a variable (see .env.example); mail goes to the owner, or to the address after `to`:
+#   {type: email, from: "bridge@example.com", smtp_host: smtp.example.com, smtp_port: 587, starttls: on,
+#    username_env: ALERT_SMTP_USERNAME, password_env: ALERT_SMTP_PASSWORD}
+#   {type: slack, url_env: ALERT_SLACK_URL}
+#   {type: webhook, url: "https://hooks.example.com/alerts", secret_env: ALERT_WEBHOOK_SECRET}
 monitoring: {error_rate_threshold: 0.02, minimum_calls: 50, latency_p95_seconds: 60, alerts: [{type: log}]}
 
 # How far an incremental pull looks back, and how often everything is pulled to see deletions.
@@ -263,4 +269,18 @@ REFERRAL_PIPELINE_HASH_KEY=
 REFERRAL_PIPELINE_HOME=
 # Optional: another contract than data/integration.yaml, relative to the home folder.
 REFERRAL_PIPELINE_CONFIG=
+# Optional: the address at which people open the Dagster UI, for the links in alerts (default: http://127.0.0.1:3000).
+REFERRAL_PIPELINE_UI_URL=
+"""
+
+_ENV_ALERTS = """\
+# Optional: secrets of alert channels, under the names that monitoring.alerts of the contract gives them.
+# E-mail: the account at the mail server.
+ALERT_SMTP_USERNAME=
+# E-mail: the password of that account.
+ALERT_SMTP_PASSWORD=
+# Slack: the address of an incoming webhook, which is a secret.
+ALERT_SLACK_URL=
+# Webhook: the secret that signs what is posted (Standard Webhooks: whsec_ and base64).
+ALERT_WEBHOOK_SECRET=
 """

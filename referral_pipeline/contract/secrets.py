@@ -6,12 +6,16 @@ Belongs here: looking whether a variable is set and well formed. Does not belong
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
 
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.contract.problems import Problem
+from referral_pipeline.contract.rules import production_fault
+from referral_pipeline.contract.values import is_loopback, url_fault
 from referral_pipeline.settings import PREFIX, MissingSecret, Settings
 
 MINIMUM_HASH_KEY = 16
@@ -19,15 +23,18 @@ MINIMUM_HASH_KEY = 16
 
 _MAKE_KEY = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
 _MAKE_HASH_KEY = 'python -c "import secrets; print(secrets.token_hex(32))"'
+_MAKE_SIGNING_WORDS = (
+    "python -c \"import base64, secrets; print('whsec_' + base64.b64encode(secrets.token_bytes(24)).decode())\""
+)
 
 
 def missing_secrets(contract: Contract, settings: Settings) -> list[Problem]:
-    """A problem for each secret that is not set, and for each of our own keys that is malformed.
+    """A problem for each secret that is not set, and for each key or alert channel's secret that is malformed.
 
     The key of a problem is the place of the contract that names the variable, or the variable itself for our own keys.
     No value is ever part of it.
     """
-    return [*_own_keys(settings), *_of_systems(contract, settings)]
+    return [*_own_keys(settings), *_of_systems(contract, settings), *_of_channels(contract, settings)]
 
 
 def _of_systems(contract: Contract, settings: Settings) -> Iterator[Problem]:
@@ -41,6 +48,43 @@ def _of_systems(contract: Contract, settings: Settings) -> Iterator[Problem]:
                 if variable not in told:
                     told.add(variable)
                     yield Problem(f"{side}.{key}", f"found {variable} not set; allowed: a value", missing.mend)
+
+
+def _of_channels(contract: Contract, settings: Settings) -> Iterator[Problem]:
+    for index, channel in enumerate(contract.monitoring.alerts):
+        for key in ("username_env", "password_env", "url_env", "secret_env"):
+            variable: str | None = getattr(channel, key, None)
+            if variable is None:
+                continue
+            place = f"monitoring.alerts[{index}].{key}"
+            try:
+                value = settings.secret(variable)
+            except MissingSecret as missing:
+                yield Problem(place, f"found {variable} not set; allowed: a value", missing.mend)
+                continue
+            if key == "url_env" and (url_fault(value) or (production_fault(value) and not _is_local(value))):
+                yield Problem(
+                    place,
+                    f"found {variable} without an https address in it; allowed: the address of the Slack webhook",
+                    f"Copy the incoming webhook's address into {variable}",
+                )
+            if key == "secret_env" and not _is_signing_secret(value):
+                yield Problem(
+                    place,
+                    f"found {variable} that is no Standard Webhooks secret; allowed: base64 after whsec_",
+                    f"Make one with: {_MAKE_SIGNING_WORDS}",
+                )
+
+
+def _is_local(url: str) -> bool:
+    return is_loopback(urlsplit(url).hostname or "")
+
+
+def _is_signing_secret(text: str) -> bool:
+    try:
+        return bool(base64.b64decode(text.removeprefix("whsec_"), validate=True))
+    except ValueError:
+        return False
 
 
 def _own_keys(settings: Settings) -> Iterator[Problem]:

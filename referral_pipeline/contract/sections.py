@@ -22,10 +22,15 @@ from referral_pipeline.contract.values import (
     EnvName,
     FilePath,
     LedgerUrl,
+    MailHost,
     Switch,
     Url,
+    is_loopback,
     no_repeats,
 )
+
+SMTPS_PORT = 465
+"""The port on which mail servers speak TLS from the first byte."""
 
 
 class Section(BaseModel):
@@ -206,10 +211,71 @@ class Privacy(Section):
     )
 
 
-class Alert(Section):
-    """A channel that alerts go to."""
+class LogChannel(Section):
+    """Alerts on the log of the process that finds the trouble."""
 
-    type: Literal["log"] = Field(description="log")
+    type: Literal["log"]
+
+
+class EmailChannel(Section):
+    """Alerts by e-mail. Port 465 speaks TLS from the first byte; any other port asks for STARTTLS unless it is off."""
+
+    type: Literal["email"]
+    to: Email | None = None  # nobody named: the owner of the contract
+    sender: Email = Field(alias="from")
+    smtp_host: MailHost
+    smtp_port: int = Field(
+        default=587, strict=True, ge=1, le=65535, description="a port from 1 to 65535", examples=[587]
+    )
+    starttls: Switch = True
+    username_env: EnvName | None = None
+    password_env: EnvName | None = None
+
+    @model_validator(mode="after")
+    def _signs_in_safely(self) -> EmailChannel:
+        if (self.username_env is None) != (self.password_env is None):
+            there, lacking = ("password_env", "username_env")[:: 1 if self.username_env is None else -1]
+            raise at_key(
+                lacking, f"found nothing, but a {there}; allowed: both or neither", f"Add {lacking}, or remove {there}"
+            )
+        if self.password_env and not self.encrypted and not is_loopback(self.smtp_host):
+            raise at_key(
+                "starttls", "found off, with a password; allowed: on, so that nobody reads the password", "Write on"
+            )
+        return self
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the mail server is spoken to under TLS."""
+        return self.starttls or self.smtp_port == SMTPS_PORT
+
+
+class SlackChannel(Section):
+    """Alerts to a Slack incoming webhook. Its address is a secret in itself."""
+
+    type: Literal["slack"]
+    url_env: EnvName
+
+
+class WebhookChannel(Section):
+    """Alerts posted to an address, signed as Standard Webhooks says."""
+
+    type: Literal["webhook"]
+    url: Url
+    secret_env: EnvName
+
+
+Alert = Annotated[
+    LogChannel | EmailChannel | SlackChannel | WebhookChannel,
+    Field(discriminator="type", description="a channel", examples=["{type: log}"]),
+]
+"""A channel that alerts go to, told apart by its `type`."""
+
+
+def _each_channel_once(channels: tuple[Alert, ...]) -> tuple[Alert, ...]:
+    if len(set(channels)) < len(channels):
+        raise refuse("found a channel more than once; allowed: each channel once", "Keep one")
+    return channels
 
 
 class Monitoring(Section):
@@ -224,10 +290,10 @@ class Monitoring(Section):
     latency_p95_seconds: float = Field(
         default=60, strict=True, gt=0, allow_inf_nan=False, description="a number of seconds above 0", examples=[60]
     )
-    alerts: tuple[Alert, ...] = Field(
-        default=(Alert(type="log"),),
+    alerts: Annotated[tuple[Alert, ...], AfterValidator(_each_channel_once)] = Field(
+        default=(LogChannel(type="log"),),
         min_length=1,
-        description="a list of channels, at least one",
+        description="a list of channels, at least one, each of type log, email, slack or webhook",
         examples=["[{type: log}]"],
     )
 

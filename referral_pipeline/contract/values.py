@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable
+from ipaddress import ip_address
 from pathlib import PureWindowsPath
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -56,6 +57,27 @@ def _url(text: str) -> str:
             f"found {fault}; allowed: http(s)://host[:port][/path]", "Write it like https://harvest.greenhouse.io/v3"
         )
     return text.rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine itself."""
+    host = host.rstrip(".").casefold()
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+def _host(text: str) -> str:
+    if _HOST.fullmatch(text):
+        return text
+    raise refuse(
+        f"found {shown(text, private=True)}; allowed: the name or address of a host, without port or scheme",
+        "Write it like smtp.example.com",
+    )
 
 
 def _switch(value: Any) -> Any:
@@ -137,6 +159,11 @@ def no_repeats(what: str) -> Callable[[tuple[Hashable, ...]], tuple[Hashable, ..
 
 Switch = Annotated[bool, Field(strict=True, description="on or off", examples=["on"]), BeforeValidator(_switch)]
 Url = Annotated[str, AfterValidator(_url), Field(description="an http(s) address", json_schema_extra={**PRIVATE})]
+MailHost = Annotated[
+    str,
+    AfterValidator(_host),
+    Field(description="the name of a mail server", examples=["smtp.example.com"], json_schema_extra={**PRIVATE}),
+]
 Email = Annotated[str, AfterValidator(_email), Field(description="one e-mail address", json_schema_extra={**PRIVATE})]
 Country = Annotated[str, AfterValidator(_country), Field(description="an ISO 3166 alpha-2 code, quoted or not")]
 Currency = Annotated[str, AfterValidator(_currency), Field(description="an ISO 4217 code", examples=["USD"])]
