@@ -1,11 +1,14 @@
 """`up`: the processes of an installation under one supervisor.
 
-Belongs here: starting the webserver and the daemon, restarting what dies, stopping all cleanly. Does not belong here:
-what those processes do, the sandboxes.
+Belongs here: starting webserver, daemon, lane and receiver, restarting what dies, saying when all are ready, stopping
+all cleanly. Does not belong here: what those processes do, the sandboxes, alerts (a lane that is silent is told by the
+inbox sensor, whoever supervises it).
 """
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import signal
 import socket
@@ -14,13 +17,18 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import groupby
 from time import monotonic, sleep
 from types import FrameType
 
 from referral_pipeline.orchestration.instance import close_orphaned_runs, dagster_home, open_instance
+from referral_pipeline.orchestration.liveness import LANE, is_alive, open_ledger
 from referral_pipeline.settings import Settings
 
 _STOP_SECONDS = 15.0
+_READY_SECONDS = 60.0
+_PROBE_SECONDS = 3.0
 _STANDARD_ERROR = 2
 _LONGEST_PAUSE = 30.0
 _HEALTHY_AFTER = 60.0
@@ -28,15 +36,16 @@ _HEALTHY_AFTER = 60.0
 
 
 class PortTakenError(Exception):
-    """The port of the Dagster UI is not free; the message says which, and the mend."""
+    """A port is not free; the message says which, and the mend."""
 
 
 @dataclass
 class Child:
-    """One supervised process."""
+    """One supervised process. Those with a lower `stops` end first; the next ones are told when these have ended."""
 
     name: str
     command: Sequence[str]
+    stops: int = 2
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     pause: float = 1.0
@@ -47,13 +56,15 @@ class Child:
 class Supervisor:
     """Keeps children running until it is told to stop (SIGTERM, SIGINT, the terminal's end, or `stop`).
 
-    `before_start` is called before a child starts, also when it starts again.
+    `before_start` is called before a child starts, also when it starts again. `missing` tells what is not ready yet;
+    once it tells nothing, "ready" is said, and after a minute without that, what is missing.
     """
 
     children: Sequence[Child]
     environment: Mapping[str, str]
     say: Callable[[str], None]
     before_start: Callable[[], object] = lambda: None
+    missing: Callable[[], Sequence[str]] | None = None
     _groups: set[int] = field(default_factory=set[int])
     _stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -63,6 +74,9 @@ class Supervisor:
         try:
             for child in self.children:
                 self._start(child)
+            if self.missing is not None:
+                # Beside the watching: a probe may wait for an answer, a child that died shall not.
+                threading.Thread(target=self._tell_readiness, args=(self.missing,), daemon=True).start()
             while not self._stopping.wait(0.5):
                 for child in self.children:
                     self._watch(child)
@@ -105,13 +119,31 @@ class Supervisor:
         child.restart_at = monotonic() + child.pause
         child.pause = min(child.pause * 2, _LONGEST_PAUSE)
 
+    def _tell_readiness(self, missing: Callable[[], Sequence[str]]) -> None:
+        overdue = monotonic() + _READY_SECONDS
+        while not self._stopping.is_set():
+            lacking = missing()
+            if not lacking:
+                self.say("ready")
+                return
+            if monotonic() >= overdue:
+                self.say(f"not ready after {_READY_SECONDS:.0f} s: {'; '.join(lacking)}")
+                overdue = float("inf")
+            self._stopping.wait(0.5)
+
     def _stop_all(self) -> None:
         alive = [c for c in self.children if c.process is not None and c.process.poll() is None]
-        for child in alive:
+        for _, together in groupby(sorted(alive, key=lambda c: c.stops), key=lambda c: c.stops):
+            self._stop(list(together))
+        self._end_groups()
+
+    def _stop(self, children: Sequence[Child]) -> None:
+        """Ask these to end, and wait for them: each finishes what it holds."""
+        for child in children:
             assert child.process is not None
             child.process.terminate()
         deadline = monotonic() + _STOP_SECONDS
-        for child in alive:
+        for child in children:
             assert child.process is not None
             try:
                 child.process.wait(timeout=max(0.1, deadline - monotonic()))
@@ -120,7 +152,6 @@ class Supervisor:
                 child.process.kill()
                 child.process.wait()
             self.say(f"{child.name} stopped")
-        self._end_groups()
 
     def _end_groups(self) -> None:
         """End what the children started: a run in progress would go on writing to the systems without anybody."""
@@ -141,36 +172,106 @@ def _signalled(group: int, number: int) -> bool:
     return True
 
 
-def supervisor_for(settings: Settings, *, host: str, port: int, say: Callable[[str], None]) -> Supervisor:
-    """The supervisor of webserver and daemon for this installation.
+def supervisor_for(
+    settings: Settings,
+    *,
+    host: str,
+    port: int,
+    say: Callable[[str], None],
+    receiver: tuple[str, int] | None = None,
+) -> Supervisor:
+    """The supervisor of an installation's processes.
+
+    Args:
+        settings: whose home is used.
+        host: address of the Dagster UI.
+        port: port of the Dagster UI.
+        say: takes one line about what happened.
+        receiver: address and port of the webhook receiver; None runs neither receiver nor lane.
 
     Raises:
-        PortTakenError: another process listens there; the webserver would die of it again and again.
+        PortTakenError: another process listens there; the child would die of it again and again.
     """
     require_free(host, port)
     module = "referral_pipeline.definitions"
     environment = {
+        "REFERRAL_PIPELINE_UI_URL": f"http://{_reachable(host)}:{port}",
         **os.environ,
         "DAGSTER_HOME": str(dagster_home(settings)),
         "REFERRAL_PIPELINE_HOME": str(settings.home),
     }
-    webserver = [sys.executable, "-m", "dagster_webserver", "-h", host, "-p", str(port), "-m", module]
-    daemon = [sys.executable, "-m", "dagster._daemon", "run", "-m", module]
+    children = [
+        Child("webserver", [sys.executable, "-m", "dagster_webserver", "-h", host, "-p", str(port), "-m", module]),
+        Child("daemon", [sys.executable, "-m", "dagster._daemon", "run", "-m", module]),
+    ]
+    if receiver is not None:
+        require_free(*receiver, option="--receiver-port")
+        ours = [sys.executable, "-m", "referral_pipeline.cli"]
+        # What is still coming in ends first, then the lane finishes what it holds.
+        children += [
+            Child("lane", [*ours, "lane"], stops=1),
+            Child("receiver", [*ours, "receiver", "--host", receiver[0], "--port", str(receiver[1])], stops=0),
+        ]
 
     def close_orphans() -> None:
         with open_instance(settings) as instance:
             close_orphaned_runs(instance)
 
     return Supervisor(
-        children=[Child("webserver", webserver), Child("daemon", daemon)],
+        children=children,
         environment=environment,
         say=say,
         before_start=close_orphans,
+        missing=lambda: missing_parts(settings, ui=(host, port), receiver=receiver),
     )
 
 
-def require_free(host: str, port: int) -> None:
-    """Look whether the port is free.
+def missing_parts(settings: Settings, *, ui: tuple[str, int], receiver: tuple[str, int] | None) -> list[str]:
+    """What of an installation does not answer, or does not beat, yet; in words."""
+    lacking: list[str] = []
+    if _answer(*ui, "/server_info")[0] != 200:
+        lacking.append(f"the Dagster UI does not answer on port {ui[1]}")
+    if receiver is not None:
+        status, said = _answer(*receiver, "/readyz")
+        if status != 200:
+            told = f" ({said})" if said else ""
+            lacking.append(f"the receiver is not ready on port {receiver[1]}{told}")
+        with open_ledger(settings) as (_, ledger):
+            if not is_alive(ledger, LANE, now=datetime.now(UTC)):
+                lacking.append("the lane does not beat")
+    return lacking
+
+
+def _answer(host: str, port: int, path: str) -> tuple[int, str]:
+    """Status and words of a GET to a process of our own; status 0 when none came."""
+    connection = http.client.HTTPConnection(_reachable(host).strip("[]"), port, timeout=_PROBE_SECONDS)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, " ".join(_words(response.read(10_000)).split())[:300]
+    except (OSError, http.client.HTTPException):
+        return 0, ""
+    finally:
+        connection.close()
+
+
+def _words(body: bytes) -> str:
+    text = body.decode(errors="replace")
+    try:
+        return ", ".join(f"{name} {value}" for name, value in json.loads(text).items())
+    except (ValueError, AttributeError):
+        return text
+
+
+def _reachable(host: str) -> str:
+    """The address under which this machine reaches a server of its own that listens there."""
+    if host in {"0.0.0.0", ""}:  # noqa: S104
+        return "127.0.0.1"
+    return f"[{'::1' if host == '::' else host}]" if ":" in host else host
+
+
+def require_free(host: str, port: int, *, option: str = "--port") -> None:
+    """Look whether the port is free; `option` chooses another one.
 
     Raises:
         PortTakenError: it is not, or this machine has no such address.
@@ -181,5 +282,5 @@ def require_free(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            message = f"cannot listen on {host} port {port}: {error.strerror}. Choose another one with --port"
+            message = f"cannot listen on {host} port {port}: {error.strerror}. Choose another one with {option}"
             raise PortTakenError(message) from None
