@@ -117,12 +117,22 @@ def settle(connection: Connection, key: str, state: DeliveryState, result: dict[
     """
     values: dict[str, Any] = {"state": state.value, "result": result, "last_error": None}
     if state is DeliveryState.CONFIRMED:
-        values["confirmed_at"] = now
+        values.update(confirmed_at=now, request_body=None, response_body=None)
     _update_one(connection, key, values)
 
 
-def fail(connection: Connection, key: str, error: str, *, dead: bool) -> None:
+def fail(
+    connection: Connection,
+    key: str,
+    error: str,
+    *,
+    dead: bool,
+    request: bytes | None = None,
+    response: bytes | None = None,
+) -> None:
     """Note why an attempt failed. The state stays as it is (it may have happened) unless it is given up.
+
+    `request` and `response` are encrypted bodies, kept as evidence until the delivery is confirmed.
 
     Raises:
         UnknownDeliveryError: when the delivery was never begun.
@@ -130,6 +140,10 @@ def fail(connection: Connection, key: str, error: str, *, dead: bool) -> None:
     values: dict[str, Any] = {"last_error": error[:_MOST_ERROR_CHARACTERS]}
     if dead:
         values["state"] = DeliveryState.DEAD.value
+    if request is not None:
+        values["request_body"] = request
+    if response is not None:
+        values["response_body"] = response
     _update_one(connection, key, values)
 
 

@@ -78,7 +78,7 @@ class Link:
     """What became of one referral: its person, its job, and where it is in the ATS.
 
     `block` is why it was not written. `status` and `status_at` are the last ones that the advocacy platform confirmed.
-    `updated_at` is set on saving when left None.
+    `updated_at` is set on saving when left None. `state` is where the referral stands in its lifecycle.
     """
 
     referral_id: str
@@ -98,6 +98,7 @@ class Link:
     status: CandidateStatus | None = None
     status_at: datetime | None = None
     updated_at: datetime | None = None
+    state: str | None = None
 
 
 @dataclass(frozen=True)
@@ -131,3 +132,134 @@ class ConsentFact:
     basis: str | None
     granted_at: datetime | None
     expires_at: datetime | None
+
+
+@dataclass(frozen=True)
+class InboxDelivery:
+    """A delivery about to be kept. `body` is encrypted; `bulk` may wait behind everything that is not."""
+
+    system: str
+    delivery_id: str
+    event_type: str
+    origin: str  # webhook, reconciliation, replay
+    subject: str | None
+    occurred_at: datetime | None
+    body: bytes | None = field(repr=False)
+    bulk: bool = False
+
+
+@dataclass(frozen=True)
+class InboxEvent:
+    """A delivery as the inbox holds it. `body` is encrypted, and None once purged."""
+
+    id: int
+    system: str
+    delivery_id: str
+    event_type: str
+    origin: str
+    subject: str | None
+    occurred_at: datetime | None
+    received_at: datetime
+    body: bytes | None = field(repr=False)
+    bulk: bool
+    state: str
+    attempts: int
+    available_at: datetime
+    lease_owner: str | None
+    lease_until: datetime | None
+    last_error: str | None
+    outcome: str | None
+    done_at: datetime | None
+    run_id: str | None
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What the inbox still has to do. `waiting` does not count `waiting_bulk`; both count rows that are backing off.
+
+    `oldest_received_at` is when the oldest row came that is neither done nor dead.
+    """
+
+    waiting: int
+    waiting_bulk: int
+    claimed: int
+    dead: int
+    oldest_received_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """A long-lived process said that it is there."""
+
+    name: str
+    owner: str
+    address: str | None
+    at: datetime
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class MirrorRow:
+    """A record of another system as last seen. `owner` is the record it belongs to; `body` is encrypted."""
+
+    system: str
+    entity: str
+    record_id: str
+    changed_at: datetime
+    owner: str | None
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class BreakerState:
+    """Whether calls to a system are let through: closed, open or half_open."""
+
+    system: str
+    state: str
+    since: datetime
+    retry_at: datetime | None
+    failures: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """A recognition of an advocate, by the idempotency key it is sent with. `cycle` counts the application's hires.
+
+    `kind` is hired, bonus_eligible or reversed; `state` is pending, sent or dead.
+    """
+
+    key: str
+    referral_id: str
+    advocate_id: str
+    system: str
+    application_id: str
+    cycle: int
+    kind: str
+    amount_cents: int
+    currency: str
+    state: str
+    created_at: datetime
+    sent_at: datetime | None = None
+    last_error: str | None = None
+
+
+@dataclass(frozen=True)
+class AlertRecord:
+    """An alert on one channel. Firings of the same fingerprint are counted in it until it is resolved."""
+
+    id: int
+    name: str
+    fingerprint: str
+    severity: str
+    message: str
+    owner: str
+    channel: str
+    fired_at: datetime
+    last_at: datetime
+    times: int
+    delivered_at: datetime | None
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    resolved_at: datetime | None
+    details: Mapping[str, Any]

@@ -1,7 +1,9 @@
 """The ledger: one object that every process opens, each method one short transaction.
 
-Belongs here: the public methods and their transactions. Does not belong here: schema (tables.py, migrations/), what
-differs between databases (engine.py), the transitions of a delivery (deliveries.py), business rules (sync, privacy).
+Belongs here: opening and closing, and the public methods on cursors, calls, deliveries, links, identity, history and
+consents. Does not belong here: the other parts of the same object (inbox.py, mirror.py, health.py, alerts.py,
+recognitions.py, locks.py), transactions (transactions.py), schema (tables.py, migrations/), what differs between
+databases (engine.py), the transitions of a delivery (deliveries.py), business rules (sync, privacy).
 
 Safe for threads and for many processes. `atomic()` makes several calls of one thread one transaction. No method takes
 or gives personal data in clear.
@@ -9,9 +11,8 @@ or gives personal data in clear.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,50 +25,81 @@ from referral_pipeline.connectors.calls import ApiCall
 from referral_pipeline.ledger import aliases as _aliases
 from referral_pipeline.ledger import deliveries as _deliveries
 from referral_pipeline.ledger import tables
+from referral_pipeline.ledger.alerts import AlertPart
 from referral_pipeline.ledger.deliveries import UnknownDeliveryError
-from referral_pipeline.ledger.engine import WRITES, LedgerError, insert, open_engine, resolve_url, upsert
+from referral_pipeline.ledger.engine import LedgerError, insert, open_engine, resolve_url, upsert
+from referral_pipeline.ledger.health import HealthPart
+from referral_pipeline.ledger.inbox import InboxPart
+from referral_pipeline.ledger.locks import Locks
 from referral_pipeline.ledger.migrate import migrate
+from referral_pipeline.ledger.mirror import MirrorPart
+from referral_pipeline.ledger.recognitions import RecognitionPart
 from referral_pipeline.ledger.records import (
+    AlertRecord,
+    Backlog,
+    BreakerState,
     ConsentFact,
     Cursor,
     Delivery,
     DeliveryIntent,
     DeliveryState,
+    Heartbeat,
     IdentityKey,
+    InboxDelivery,
+    InboxEvent,
     Link,
+    MirrorRow,
+    Recognition,
     StatusFact,
 )
+from referral_pipeline.ledger.transactions import parts
 from referral_pipeline.vocabulary import CandidateStatus
 
 __all__ = [
+    "AlertRecord",
     "ApiCall",
+    "Backlog",
+    "BreakerState",
     "ConsentFact",
     "Cursor",
     "Delivery",
     "DeliveryIntent",
     "DeliveryState",
+    "Heartbeat",
     "IdentityKey",
+    "InboxDelivery",
+    "InboxEvent",
     "Ledger",
     "LedgerError",
     "Link",
+    "MirrorRow",
+    "Recognition",
     "StatusFact",
     "UnknownDeliveryError",
 ]
 
-_MOST_VALUES = 500
-"""Values in one IN list; SQLite and PostgreSQL both bound the parameters of a statement."""
+_SLICE = 5_000
+"""Ids looked at in one transaction of a pruning, so that no other writer waits long for it."""
+
+_some = sa.bindparam("some", expanding=True)
+_links = tables.links.c
+_LINKS_OF_REFERRALS = sa.select(tables.links).where(_links.referral_id.in_(_some))
+_LINKS_OF_PERSONS = sa.select(tables.links).where(_links.person_id.in_(_some))
+_LINKS_OF_APPLICATIONS = sa.select(tables.links).where(
+    _links.system == sa.bindparam("of_system"), _links.application_id.in_(_some)
+)
+_LINKS_OF_CANDIDATES = sa.select(tables.links).where(
+    _links.system == sa.bindparam("of_system"), _links.candidate_id.in_(_some)
+)
+_KEYS_OF = sa.select(tables.identity_keys).where(tables.identity_keys.c.record_id.in_(_some))
 
 
-class Ledger:
+class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
     """The operational store. Open with `Ledger.open`, close when done (or use as a context manager)."""
 
     def __init__(self, engine: Engine, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._reader = engine
-        self._writer = engine.execution_options(**{WRITES: True})
-        self._clock = clock
-        self._held = threading.local()
-        # SQLite waits for a lock by sleeping, up to 100 ms at a time; threads of one process need not.
-        self._turn = threading.Lock() if engine.dialect.name == "sqlite" else nullcontext()
+        super().__init__(engine, clock=clock)
+        self._locks = Locks(engine)
 
     @classmethod
     def open(cls, url: str, *, home: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Self:
@@ -89,50 +121,31 @@ class Ledger:
             raise
         return cls(engine, clock=clock)
 
-    def close(self) -> None:
-        """Close every connection. The ledger can be used again afterwards; it opens new ones."""
-        self._reader.dispose()
-
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # ------------------------------------------------------------ transactions
+    def close(self) -> None:
+        """Close every connection. The ledger can be used again afterwards; it opens new ones."""
+        self._locks.close()
+        super().close()
+
+    # ------------------------------------------------------------ locks
 
     @contextmanager
-    def atomic(self) -> Generator[None]:
-        """Everything this thread writes inside commits together at the end, or not at all when an exception leaves.
+    def exclusive(self, keys: Iterable[str]) -> Generator[None]:
+        """Work alone on these keys, among all threads and processes; waits until nobody else holds any of them.
 
-        Keep it short, and make no call to another system inside: the ledger has one writer at a time.
+        Ask for all keys at once. Inside, the same thread may ask again for some of them, which does nothing. The lock
+        is let go when the block ends or the process dies, however it dies.
+
+        Raises:
+            RuntimeError: when this thread asks for further keys while it holds some.
         """
-        with self._writing():
+        with self._locks.exclusive(keys):
             yield
-
-    @contextmanager
-    def _writing(self) -> Generator[Connection]:
-        held: Connection | None = getattr(self._held, "connection", None)
-        if held is not None:
-            # A savepoint, so that a method that fails inside atomic() leaves nothing of itself, even when caught.
-            with held.begin_nested():
-                yield held
-            return
-        with self._turn, self._writer.connect() as connection, connection.begin():
-            self._held.connection = connection
-            try:
-                yield connection
-            finally:
-                self._held.connection = None
-
-    @contextmanager
-    def _reading(self) -> Generator[Connection]:
-        held: Connection | None = getattr(self._held, "connection", None)
-        if held is not None:
-            yield held
-            return
-        with self._reader.connect() as connection:
-            yield connection
 
     # ------------------------------------------------------------ cursors
 
@@ -176,6 +189,19 @@ class Ledger:
         with self._reading() as connection:
             return connection.execute(sa.select(sa.func.count()).select_from(tables.api_calls)).scalar_one()
 
+    def prune_calls(self, before: datetime) -> int:
+        """Remove what was recorded of calls before that time, in steps; answers how many rows went."""
+        table, removed = tables.api_calls, 0
+        with self._reading() as connection:
+            first, last = connection.execute(sa.select(sa.func.min(table.c.id), sa.func.max(table.c.id))).one()
+        if first is None:
+            return 0
+        for start in range(first, last + 1, _SLICE):
+            old = sa.delete(table).where(table.c.id >= start, table.c.id < start + _SLICE, table.c.at < before)
+            with self._writing() as connection:
+                removed += connection.execute(old).rowcount
+        return removed
+
     # ------------------------------------------------------------ deliveries
 
     def begin(self, intent: DeliveryIntent) -> Delivery:
@@ -208,14 +234,26 @@ class Ledger:
             for key, result in results:
                 _deliveries.settle(connection, key, DeliveryState.CONFIRMED, dict(result), now=self._clock())
 
-    def fail(self, key: str, error: str, *, dead: bool) -> None:
+    def fail(
+        self, key: str, error: str, *, dead: bool, request: bytes | None = None, response: bytes | None = None
+    ) -> None:
         """Note why an attempt failed; `dead` gives it up. `error` must hold no personal data.
+
+        `request` and `response` are what was sent and answered, encrypted; they go when the delivery is confirmed.
 
         Raises:
             UnknownDeliveryError: when the delivery was never begun.
         """
         with self._writing() as connection:
-            _deliveries.fail(connection, key, error, dead=dead)
+            _deliveries.fail(connection, key, error, dead=dead, request=request, response=response)
+
+    def delivery_bodies(self, key: str) -> tuple[bytes | None, bytes | None]:
+        """What was sent and answered when the delivery failed, encrypted; None when it was not kept."""
+        columns = tables.deliveries.c
+        query = sa.select(columns.request_body, columns.response_body).where(columns.key == key)
+        with self._reading() as connection:
+            row = connection.execute(query).one_or_none()
+        return (None, None) if row is None else (row.request_body, row.response_body)
 
     def delivery(self, key: str) -> Delivery | None:
         """One delivery, untouched; None when it was never begun."""
@@ -225,7 +263,7 @@ class Ledger:
     def deliveries_by_key(self, keys: Iterable[str]) -> dict[str, Delivery]:
         """Those of these deliveries that were ever begun, by key."""
         with self._reading() as connection:
-            return {d.key: d for some in _parts(keys) for d in _deliveries.select(connection, keys=some)}
+            return {d.key: d for some in parts(keys) for d in _deliveries.select(connection, keys=some)}
 
     def deliveries(self, *, state: DeliveryState | None = None, system: str | None = None) -> list[Delivery]:
         """Deliveries in a state or to a system, oldest attempt first."""
@@ -255,6 +293,31 @@ class Ledger:
         with self._reading() as connection:
             row = connection.execute(query).mappings().one_or_none()
         return None if row is None else _link(row)
+
+    def links_for(self, referral_ids: Iterable[str]) -> dict[str, Link]:
+        """The links of these referrals, by referral id; one without a link is left out."""
+        return {link.referral_id: link for link in self._links_where(_LINKS_OF_REFERRALS, referral_ids)}
+
+    def links_of_applications(self, system: str, ids: Iterable[str]) -> list[Link]:
+        """The links that lead to these applications, by referral id."""
+        return self._links_where(_LINKS_OF_APPLICATIONS, ids, of_system=system)
+
+    def links_of_candidates(self, system: str, ids: Iterable[str]) -> list[Link]:
+        """The links that lead to these candidates, by referral id."""
+        return self._links_where(_LINKS_OF_CANDIDATES, ids, of_system=system)
+
+    def links_of_persons(self, person_ids: Iterable[str]) -> list[Link]:
+        """The links of these persons, by referral id."""
+        return self._links_where(_LINKS_OF_PERSONS, person_ids)
+
+    def _links_where(self, query: sa.Select[Any], ids: Iterable[str], **values: str) -> list[Link]:
+        with self._reading() as connection:
+            found = [
+                _link(row)
+                for some in parts(ids)
+                for row in connection.execute(query, {"some": some, **values}).mappings()
+            ]
+        return sorted(found, key=lambda link: link.referral_id)
 
     def save_links(self, links: Sequence[Link]) -> None:
         """Insert or overwrite links, in one transaction; of two for one referral the last stands."""
@@ -316,9 +379,19 @@ class Ledger:
         """The records that carry any of these keys."""
         found: list[IdentityKey] = []
         with self._reading() as connection:
-            for some in _parts(key_hashes):
+            for some in parts(key_hashes):
                 query = sa.select(tables.identity_keys).where(tables.identity_keys.c.key_hash.in_(some))
                 found.extend(IdentityKey(**row) for row in connection.execute(query).mappings())
+        return sorted(found, key=lambda key: (key.key_hash, key.kind, key.record_id))
+
+    def keys_of(self, record_ids: Iterable[str]) -> list[IdentityKey]:
+        """Every key of these records."""
+        with self._reading() as connection:
+            found = [
+                IdentityKey(**row)
+                for some in parts(record_ids)
+                for row in connection.execute(_KEYS_OF, {"some": some}).mappings()
+            ]
         return sorted(found, key=lambda key: (key.key_hash, key.kind, key.record_id))
 
     def forget_records(self, record_ids: Iterable[str]) -> int:
@@ -382,7 +455,7 @@ class Ledger:
         """Which of these keyed hashes and ids have a tombstone."""
         column, found = tables.tombstones.c.value, set[str]()
         with self._reading() as connection:
-            for some in _parts(values):
+            for some in parts(values):
                 found.update(connection.execute(sa.select(column).where(column.in_(some))).scalars())
         return found
 
@@ -391,14 +464,8 @@ class Ledger:
     @staticmethod
     def _delete_in(connection: Connection, column: sa.Column[Any], values: Iterable[str]) -> int:
         return sum(
-            connection.execute(sa.delete(column.table).where(column.in_(some))).rowcount for some in _parts(values)
+            connection.execute(sa.delete(column.table).where(column.in_(some))).rowcount for some in parts(values)
         )
-
-
-def _parts(values: Iterable[str]) -> Iterator[list[str]]:
-    every = sorted(set(values))
-    for start in range(0, len(every), _MOST_VALUES):
-        yield every[start : start + _MOST_VALUES]
 
 
 def _by_application(fact: StatusFact) -> tuple[str, str, datetime]:

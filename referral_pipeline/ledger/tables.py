@@ -71,10 +71,13 @@ inbox = sa.Table(
     sa.Column("last_error", sa.Text),
     sa.Column("outcome", sa.String),  # what came of it: created, updated, blocked:<reason>, duplicate, ignored
     sa.Column("done_at", UtcDateTime),
+    sa.Column("bulk", sa.Boolean, nullable=False, server_default=sa.false()),  # may wait behind all that is not bulk
+    sa.Column("run_id", sa.String),  # the run that finished it
     sa.UniqueConstraint("system", "delivery_id"),
     sa.CheckConstraint("state IN ('received', 'claimed', 'done', 'dead')", name="state"),
-    sa.Index(None, "state", "available_at"),
-    sa.Index(None, "subject", "occurred_at"),
+    # Claiming walks the waiting rows by id and never meets one that is done, however many of those there are.
+    sa.Index(None, "state", "bulk", "id"),
+    sa.Index(None, "subject", "state"),
 )
 
 deliveries = sa.Table(
@@ -120,6 +123,7 @@ links = sa.Table(
     sa.Column("status", sa.String),  # last status confirmed in the advocacy platform
     sa.Column("status_at", UtcDateTime),
     sa.Column("updated_at", UtcDateTime, nullable=False),
+    sa.Column("state", sa.String),  # where the referral stands in its lifecycle
     sa.Index(None, "person_id", "job_id"),
     sa.Index(None, "system", "application_id"),
     sa.Index(None, "system", "candidate_id"),
@@ -239,5 +243,72 @@ alerts = sa.Table(
     sa.Column("acknowledged_at", UtcDateTime),
     sa.Column("acknowledged_by", sa.String),
     sa.Column("resolved_at", UtcDateTime),
+    sa.Column("last_at", UtcDateTime),  # the last firing that was counted here; null in rows of the first schema
+    sa.Column("times", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("details", sa.JSON),
     sa.Index(None, "fingerprint", "fired_at"),
+)
+
+heartbeats = sa.Table(
+    "heartbeats",
+    metadata,
+    sa.Column("name", sa.String, primary_key=True),  # lane, receiver
+    sa.Column("owner", sa.String, primary_key=True),  # one process of that name
+    sa.Column("address", sa.String),  # where the others reach it
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("details", sa.JSON),
+)
+
+mirror = sa.Table(
+    "mirror",
+    metadata,
+    sa.Column("system", sa.String, primary_key=True),
+    sa.Column("entity", sa.String, primary_key=True),
+    sa.Column("record_id", sa.String, primary_key=True),
+    sa.Column("changed_at", UtcDateTime, nullable=False),  # by the system's clock; the newest row stands
+    sa.Column("owner", sa.String),  # the record it belongs to, such as the candidate of an application
+    sa.Column("body", sa.LargeBinary, nullable=False),  # encrypted
+    sa.Index(None, "system", "entity", "owner"),
+)
+
+breakers = sa.Table(
+    "breakers",
+    metadata,
+    sa.Column("system", sa.String, primary_key=True),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("retry_at", UtcDateTime),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("reason", sa.String, nullable=False),
+    sa.CheckConstraint("state IN ('closed', 'open', 'half_open')", name="state"),
+)
+
+recognitions = sa.Table(
+    "recognitions",
+    metadata,
+    sa.Column("key", sa.String, primary_key=True),  # the idempotency key it is sent with
+    sa.Column("referral_id", sa.String, nullable=False),
+    sa.Column("advocate_id", sa.String, nullable=False),
+    sa.Column("system", sa.String, nullable=False),
+    sa.Column("application_id", sa.String, nullable=False),
+    sa.Column("cycle", sa.Integer, nullable=False),  # counts the hires of one application, from 1
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("amount_cents", sa.BigInteger, nullable=False),
+    sa.Column("currency", sa.String, nullable=False),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("sent_at", UtcDateTime),
+    sa.Column("last_error", sa.Text),
+    sa.CheckConstraint("kind IN ('hired', 'bonus_eligible', 'reversed')", name="kind"),
+    sa.CheckConstraint("state IN ('pending', 'sent', 'dead')", name="state"),
+    sa.Index(None, "referral_id"),
+    sa.Index(None, "application_id"),
+    sa.Index(None, "state"),
+)
+
+counters = sa.Table(
+    "counters",
+    metadata,
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("value", sa.BigInteger, nullable=False),
 )

@@ -38,6 +38,11 @@ DESIGNED = {
     "api_calls",
     "cursors",
     "alerts",
+    "heartbeats",
+    "mirror",
+    "breakers",
+    "recognitions",
+    "counters",
 }
 
 

@@ -1,0 +1,95 @@
+"""The mirror: records of other systems as last seen, so that an event need not ask for what is known.
+
+Belongs here: keeping and finding mirrored rows. Does not belong here: what is mirrored and when (sync), encryption
+(privacy). A mirror is a memory of a system of record, never one itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import sqlalchemy as sa
+
+from referral_pipeline.ledger import tables
+from referral_pipeline.ledger.engine import insert
+from referral_pipeline.ledger.records import MirrorRow
+from referral_pipeline.ledger.transactions import Transactions, parts
+
+_c = tables.mirror.c
+_ROWS = sa.select(_c.system, _c.entity, _c.record_id, _c.changed_at, _c.owner, _c.body).where(
+    _c.system == sa.bindparam("of_system"), _c.entity == sa.bindparam("of_entity")
+)
+_BY_ID = _ROWS.where(_c.record_id.in_(sa.bindparam("some", expanding=True)))
+_BY_OWNER = _ROWS.where(_c.owner.in_(sa.bindparam("some", expanding=True))).order_by(_c.record_id)
+_COUNT = (
+    sa.select(sa.func.count())
+    .select_from(tables.mirror)
+    .where(_c.system == sa.bindparam("of_system"), _c.entity == sa.bindparam("of_entity"))
+)
+_FORGET = sa.delete(tables.mirror).where(
+    _c.system == sa.bindparam("of_system"),
+    _c.entity == sa.bindparam("of_entity"),
+    _c.record_id.in_(sa.bindparam("some", expanding=True)),
+)
+
+
+class MirrorPart(Transactions):
+    """The ledger's methods on the mirror."""
+
+    def save_mirror(self, rows: Sequence[MirrorRow]) -> int:
+        """Insert or overwrite rows; a row that is older than the stored one changes nothing. Answers how many changed.
+
+        Of two with the same time the later call stands.
+        """
+        if not rows:
+            return 0
+        values = [
+            {
+                "system": row.system,
+                "entity": row.entity,
+                "record_id": row.record_id,
+                "changed_at": row.changed_at,
+                "owner": row.owner,
+                "body": row.body,
+            }
+            for row in sorted(rows, key=lambda row: (row.system, row.entity, row.record_id))
+        ]
+        with self._writing() as connection:
+            saving = insert(connection, tables.mirror)
+            saving = saving.on_conflict_do_update(
+                index_elements=["system", "entity", "record_id"],
+                set_={name: saving.excluded[name] for name in ("changed_at", "owner", "body")},
+                where=saving.excluded.changed_at >= _c.changed_at,
+            )
+            return connection.execute(saving, values).rowcount
+
+    def mirror(self, system: str, entity: str, ids: Iterable[str]) -> dict[str, MirrorRow]:
+        """The mirrored rows of these records, by id; an unknown id is left out."""
+        with self._reading() as connection:
+            return {
+                row[2]: MirrorRow(*row)
+                for some in parts(ids)
+                for row in connection.execute(_BY_ID, {"of_system": system, "of_entity": entity, "some": some})
+            }
+
+    def mirror_of_owner(self, system: str, entity: str, owners: Iterable[str]) -> list[MirrorRow]:
+        """The mirrored rows that belong to these records."""
+        with self._reading() as connection:
+            return [
+                MirrorRow(*row)
+                for some in parts(owners)
+                for row in connection.execute(_BY_OWNER, {"of_system": system, "of_entity": entity, "some": some})
+            ]
+
+    def mirror_count(self, system: str, entity: str) -> int:
+        """How many records of an entity are mirrored."""
+        with self._reading() as connection:
+            return connection.execute(_COUNT, {"of_system": system, "of_entity": entity}).scalar_one()
+
+    def forget_mirror(self, system: str, entity: str, ids: Iterable[str]) -> int:
+        """Remove the mirrored rows of these records; answers how many went."""
+        with self._writing() as connection:
+            return sum(
+                connection.execute(_FORGET, {"of_system": system, "of_entity": entity, "some": some}).rowcount
+                for some in parts(ids)
+            )

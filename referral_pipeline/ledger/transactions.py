@@ -1,0 +1,75 @@
+"""The transactions that every method of the ledger runs in.
+
+Belongs here: reading, writing, `atomic()`. Does not belong here: queries (inbox.py, mirror.py, store.py and their
+neighbours), what differs between databases (engine.py).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
+
+from sqlalchemy.engine import Connection, Engine
+
+from referral_pipeline.ledger.engine import WRITES
+
+_MOST_VALUES = 500
+"""Values in one IN list; SQLite and PostgreSQL both bound the parameters of a statement."""
+
+
+class Transactions:
+    """One database and its transactions; the parts of the ledger are built on it."""
+
+    def __init__(self, engine: Engine, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._reader = engine
+        self._writer = engine.execution_options(**{WRITES: True})
+        self._clock = clock
+        self._held = threading.local()
+        # SQLite waits for a lock by sleeping, up to 100 ms at a time; threads of one process need not.
+        self._turn = threading.Lock() if engine.dialect.name == "sqlite" else nullcontext()
+
+    def close(self) -> None:
+        """Close every connection. The ledger can be used again afterwards; it opens new ones."""
+        self._reader.dispose()
+
+    @contextmanager
+    def atomic(self) -> Generator[None]:
+        """Everything this thread writes inside commits together at the end, or not at all when an exception leaves.
+
+        Keep it short, and make no call to another system inside: the ledger has one writer at a time.
+        """
+        with self._writing():
+            yield
+
+    @contextmanager
+    def _writing(self) -> Generator[Connection]:
+        held: Connection | None = getattr(self._held, "connection", None)
+        if held is not None:
+            # A savepoint, so that a method that fails inside atomic() leaves nothing of itself, even when caught.
+            with held.begin_nested():
+                yield held
+            return
+        with self._turn, self._writer.connect() as connection, connection.begin():
+            self._held.connection = connection
+            try:
+                yield connection
+            finally:
+                self._held.connection = None
+
+    @contextmanager
+    def _reading(self) -> Generator[Connection]:
+        held: Connection | None = getattr(self._held, "connection", None)
+        if held is not None:
+            yield held
+            return
+        with self._reader.connect() as connection:
+            yield connection
+
+
+def parts(values: Iterable[str]) -> Iterator[list[str]]:
+    """Distinct values in sorted lists that fit an IN."""
+    every = sorted(set(values))
+    for start in range(0, len(every), _MOST_VALUES):
+        yield every[start : start + _MOST_VALUES]
