@@ -17,6 +17,7 @@ Invariants of the contract, each with a test of the same number
 9.  A referral that is gone is 404, which is an answer and no failure.
 10. A job posting is PUT: the same twice is the same.
 11. A row that breaks the contract is set aside with field, reason and shape, never its value; the others go on.
+12. A recognition carries an Idempotency-Key and may be sent again with it; 409 means that it does not fit what stands.
 """
 
 from __future__ import annotations
@@ -160,6 +161,32 @@ class AdvocacyApiConnector:
             raise Invalid(SYSTEM, "jobs.put", detail="the status of a job is open, closed or draft")
         body = {"title": job.title, "status": job.status, "location": job.location or None, "url": job.url or None}
         self._client.call("jobs.put", "PUT", f"v1/jobs/{quote(job.id, safe='')}", json=body)
+
+    def recognise(self, referral_id: str, kind: str, amount_cents: int, currency: str, key: str) -> None:
+        """(12) Recognise the advocate of a referral.
+
+        Raises:
+            Conflict: It stands already under another key, or there is nothing to reverse.
+        """
+        body = {"referral_id": referral_id, "kind": kind, "amount_cents": amount_cents, "currency": currency}
+        headers = {"Idempotency-Key": key}
+        self._client.call("recognitions.create", "POST", "v1/recognitions", json=body, headers=headers, repeatable=True)
+
+    def referral_of(self, row: Row) -> Referral | RowProblem:
+        """(11) One raw row as a record, or why it is none. Pure."""
+        return _read_one("referrals", row, _referral)
+
+    def share_of(self, row: Row) -> Share | RowProblem:
+        """(11) One share. Pure."""
+        return _read_one("shares", row, _share)
+
+    def content_of(self, row: Row) -> Content | RowProblem:
+        """(11) One piece of content. Pure."""
+        return _read_one("content", row, _content)
+
+    def advocate_of(self, row: Row) -> Advocate | RowProblem:
+        """(11) One advocate. Pure."""
+        return _read_one("advocates", row, _advocate)
 
     def probe(self) -> list[Finding]:
         """Look, without writing, whether the platform is reachable and lets us read."""
@@ -307,20 +334,26 @@ class _Fields:
 def _read_all(entity: str, raw: RawReader, read: Callable[[_Fields], _T], problems: list[RowProblem]) -> Iterable[_T]:
     """(11) The rows that keep the contract."""
     for row in raw(entity):
-        try:
-            yield read(_Fields(row))
-        except _Breach as breach:
-            record_id = row.get("id")
-            problems.append(
-                RowProblem(
-                    system=SYSTEM,
-                    entity=entity,
-                    record_id=record_id if isinstance(record_id, str) else "",
-                    field=breach.field,
-                    reason=breach.reason,
-                    shape=shape(breach.value),
-                )
-            )
+        found = _read_one(entity, row, read)
+        if isinstance(found, RowProblem):
+            problems.append(found)
+        else:
+            yield found
+
+
+def _read_one(entity: str, row: Row, read: Callable[[_Fields], _T]) -> _T | RowProblem:
+    try:
+        return read(_Fields(row))
+    except _Breach as breach:
+        record_id = row.get("id")
+        return RowProblem(
+            system=SYSTEM,
+            entity=entity,
+            record_id=record_id if isinstance(record_id, str) else "",
+            field=breach.field,
+            reason=breach.reason,
+            shape=shape(breach.value),
+        )
 
 
 def _advocate(row: _Fields) -> Advocate:

@@ -17,6 +17,7 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, ValidationError
 
 from referral_pipeline.connectors.advocacy import AdvocacyApiConnector, AdvocacyOptions
+from referral_pipeline.connectors.breaker import Breaker
 from referral_pipeline.connectors.greenhouse import GreenhouseConnector
 from referral_pipeline.connectors.greenhouse_models import GreenhouseOptions
 from referral_pipeline.connectors.http import ApiCall, ClientCredentials, Clock, HttpClient, RetryPolicy, Timeouts
@@ -45,7 +46,11 @@ class ConnectorError(Exception):
 
 @dataclass(frozen=True)
 class Build:
-    """What a connector is made from. `state_dir` is None for a process that shares no rate budget."""
+    """What a connector is made from. `state_dir` is None for a process that shares no rate budget.
+
+    `breaker` and `retry` are for a process that comes back to what failed by itself: it gives up on a call sooner than
+    a batch, which has only this one go.
+    """
 
     contract: Contract
     settings: Settings
@@ -53,6 +58,8 @@ class Build:
     recorder: Recorder | None = None
     state_dir: Path | None = None
     clock: Clock | None = None
+    breaker: Breaker | None = None
+    retry: RetryPolicy | None = None
 
     @property
     def system(self) -> System:
@@ -83,7 +90,7 @@ class Build:
         subject: str | None = None,
         default_limit: int | None = None,
     ) -> HttpClient:
-        """A session with credentials, the shared rate budget and the recorder.
+        """A session with credentials, the shared rate budget, the breaker and the recorder.
 
         Raises:
             settings.MissingSecret: A secret that the contract names is not set.
@@ -99,6 +106,10 @@ class Build:
         if self.state_dir is not None:
             key = f"{system.connector}:{credentials.fingerprint}"
             budget = RateBudget(self.state_dir / BUDGET_FILE, key, default_limit=default_limit)
+        if self.retry is not None:
+            # One attempt that outlasts the deadline would make it a wish.
+            retry = self.retry
+            timeouts = Timeouts(timeouts.connect, min(timeouts.read, retry.deadline_seconds))
         return HttpClient(
             system=system.connector,
             base_url=system.base_url,
@@ -108,6 +119,7 @@ class Build:
             timeouts=timeouts,
             retry=retry,
             clock=self.clock,
+            breaker=self.breaker,
         )
 
 
@@ -156,6 +168,8 @@ def build_ats(
     recorder: Recorder | None = None,
     state_dir: Path | None = None,
     clock: Clock | None = None,
+    breaker: Breaker | None = None,
+    retry: RetryPolicy | None = None,
 ) -> AtsConnector:
     """The ATS connector of a contract.
 
@@ -163,7 +177,7 @@ def build_ats(
         ConnectorError: The connector's name or an option is not known.
         settings.MissingSecret: A secret is not set.
     """
-    return cast("AtsConnector", _made(Build(contract, settings, Side.ATS, recorder, state_dir, clock)))
+    return cast("AtsConnector", _made(Build(contract, settings, Side.ATS, recorder, state_dir, clock, breaker, retry)))
 
 
 def build_advocacy(
@@ -173,9 +187,13 @@ def build_advocacy(
     recorder: Recorder | None = None,
     state_dir: Path | None = None,
     clock: Clock | None = None,
+    breaker: Breaker | None = None,
+    retry: RetryPolicy | None = None,
 ) -> AdvocacyConnector:
     """The advocacy connector of a contract. Raises as `build_ats`."""
-    return cast("AdvocacyConnector", _made(Build(contract, settings, Side.ADVOCACY, recorder, state_dir, clock)))
+    return cast(
+        "AdvocacyConnector", _made(Build(contract, settings, Side.ADVOCACY, recorder, state_dir, clock, breaker, retry))
+    )
 
 
 def _made(build: Build) -> object:

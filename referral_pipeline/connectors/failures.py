@@ -64,6 +64,12 @@ class Unreachable(TransientFailure):
     """No connection could be made, so the request was certainly not received."""
 
 
+class CircuitOpen(TransientFailure):
+    """Not sent: the system's breaker is open. `retry_after` says in seconds when it lets a call through again."""
+
+    exhausted = True
+
+
 class PermanentFailure(HttpFailure):
     """Will not succeed as it is; sending it again is pointless."""
 

@@ -32,9 +32,10 @@ from dataclasses import replace
 from typing import Any, cast
 
 from referral_pipeline.connectors.failures import AmbiguousOutcome, HttpFailure, Invalid, NotFound
-from referral_pipeline.connectors.greenhouse_api import ENTITIES, IDS_AT_ONCE, GreenhouseApi, number
-from referral_pipeline.connectors.greenhouse_assemble import Assembler, Facts, keep
+from referral_pipeline.connectors.greenhouse_api import ENTITIES, IDS_AT_ONCE, PULLED, GreenhouseApi, number
+from referral_pipeline.connectors.greenhouse_assemble import Assembler, Facts, keep, public_posts
 from referral_pipeline.connectors.greenhouse_assemble import candidate as canonical_candidate
+from referral_pipeline.connectors.greenhouse_assemble import job as canonical_job
 from referral_pipeline.connectors.greenhouse_fields import FieldCatalog, changed_tags, merged, new_values
 from referral_pipeline.connectors.greenhouse_models import (
     SYSTEM,
@@ -43,6 +44,9 @@ from referral_pipeline.connectors.greenhouse_models import (
     ApplicationStageRow,
     CandidateRow,
     GreenhouseOptions,
+    JobPostRow,
+    JobRow,
+    NamedRow,
     OfferRow,
     OpeningRow,
     R,
@@ -56,6 +60,7 @@ from referral_pipeline.connectors.protocols import RawReader
 from referral_pipeline.connectors.records import (
     AtsApplication,
     AtsCandidate,
+    AtsJob,
     AtsStaged,
     Created,
     Entity,
@@ -135,6 +140,20 @@ class GreenhouseConnector:
     def get_applications(self, ids: Sequence[str]) -> dict[str, AtsApplication]:
         """Candidate applications by id, assembled live."""
         return {one.id: one for one in self._assembled(self._api.by_ids("applications", ids))}
+
+    def get_jobs(self, ids: Sequence[str]) -> dict[str, AtsJob]:
+        """Jobs by id, live, with department and public posting; templates and absent ones are left out."""
+        jobs = [row for row in self._read(JobRow, self._api.by_ids("jobs", ids), _same) if not row.is_template]
+        if not jobs:
+            return {}
+        wanted = {row.department_id for row in jobs if row.department_id}
+        departments = {row.id: row.name or "" for row in self._named("departments", wanted)}
+        found = self._api.by_ids("job_posts", [row.id for row in jobs], by="job_ids", params=PULLED["job_posts"].params)
+        posts = public_posts(self._read(JobPostRow, found, _same))
+        return {row.id: canonical_job(row, departments, posts.get(row.id)) for row in jobs}
+
+    def _named(self, entity: str, ids: Iterable[str]) -> Iterable[NamedRow]:
+        return keep(NamedRow, self._api.by_ids(entity, ids), [], entity=entity)
 
     def applications_of(self, candidate_ids: Sequence[str]) -> list[AtsApplication]:
         """Every candidate application of these candidates, assembled live."""

@@ -115,9 +115,9 @@ class Assembler:
             self.application(row, facts) for row in reader.all(ApplicationRow) if row.is_candidate_application
         ]
         departments = {row.id: row.name or "" for row in reader.all(NamedRow, "departments")}
-        posts = _public_posts(reader.all(JobPostRow))
+        posts = public_posts(reader.all(JobPostRow))
         return AtsStaged(
-            jobs=[_job(row, departments, posts.get(row.id)) for row in reader.all(JobRow) if not row.is_template],
+            jobs=[job(row, departments, posts.get(row.id)) for row in reader.all(JobRow) if not row.is_template],
             candidates=[candidate(row) for row in reader.all(CandidateRow)],
             applications=applications,
             offers=[_offer(current) for rows in facts.offers.values() if (current := current_offer(rows))],
@@ -324,7 +324,7 @@ def _history(
     return tuple(entries)
 
 
-def _public_posts(rows: Iterable[JobPostRow]) -> dict[str, JobPostRow]:
+def public_posts(rows: Iterable[JobPostRow]) -> dict[str, JobPostRow]:
     """Job id -> the oldest posting that people outside can see."""
     posts: dict[str, JobPostRow] = {}
     for row in sorted(rows, key=lambda row: (len(row.id), row.id)):
@@ -333,7 +333,8 @@ def _public_posts(rows: Iterable[JobPostRow]) -> dict[str, JobPostRow]:
     return posts
 
 
-def _job(row: JobRow, departments: Mapping[str, str], post: JobPostRow | None) -> AtsJob:
+def job(row: JobRow, departments: Mapping[str, str], post: JobPostRow | None) -> AtsJob:
+    """A job in canonical form, with its department's name and its public posting."""
     return AtsJob(
         id=row.id,
         title=row.name,

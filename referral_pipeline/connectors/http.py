@@ -11,14 +11,13 @@ Rules
 3. `Retry-After` (seconds or a date) and `X-RateLimit-Reset` are obeyed; each attempt takes a unit of the shared budget.
 4. A 401 is answered with one fresh token, then it is `Unauthorized`.
 5. Redirects are not followed, and a `next` link only to the system's own host: tokens go nowhere else.
-6. Every attempt is recorded, token calls too. Bodies, ids and parameters are not.
+6. With a breaker an attempt, token and all, is sent only while the breaker lets it pass (`connectors.breaker`).
+7. Every attempt is recorded, token calls too. Bodies, ids and parameters are not.
 """
 
 from __future__ import annotations
 
 import json as json_codec
-import random
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -31,9 +30,12 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError as TransportError
 
+from referral_pipeline.connectors.breaker import Breaker
 from referral_pipeline.connectors.calls import ApiCall, CallOutcome, CallRecorder
+from referral_pipeline.connectors.clock import Clock
 from referral_pipeline.connectors.failures import (
     AmbiguousOutcome,
+    CircuitOpen,
     Conflict,
     Forbidden,
     HttpFailure,
@@ -71,6 +73,7 @@ __all__ = [
     "ApiCall",
     "CallOutcome",
     "CallRecorder",
+    "CircuitOpen",
     "ClientCredentials",
     "Clock",
     "Conflict",
@@ -92,16 +95,6 @@ _T = TypeVar("_T")
 _THREADS = 8
 _MOST_BYTES = 64 * 1024 * 1024
 _BROKEN_TRANSPORT = (requests.RequestException, TransportError, OSError)
-
-
-@dataclass(frozen=True)
-class Clock:
-    """Time, injectable for tests: epoch seconds, monotonic seconds, waiting, and the dice of the jitter (0 to 1)."""
-
-    now: Callable[[], float] = time.time
-    monotonic: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-    dice: Callable[[], float] = random.random
 
 
 @dataclass(frozen=True)
@@ -185,6 +178,7 @@ class HttpClient:
         timeouts: Of each attempt.
         retry: How transient failures are retried.
         clock: Time, for tests.
+        breaker: The breaker of the system; None for none.
     """
 
     def __init__(
@@ -198,6 +192,7 @@ class HttpClient:
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = None,
         clock: Clock | None = None,
+        breaker: Breaker | None = None,
     ) -> None:
         self.system = system
         self.base_url = base_url.rstrip("/")
@@ -209,6 +204,7 @@ class HttpClient:
         self._timeouts = timeouts or Timeouts()
         self._retry = retry or RetryPolicy()
         self._clock = clock or Clock()
+        self._breaker = breaker
         self._oauth = self._open_session()
         # The same object: Authlib's session is a requests session, which its type stubs do not tell.
         self._session = cast("requests.Session", self._oauth)
@@ -257,7 +253,7 @@ class HttpClient:
             json=json,
             headers=headers or {},
         )
-        return self._retrying(lambda attempt: self._authorized(request, attempt))
+        return self._retrying(lambda attempt: self._guarded(request, attempt))
 
     def pause(self, attempt: int) -> None:
         """Wait as before a retry, for a caller that must look before it writes again."""
@@ -293,6 +289,12 @@ class HttpClient:
                     failure.exhausted = True
                     raise
             self._clock.sleep(wait)
+
+    def _guarded(self, request: _Request, attempt: int) -> Answer:
+        if self._breaker is None:
+            return self._authorized(request, attempt)
+        with self._breaker.call(request.operation):
+            return self._authorized(request, attempt)
 
     def _authorized(self, request: _Request, attempt: int) -> Answer:
         token = self._token()

@@ -14,10 +14,12 @@ from typing import Protocol
 
 from referral_pipeline.connectors.records import (
     AdvocacyStaged,
+    Advocate,
     AtsApplication,
     AtsCandidate,
     AtsJob,
     AtsStaged,
+    Content,
     Created,
     Entity,
     Finding,
@@ -25,6 +27,8 @@ from referral_pipeline.connectors.records import (
     NewCandidate,
     Referral,
     Row,
+    RowProblem,
+    Share,
     StatusUpdate,
     Window,
 )
@@ -76,6 +80,10 @@ class AtsConnector(Source, Protocol):
         """Applications by id, assembled live with stages, offers and rejection."""
         ...
 
+    def get_jobs(self, ids: Sequence[str]) -> dict[str, AtsJob]:
+        """Jobs by id, live, with department and public posting; absent ones are left out."""
+        ...
+
     def applications_of(self, candidate_ids: Sequence[str]) -> list[AtsApplication]:
         """Every candidate application (no prospects) of these candidates, assembled live."""
         ...
@@ -123,4 +131,24 @@ class AdvocacyConnector(Source, Protocol):
 
     def put_job(self, job: AtsJob) -> None:
         """Publish or update a job posting."""
+        ...
+
+    def recognise(self, referral_id: str, kind: str, amount_cents: int, currency: str, key: str) -> None:
+        """Recognise the advocate of a referral (`hired`, `bonus_eligible`, `reversed`). The same key again is safe."""
+        ...
+
+    def referral_of(self, row: Row) -> Referral | RowProblem:
+        """One raw row as a record, or why it is none. Pure, like the three that follow."""
+        ...
+
+    def share_of(self, row: Row) -> Share | RowProblem:
+        """One share."""
+        ...
+
+    def content_of(self, row: Row) -> Content | RowProblem:
+        """One piece of content."""
+        ...
+
+    def advocate_of(self, row: Row) -> Advocate | RowProblem:
+        """One advocate."""
         ...

@@ -12,8 +12,18 @@ import pytest
 
 from referral_pipeline.connectors import advocacy
 from referral_pipeline.connectors.advocacy import AdvocacyApiConnector
-from referral_pipeline.connectors.http import ApiCall, ClientCredentials, HttpClient, Invalid, RetryPolicy
-from referral_pipeline.connectors.records import AtsJob, Row, StatusUpdate, Window
+from referral_pipeline.connectors.http import ApiCall, ClientCredentials, Conflict, HttpClient, Invalid, RetryPolicy
+from referral_pipeline.connectors.records import (
+    Advocate,
+    AtsJob,
+    Content,
+    Referral,
+    Row,
+    RowProblem,
+    Share,
+    StatusUpdate,
+    Window,
+)
 from referral_pipeline.sandbox.advocacy import clock
 from referral_pipeline.sandbox.advocacy.app import create_app
 from referral_pipeline.sandbox.advocacy.store import AdvocacyStore
@@ -280,6 +290,34 @@ def test_11_a_row_in_breach_shows_field_reason_and_shape_and_the_others_go_on() 
     ]
     assert found.problems[0].shape.startswith("text of 12 characters")
     assert "Zo" not in repr(found.problems)
+
+
+def test_11_one_row_is_read_alone_and_a_breach_is_told(platform: Platform) -> None:
+    connector = platform.connector
+    read = connector.referral_of(REFERRAL)
+    assert isinstance(read, Referral)
+    assert (read.id, read.stage) == ("ref_1", ReferralStage.APPLIED)
+    assert isinstance(connector.share_of({"id": "s", "advocate_id": "a", "shared_at": T(1), "updated_at": T(1)}), Share)
+    assert isinstance(connector.content_of({"id": "k", "updated_at": T(1)}), Content)
+    assert isinstance(connector.advocate_of({"id": "a", "eligible": True, "updated_at": T(1)}), Advocate)
+    problem = connector.advocate_of({"id": "a", "eligible": "yes", "updated_at": T(1)})
+    assert isinstance(problem, RowProblem)
+    assert (problem.record_id, problem.field, problem.reason) == ("a", "eligible", "is no boolean")
+    assert platform.calls == []
+
+
+def test_12_a_recognition_is_recorded_once_however_often_it_is_sent(platform: Platform) -> None:
+    platform.store.load("referrals", [deepcopy(REFERRAL)])
+    for _ in range(2):
+        platform.connector.recognise("ref_1", "hired", 0, "USD", "key-1")
+        platform.connector.recognise("ref_1", "bonus_eligible", 200_000, "USD", "key-2")
+    rows = platform.store.dump()["recognitions"]
+    assert [(row["kind"], row["amount_cents"], row["currency"]) for row in rows] == [
+        ("hired", 0, "USD"),
+        ("bonus_eligible", 200_000, "USD"),
+    ]
+    with pytest.raises(Conflict):
+        platform.connector.recognise("ref_1", "hired", 0, "USD", "key-3")
 
 
 def test_a_referral_without_candidate_or_engagement_is_read_with_nothing_in_them() -> None:

@@ -50,6 +50,19 @@ def test_1_candidates_that_were_merged_away_or_deleted_are_absent(account: Accou
     assert set(account.connector.get_candidates([kept, merged, deleted])) == {kept}
 
 
+def test_1_jobs_are_read_live_with_department_and_public_posting(account: Account) -> None:
+    job_id, department = str(account.job["id"]), account.acts.add_row("departments", {"name": "Data"})["id"]
+    account.store.tables["jobs"].rows[int(job_id)]["department_id"] = department
+    found = account.connector.get_jobs([job_id, "9999999999"])
+    assert set(found) == {job_id}
+    assert (found[job_id].status, found[job_id].department) == ("open", "Data")
+    staged = account.connector.stage(
+        lambda entity: [r for page in account.connector.pull(entity, Window(None, account.now)) for r in page]
+    )
+    assert {job.id: job for job in staged.jobs}[job_id] == found[job_id]
+    assert account.connector.get_jobs(["9999999999"]) == {}
+
+
 # ---------------------------------------------------------------- 2
 
 
