@@ -29,6 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--ats-port", type=int, default=0, help="0 for a free one")
     parser.add_argument("--as-of", type=_moment, default=None, help="end of the history; default today, 00:00 UTC")
     parser.add_argument("--rate-limit", type=int, default=None, help="calls per window of each sandbox")
+    parser.add_argument(
+        "--webhooks-to", default=None, metavar="URL", help="the receiver, such as http://127.0.0.1:8780"
+    )
     parser.add_argument("--small", action="store_true", help="a programme of 150 referrals")
     parser.add_argument("--json", action="store_true", help="one line of JSON when ready; end with standard input")
     parser.add_argument("--options", type=json.loads, default=None, help=argparse.SUPPRESS)
@@ -56,6 +59,7 @@ def _options(given: argparse.Namespace) -> Options:
         advocacy_port=given.advocacy_port,
         ats_port=given.ats_port,
         rate_limit=given.rate_limit,
+        webhooks_to=given.webhooks_to,
     )
 
 
@@ -79,12 +83,26 @@ def _print_table(ready: dict[str, Any]) -> None:
         f"  Greenhouse tokens   {ready['ats_auth_url']}",
         f"  seed, as of         {ready['seed']}, {ready['as_of']}",
         "",
+        *_webhook_lines(ready),
+        "",
         "In the shell that runs the pipeline:",
         "",
         *(f"  export {name}={shlex.quote(value)}" for name, value in environment(ready).items()),
     ]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
+
+
+def _webhook_lines(ready: dict[str, Any]) -> list[str]:
+    if ready["webhooks_to"]:
+        return [f"  webhooks go to      {ready['webhooks_to']}/webhooks/advocacy and .../webhooks/greenhouse"]
+    roots = (ready["advocacy_url"], ready["ats_url"].removesuffix("/v3"))
+    body = shlex.quote('{"url": "http://127.0.0.1:8780"}')
+    return [
+        "No webhooks are sent. To send them to a receiver, start with --webhooks-to URL, or now:",
+        "",
+        *(f"  curl --data {body} {root}/_sandbox/webhooks" for root in roots),
+    ]
 
 
 if __name__ == "__main__":

@@ -16,15 +16,24 @@ GREENHOUSE_CLIENT_ID = "sandbox-client.greenhouse"
 GREENHOUSE_CLIENT_SECRET = "sandbox-greenhouse-secret"  # noqa: S105
 
 
+def _digest(purpose: str) -> bytes:
+    return hashlib.sha256(f"referral pipeline sandbox: {purpose}".encode()).digest()
+
+
 def _derived(purpose: str) -> str:
     """A 32-byte key in URL-safe base64 (the form Fernet wants), the same on every machine."""
-    return base64.urlsafe_b64encode(hashlib.sha256(f"referral pipeline sandbox: {purpose}".encode()).digest()).decode()
+    return base64.urlsafe_b64encode(_digest(purpose)).decode()
+
+
+def _standard(purpose: str) -> str:
+    """A key as Standard Webhooks writes it: plain base64, which not every reader takes for the URL-safe one."""
+    return "whsec_" + base64.b64encode(_digest(purpose)).decode()
 
 
 SECRETS: Mapping[str, str] = {
     "ADVOCACY_CLIENT_ID": ADVOCACY_CLIENT_ID,
     "ADVOCACY_CLIENT_SECRET": ADVOCACY_CLIENT_SECRET,
-    "ADVOCACY_WEBHOOK_SECRET": "whsec_" + _derived("advocacy webhooks"),
+    "ADVOCACY_WEBHOOK_SECRET": _standard("advocacy webhooks"),
     "GREENHOUSE_CLIENT_ID": GREENHOUSE_CLIENT_ID,
     "GREENHOUSE_CLIENT_SECRET": GREENHOUSE_CLIENT_SECRET,
     "GREENHOUSE_WEBHOOK_SECRET": _derived("greenhouse webhooks"),
@@ -32,3 +41,9 @@ SECRETS: Mapping[str, str] = {
     "REFERRAL_PIPELINE_HASH_KEY": _derived("keyed hashes"),
 }
 """Environment variables (by the names of the sandbox's own contract) that a process needs besides the URLs."""
+
+NEXT_WEBHOOK_SECRETS: Mapping[str, str] = {
+    "ADVOCACY_WEBHOOK_SECRET": _standard("advocacy webhooks, rotated"),
+    "GREENHOUSE_WEBHOOK_SECRET": _derived("greenhouse webhooks, rotated"),
+}
+"""The keys that webhooks are signed with after a rotation."""

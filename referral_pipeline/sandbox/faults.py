@@ -1,7 +1,8 @@
 """Injected faults: what networks, gateways and tired servers do to a client, at a given rate.
 
-Belongs here: one ASGI middleware for every sandbox, and its control (`GET/POST /_sandbox/faults`). Does not belong
-here: a vendor's own refusals (rate limits, scopes), which its sandbox knows itself.
+Belongs here: one ASGI middleware for every sandbox, and its controls (`GET/POST /_sandbox/faults` and
+`/_sandbox/outage`). Does not belong here: a vendor's own refusals (rate limits, scopes), which its sandbox knows
+itself.
 
 Each request outside the exempt paths is an independent draw from one seeded generator, in order of arrival: the same
 seed and the same order of requests meet the same faults. The resets are real (RST on the socket), the truncated bodies
@@ -37,6 +38,9 @@ KINDS: Mapping[str, int] = {
 }
 """Every kind with its weight. Timeouts weigh least: each costs the client its whole read timeout."""
 
+OUTAGES = ("unavailable", "dropped")
+"""How a sandbox can be away as a whole: every call is answered 503, or its connection is reset."""
+
 _LONGEST_SILENCE_SECONDS = 300.0
 _HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 
@@ -58,6 +62,7 @@ class Faults:
         self.exempt = exempt
         self.slow_seconds = slow_seconds
         self.injected: Counter[str] = Counter()
+        self.outage: str | None = None
         self.set(rate=rate, kinds=kinds, seed=seed)
 
     def set(self, *, rate: float, kinds: Sequence[str] | None = None, seed: int = 7) -> None:
@@ -81,7 +86,14 @@ class Faults:
         if scope["type"] == "http" and scope["path"] == "/_sandbox/faults":
             await self._control(scope, receive, send)
             return
-        kind = self._draw() if scope["type"] == "http" and not scope["path"].startswith(self.exempt) else None
+        if scope["type"] == "http" and scope["path"] == "/_sandbox/outage":
+            await self._control_outage(scope, receive, send)
+            return
+        is_open = scope["type"] != "http" or scope["path"].startswith(self.exempt)
+        if self.outage is not None and not is_open:
+            await self._refuse(receive, send)
+            return
+        kind = None if is_open else self._draw()
         if kind is None:
             await self.app(scope, receive, send)
             return
@@ -129,6 +141,25 @@ class Faults:
 
         await self.app(scope, receive, keep)
         return kept
+
+    async def _refuse(self, receive: Receive, send: Send) -> None:
+        if self.outage == "dropped":
+            await _reset(receive, send)
+        else:
+            await _answer(send, 503, b'{"message":"Service Unavailable"}')
+
+    async def _control_outage(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "POST":
+            try:
+                kind = cast("dict[str, Any]", json.loads(await _body(receive) or b"{}")).get("kind")
+            except (ValueError, AttributeError):
+                kind = ""
+            if kind is not None and kind not in OUTAGES:
+                message = f"kind must be null or one of: {', '.join(OUTAGES)}"
+                await _answer(send, 422, json.dumps({"message": message}).encode())
+                return
+            self.outage = kind
+        await _answer(send, 200, json.dumps({"kind": self.outage}).encode())
 
     async def _control(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "POST":

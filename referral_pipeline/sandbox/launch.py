@@ -69,6 +69,44 @@ class Control:
         """Do what a person does in the vendor's own pages."""
         return self._post("act", {"action": action, **details})
 
+    def webhooks(self, **modes: Any) -> dict[str, Any]:
+        """Set where webhooks go (`url`, None for nowhere) and how (`sandbox.webhooks.modes`); answers the state.
+
+        What is not named stays; `reset=True` first forgets all but the url.
+        """
+        return self._post("webhooks", modes) if modes else self._get("webhooks")
+
+    def webhook_log(self, since: float = 0.0) -> list[dict[str, Any]]:
+        """Deliveries made at or after `since`, oldest first: {id, type, subject, made_at, mode, attempts}.
+
+        `attempts` are {at, status, seconds}; status None: no answer. All moments are epoch seconds.
+        """
+        return self._get(f"webhooks/log?since={since!r}")
+
+    def forget_webhooks(self) -> None:
+        """Empty the log of deliveries."""
+        self._post("webhooks/log/reset", {})
+
+    def release(self, order: str | Sequence[str] = "made") -> int:
+        """Send held webhooks one after the other: "made", "reversed", "shuffled", or these delivery ids."""
+        return self._post("webhooks/release", {"order": order})["released"]
+
+    def emit(self, event_type: str, record_id: str | int, *, delivery_id: str | None = None) -> str | None:
+        """Send a webhook about a record as it is now; answers the delivery's id."""
+        return self._post("webhooks/emit", {"type": event_type, "id": str(record_id), "delivery_id": delivery_id})["id"]
+
+    def arrivals(self, since: float = 0.0) -> list[dict[str, Any]]:
+        """What came in through the API at or after an epoch second, oldest first.
+
+        Greenhouse: {application_id, candidate_id, referral_id, at}, when an application got its referral tag.
+        Advocacy: {referral_id, status, at, changed} for each status that was taken.
+        """
+        return self._get(f"arrivals?since={since!r}")
+
+    def outage(self, kind: str | None = "unavailable") -> dict[str, Any]:
+        """Let every call be answered 503 ("unavailable") or be reset ("dropped"); None ends it. Webhooks go on."""
+        return self._post("outage", {"kind": kind})
+
     def close(self) -> None:
         """Close the session."""
         self._session.close()
@@ -102,6 +140,7 @@ class Sandbox:
         advocacy_port: 0 for a free one.
         ats_port: 0 for a free one.
         rate_limit: calls per window of both; None for the defaults.
+        webhooks_to: the receiver's address, http://host:port; None: no webhooks until `Control.webhooks(url=...)`.
     """
 
     def __init__(
@@ -117,6 +156,7 @@ class Sandbox:
         advocacy_port: int = 0,
         ats_port: int = 0,
         rate_limit: int | None = None,
+        webhooks_to: str | None = None,
     ) -> None:
         self._options: dict[str, Any] = {
             "seed": seed,
@@ -129,6 +169,7 @@ class Sandbox:
             "advocacy_port": advocacy_port,
             "ats_port": ats_port,
             "rate_limit": rate_limit,
+            "webhooks_to": webhooks_to,
         }
         self._process: subprocess.Popen[bytes] | None = None
         self._errors: IO[bytes] | None = None

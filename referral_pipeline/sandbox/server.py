@@ -23,16 +23,26 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from referral_pipeline.sandbox.advocacy.app import create_app as create_advocacy
+from referral_pipeline.sandbox.advocacy.events import connect as connect_advocacy
 from referral_pipeline.sandbox.advocacy.store import AdvocacyStore
 from referral_pipeline.sandbox.advocacy.switches import Switches as AdvocacySwitches
-from referral_pipeline.sandbox.credentials import GREENHOUSE_CLIENT_ID, GREENHOUSE_CLIENT_SECRET
+from referral_pipeline.sandbox.credentials import (
+    GREENHOUSE_CLIENT_ID,
+    GREENHOUSE_CLIENT_SECRET,
+    NEXT_WEBHOOK_SECRETS,
+    SECRETS,
+)
 from referral_pipeline.sandbox.faults import Faults
 from referral_pipeline.sandbox.greenhouse.app import Credential
 from referral_pipeline.sandbox.greenhouse.app import create_app as create_greenhouse
+from referral_pipeline.sandbox.greenhouse.events import connect as connect_greenhouse
 from referral_pipeline.sandbox.greenhouse.store import GreenhouseStore
 from referral_pipeline.sandbox.greenhouse.switches import Switches as GreenhouseSwitches
 from referral_pipeline.sandbox.programme import Programme, ProgrammeSize, generate
 from referral_pipeline.sandbox.programme.story import Stories
+from referral_pipeline.sandbox.webhooks.emitter import Emitter
+from referral_pipeline.sandbox.webhooks.signing import GreenhouseSigner, StandardSigner
+from referral_pipeline.sandbox.webhooks.surface import WithWebhooks
 
 HOST = "127.0.0.1"
 DEFAULT_GREENHOUSE_RATE = 2_000
@@ -53,6 +63,7 @@ class Options:
     rate_limit: int | None = None
     advocacy_switches: Mapping[str, Any] = field(default_factory=dict[str, Any])
     greenhouse_switches: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    webhooks_to: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,7 @@ class Apps:
     advocacy: ASGIApp
     greenhouse: ASGIApp
     programme: Programme
+    emitters: tuple[Emitter, Emitter]
 
 
 class WithTruth:
@@ -92,6 +104,13 @@ def build(options: Options) -> Apps:
     greenhouse = GreenhouseStore()
     for entity, rows in programme.ats.items():
         greenhouse.load(entity, rows)
+    advocacy.open_jobs = lambda: [str(row["id"]) for row in greenhouse.rows("jobs") if row["status"] == "open"]
+    emitters = (
+        Emitter("advocacy", StandardSigner(), _keys("ADVOCACY_WEBHOOK_SECRET"), "msg"),
+        Emitter("greenhouse", GreenhouseSigner(), _keys("GREENHOUSE_WEBHOOK_SECRET"), "evt"),
+    )
+    connect_advocacy(advocacy, emitters[0])
+    connect_greenhouse(greenhouse, emitters[1])
     greenhouse_app = create_greenhouse(
         greenhouse,
         GreenhouseSwitches.model_validate(
@@ -101,14 +120,20 @@ def build(options: Options) -> Apps:
         on_application_created=Stories(greenhouse, programme.truth),
     )
 
-    def finish(app: ASGIApp, seed: int) -> ASGIApp:
-        return Faults(WithTruth(app, programme.truth), options.faults, options.fault_kinds, seed)
+    def finish(app: ASGIApp, seed: int, emitter: Emitter, arrived: list[dict[str, Any]]) -> ASGIApp:
+        told = WithWebhooks(app, emitter, lambda since: [row for row in arrived if row["at"] >= since])
+        return Faults(WithTruth(told, programme.truth), options.faults, options.fault_kinds, seed)
 
     return Apps(
-        finish(create_advocacy(advocacy, advocacy_switches), options.seed),
-        finish(greenhouse_app, options.seed + 1),
+        finish(create_advocacy(advocacy, advocacy_switches), options.seed, emitters[0], advocacy.arrivals),
+        finish(greenhouse_app, options.seed + 1, emitters[1], greenhouse.journal.arrivals),
         programme,
+        emitters,
     )
+
+
+def _keys(name: str) -> tuple[str, str]:
+    return SECRETS[name], NEXT_WEBHOOK_SECRETS[name]
 
 
 class _Server(uvicorn.Server):
@@ -121,7 +146,7 @@ class _Server(uvicorn.Server):
 def serve(options: Options, on_ready: Callable[[dict[str, Any]], None], *, parent_pipe: bool) -> None:
     """Serve until SIGTERM or SIGINT, or, with `parent_pipe`, until standard input ends (the parent is gone).
 
-    `on_ready` gets {advocacy_url, ats_url, ats_auth_url, seed, as_of, size} once both listen.
+    `on_ready` gets {advocacy_url, ats_url, ats_auth_url, seed, as_of, size, webhooks_to} once both listen.
 
     Raises:
         OSError: A port is taken.
@@ -146,6 +171,7 @@ def serve(options: Options, on_ready: Callable[[dict[str, Any]], None], *, paren
         "seed": options.seed,
         "as_of": apps.programme.truth["as_of"],
         "size": asdict(options.size),
+        "webhooks_to": options.webhooks_to,
     }
 
     async def run() -> None:
@@ -166,7 +192,12 @@ def serve(options: Options, on_ready: Callable[[dict[str, Any]], None], *, paren
         while not all(server.started for server in servers):
             await asyncio.sleep(0.01)
         on_ready(ready)
+        if options.webhooks_to is not None:
+            for emitter in apps.emitters:
+                emitter.set({"url": options.webhooks_to})
         await asyncio.gather(*serving)
+        for emitter in apps.emitters:
+            emitter.stop()
 
     asyncio.run(run())
 

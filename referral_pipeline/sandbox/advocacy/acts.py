@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from referral_pipeline.sandbox.advocacy import clock
+from referral_pipeline.sandbox.advocacy.crowd import crowd
 from referral_pipeline.sandbox.advocacy.store import AdvocacyStore, Invalid, Row
 
 _CANDIDATE = ("first_name", "last_name", "email", "phone", "country")
@@ -67,7 +68,14 @@ def submit_referral(store: AdvocacyStore, details: Row) -> Row:
         "starts_on": None,
     }
     _refuse_left_over(details)
-    return store.add("referrals", row)
+    return _told(store, "referral.submitted", store.add("referrals", row))
+
+
+def submit_referrals(store: AdvocacyStore, details: Row) -> Row:
+    """`count` referrals of new people at once; `job_ids` and anything that `submit_referral` takes hold for all."""
+    count, job_ids = int(details.pop("count")), details.pop("job_ids", None)
+    people = list(crowd(store, count, job_ids, details))
+    return {"referral_ids": [submit_referral(store, person)["id"] for person in people]}
 
 
 def edit_referral(store: AdvocacyStore, details: Row) -> Row:
@@ -78,19 +86,25 @@ def edit_referral(store: AdvocacyStore, details: Row) -> Row:
     if "candidate" in details:
         changes["candidate"] = {**row["candidate"], **details.pop("candidate")}
     _refuse_left_over(details)
-    return store.change("referrals", referral_id, changes)
+    changed = store.change("referrals", referral_id, changes)
+    if changed is not row:
+        if changed["consent"] != row["consent"]:
+            _told(store, "consent.updated", changed)
+        if any(changed[key] != row[key] for key in changes if key != "consent"):
+            _told(store, "referral.updated", changed)
+    return changed
 
 
 def withdraw_referral(store: AdvocacyStore, details: Row) -> Row:
     """The referral is taken back."""
-    return store.change("referrals", details["referral_id"], {"stage": "withdrawn"})
+    return _told(store, "referral.withdrawn", store.change("referrals", details["referral_id"], {"stage": "withdrawn"}))
 
 
 def withdraw_consent(store: AdvocacyStore, details: Row) -> Row:
     """The candidate takes consent back."""
     row = store.get("referrals", details["referral_id"])
     consent = {"basis": None, "granted_at": None, "expires_at": None, **(row["consent"] or {}), "granted": False}
-    return store.change("referrals", row["id"], {"consent": consent})
+    return _told(store, "consent.updated", store.change("referrals", row["id"], {"consent": consent}))
 
 
 def add_share(store: AdvocacyStore, details: Row) -> Row:
@@ -106,7 +120,7 @@ def add_share(store: AdvocacyStore, details: Row) -> Row:
         "shared_at": details.get("shared_at") or clock.stamp(store.now()),
         "reach": details.get("reach"),
     }
-    return store.add("shares", row)
+    return _told(store, "share.created", store.add("shares", row))
 
 
 def add_click(store: AdvocacyStore, details: Row) -> Row:
@@ -118,7 +132,7 @@ def add_click(store: AdvocacyStore, details: Row) -> Row:
         "visitor_id": details.get("visitor_id", "vis_live"),
         "clicked_at": details.get("clicked_at") or clock.stamp(store.now()),
     }
-    return store.add("clicks", row)
+    return _told(store, "click.recorded", store.add("clicks", row))
 
 
 def advocate_leaves(store: AdvocacyStore, details: Row) -> Row:
@@ -130,11 +144,13 @@ def advocate_leaves(store: AdvocacyStore, details: Row) -> Row:
 def erase(store: AdvocacyStore, details: Row) -> Row:
     """The candidate of a referral is forgotten: the referral is gone, only the evidence is answered."""
     row = store.remove("referrals", details["referral_id"])
-    return {"id": store.new_id("ers"), "referral_id": row["id"], "erased_at": clock.stamp(store.now())}
+    evidence = {"id": store.new_id("ers"), "referral_id": row["id"], "erased_at": clock.stamp(store.now())}
+    return _told(store, "candidate.erased", evidence)
 
 
 _ACTS: dict[str, Callable[[AdvocacyStore, Row], Row]] = {
     "submit_referral": submit_referral,
+    "submit_referrals": submit_referrals,
     "edit_referral": edit_referral,
     "withdraw_referral": withdraw_referral,
     "withdraw_consent": withdraw_consent,
@@ -143,6 +159,11 @@ _ACTS: dict[str, Callable[[AdvocacyStore, Row], Row]] = {
     "advocate_leaves": advocate_leaves,
     "erase": erase,
 }
+
+
+def _told(store: AdvocacyStore, event_type: str, row: Row) -> Row:
+    store.announce(event_type, row)
+    return row
 
 
 def _refuse_left_over(details: dict[str, Any]) -> None:

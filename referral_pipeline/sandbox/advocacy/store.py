@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable
 from copy import deepcopy
@@ -56,10 +57,17 @@ class Table:
 
 
 class AdvocacyStore:
-    """The platform's state. Not thread-safe: one event loop owns it."""
+    """The platform's state. Not thread-safe: one event loop owns it.
+
+    `announce` is told each event of the contract (type, data), `open_jobs` knows the ids that a new referral can name;
+    whoever puts the platform together may replace both. `arrivals` is when each status came in.
+    """
 
     def __init__(self, *, now: Callable[[], datetime] = clock.now) -> None:
         self.now = now
+        self.announce: Callable[[str, Row], None] = lambda event_type, data: None
+        self.open_jobs: Callable[[], list[str]] = self._published
+        self.arrivals: list[Row] = []
         self.tables: dict[str, Table] = {entity: Table({}, [], {}) for entity in ENTITIES}
         self._keys: dict[str, tuple[str, str]] = {}
         self._numbers = itertools.count(1)
@@ -142,7 +150,10 @@ class AdvocacyStore:
             "hired_at": hired_at if is_hired else None,
             "starts_on": starts_on if is_hired else None,
         }
-        return self.change("referrals", referral_id, changes)
+        changed = self.change("referrals", referral_id, changes)
+        arrival = {"referral_id": referral_id, "status": status, "at": time.time(), "changed": changed is not row}
+        self.arrivals.append(arrival)
+        return changed
 
     def put_job(self, job_id: str, posting: Row) -> tuple[Row, bool]:
         """Publish or update a posting; True when it is new."""
@@ -227,6 +238,9 @@ class AdvocacyStore:
     def new_id(self, prefix: str) -> str:
         """An id that no loaded row carries."""
         return f"{prefix}_live_{next(self._numbers):06d}"
+
+    def _published(self) -> list[str]:
+        return [row["id"] for row in self.tables["jobs"].rows.values() if row["status"] == "open"]
 
     @staticmethod
     def _unorder(table: Table, row: Row) -> None:

@@ -50,6 +50,8 @@ class Acts(JobActs):
             raise ActRefused(f"{action}: {problem}") from problem
         except ValueError as error:
             raise ActRefused(f"{action}: {error}") from error
+        finally:
+            self._store.flush()
 
     # ---------------------------------------------------------------- candidates
 

@@ -169,6 +169,7 @@ def anonymize(store: GreenhouseStore, candidate: Row, fields: Sequence[str], at:
         for row in store.find("applications", "candidate_id", candidate["id"]):
             store.update("applications", row["id"], at=at, **applications)
     store.anonymized.add(candidate["id"])
+    store.journal.anonymized[candidate["id"]] = list(fields)
     return change_candidate(store, candidate["id"], changes, at)
 
 

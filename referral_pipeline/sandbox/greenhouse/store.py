@@ -15,6 +15,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from referral_pipeline.sandbox.greenhouse.journal import WATCHED, Changes, Journal
 from referral_pipeline.sandbox.greenhouse.schema import ENTITIES, EntitySpec, Row
 from referral_pipeline.sandbox.greenhouse.switches import Switches
 from referral_pipeline.sandbox.greenhouse.times import stamp
@@ -41,6 +42,7 @@ class Table:
         self.rows: dict[int, Row] = {}
         self.ids: list[int] = []
         self.next_id = spec.first_id + 1
+        self.on_change: Callable[[str, int, Row | None, Row | None], None] | None = None
         self._keys: dict[str, Callable[[Row], Iterable[Hashable]]] = {
             column: _column_key(column) for column in spec.indexes
         }
@@ -64,6 +66,8 @@ class Table:
                 index.setdefault(value, set()).add(row_id)
         self.rows[row_id] = row
         self.next_id = max(self.next_id, row_id + 1)
+        if self.on_change is not None:
+            self.on_change(self.spec.name, row_id, old, row)
         return row
 
     def delete(self, row_id: int) -> Row | None:
@@ -75,6 +79,8 @@ class Table:
         for name, key in self._keys.items():
             for value in key(row):
                 self._indexes[name][value].discard(row_id)
+        if self.on_change is not None:
+            self.on_change(self.spec.name, row_id, row, None)
         return row
 
     def has_index(self, name: str) -> bool:
@@ -98,6 +104,7 @@ class GreenhouseStore:
 
     `lock` serialises whole requests and acts; every public caller holds it. `clock` is replaceable so that a test can
     move time. `merged` remembers merged-away candidate ids and `deleted` all deleted ones: the truth for verification.
+    `journal` notes what one request or act changes; `flush` ends it.
     """
 
     def __init__(self, switches: Switches | None = None, *, clock: Callable[[], datetime] = utc_now) -> None:
@@ -109,7 +116,18 @@ class GreenhouseStore:
         self.merged: dict[int, int] = {}
         self.deleted: dict[str, set[int]] = {}
         self.anonymized: set[int] = set()
+        self.journal = Journal()
         self._created_through_api: dict[tuple[str, int], datetime] = {}
+
+    def watch(self, told: Callable[[Changes], None]) -> None:
+        """From now on, note changes, and tell what each request or act has changed when it ends."""
+        self.journal.told = told
+        for name in WATCHED:
+            self.tables[name].on_change = self.journal.note
+
+    def flush(self) -> None:
+        """A request or an act has ended: tell its changes."""
+        self.journal.flush()
 
     # ---------------------------------------------------------------- reading
 

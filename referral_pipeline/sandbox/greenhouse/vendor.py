@@ -163,7 +163,10 @@ class Vendor:
                 at=store.clock(),
                 on_application_created=self.on_application_created,
             )
-            answer = operation.handler(call)
+            try:
+                answer = operation.handler(call)
+            finally:
+                store.flush()
             return _answer(answer.status, answer.body, {})
         except MalformedJson:
             raise errors.malformed_refusal(switches) from None

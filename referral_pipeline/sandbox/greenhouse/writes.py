@@ -130,6 +130,7 @@ def _made(call: Call, application: Row) -> Row:
 
 def _tell(call: Call, candidate: Row, application: Row) -> None:
     if call.on_application_created is not None:
+        call.store.flush()  # what recruiters do next is another event
         call.on_application_created(dict(candidate), dict(application))
 
 
