@@ -172,8 +172,23 @@ def test_a_body_that_names_no_record_is_unknown_and_about_nothing(body: Any) -> 
 
 
 _KEYS = st.sampled_from(
-    "application candidate person offer job jobs job_post id candidate_id job_id new_candidate_id"
-    " deleted_application_ids anonymized_fields last_activity_at updated_at".split()
+    [
+        "application",
+        "candidate",
+        "person",
+        "offer",
+        "job",
+        "jobs",
+        "job_post",
+        "id",
+        "candidate_id",
+        "job_id",
+        "new_candidate_id",
+        "deleted_application_ids",
+        "anonymized_fields",
+        "last_activity_at",
+        "updated_at",
+    ]
 )
 _LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6)
 _VALUES = st.recursive(
