@@ -142,6 +142,20 @@ def case_of(
     )
 
 
+def gone_applications(
+    links: Collection[Link], by_application: dict[str, AtsApplication], *, ats: AtsConnector, now: datetime
+) -> frozenset[str]:
+    """The linked applications that the ATS has no more; those it has but did not show are added to `by_application`.
+
+    Raises:
+        MassDisappearanceError: so many are gone at once that it is no deletion but a lost right.
+        TransientFailure, PermanentFailure: from the connector's look-ups.
+    """
+    gone = _look_up_missing(links, by_application, ats=ats, now=now)
+    _refuse_mass_disappearance(links, gone, ats.system)
+    return gone
+
+
 def _refuse_mass_disappearance(links: Iterable[Link], gone: frozenset[str], ats_system: str) -> None:
     """Deletions are few. A right that was taken away, or a job made private, hides many at once: stop and ask."""
     linked = {x.application_id for x in links if x.application_id and x.block != Block.ERASED}
