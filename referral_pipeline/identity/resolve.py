@@ -26,7 +26,7 @@ from typing import Final
 
 from referral_pipeline.identity.canonical import is_role_mailbox
 from referral_pipeline.identity.components import Components, Unit, likeness_of, units_of
-from referral_pipeline.identity.names import Likeness, Name
+from referral_pipeline.identity.names import Likeness, Name, names_contradict
 
 EMAIL: Final = "email"
 PHONE: Final = "phone"
@@ -125,6 +125,19 @@ def resolve(
         method_of=_methods(ordered, unit_of, components, members, groups),
         review=_review(doubts, components, person_of_root),
     )
+
+
+def still_binds(left: Record | None, right: Record | None) -> bool:
+    """Whether a confirmed link between two records still holds; one that is not there cannot speak against it.
+
+    Not when their names contradict by now and they have no address or phone in common any more: the referral was made
+    over to somebody else.
+    """
+    if left is None or right is None:
+        return True
+    if any(set(left.keys(kind)) & set(right.keys(kind)) for kind in (EMAIL, PHONE)):
+        return True
+    return not names_contradict(Name(left.first_name, left.last_name), Name(right.first_name, right.last_name))
 
 
 # ---------------------------------------------------------------- evidence by key

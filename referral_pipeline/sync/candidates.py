@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from time import sleep as _sleep
 
-from referral_pipeline.attribution.models import credit
+from referral_pipeline.attribution.models import Credit, credit
 from referral_pipeline.connectors.failures import AmbiguousOutcome, NotFound, PermanentFailure, TransientFailure
 from referral_pipeline.connectors.protocols import AtsConnector
 from referral_pipeline.connectors.records import AtsApplication, NewApplication, Referral
@@ -24,6 +24,7 @@ from referral_pipeline.ledger.store import DeliveryIntent, Ledger, Link
 from referral_pipeline.privacy.gate import GatePolicy, blocked_by
 from referral_pipeline.sync.assignment import Assignment, assign
 from referral_pipeline.sync.creation import Creator, NotYetVisibleError, Opened, digest
+from referral_pipeline.sync.evidence import Sealer
 from referral_pipeline.sync.facts import Programme, credited_referral, mapped_tags, touches_for
 from referral_pipeline.sync.report import SyncFailure, SyncReport
 from referral_pipeline.vocabulary import Block
@@ -39,7 +40,8 @@ class PersonCase:
     `candidate_ids` are the ATS candidates that identity resolution gave to this person, `links` what earlier runs
     wrote. `foreign` are applications that carry a referral of this person, but belong to somebody else's candidate: the
     referral was made over to another person after it was written. `erased` are referrals whose candidate the ATS
-    deleted or anonymized, or whose person asked to be forgotten.
+    deleted or anonymized, or whose person asked to be forgotten. `lock_keys` is what no other process may be creating
+    for at the same time (keyed hashes of the contact details); empty when the caller holds them already.
     """
 
     person_id: str
@@ -49,6 +51,7 @@ class PersonCase:
     links: Mapping[str, Link]
     foreign: frozenset[str] = frozenset()
     erased: frozenset[str] = frozenset()
+    lock_keys: frozenset[str] = frozenset()
 
 
 class CandidateWriteBack:
@@ -65,6 +68,9 @@ class CandidateWriteBack:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = _sleep,
         workers: int = 4,
+        started_at: datetime | None = None,
+        known_until: datetime | None = None,
+        sealer: Sealer | None = None,
     ) -> None:
         """Bind the write-back to its systems.
 
@@ -78,6 +84,10 @@ class CandidateWriteBack:
             clock: the time, aware UTC.
             sleep: how to wait; a test may compress it.
             workers: how many cases are written at once.
+            started_at: when this process began to write; None: now. Attempts of earlier processes count from here.
+            known_until: when the cases were pulled. What was written after it is known better by whoever wrote it, and
+                is left alone. None: the cases are fresh.
+            sealer: keeps request and answer of what is refused for good.
         """
         self._ats = ats
         self._ledger = ledger
@@ -93,9 +103,18 @@ class CandidateWriteBack:
         )
         self._tag_sources = contract.tag_sources()
         self._lag = timedelta(seconds=ats.visibility_lag_seconds)
+        self._known_until = known_until
+        self._sealer = sealer or Sealer(None)
         self.report = SyncReport()
+        self.records: dict[str, AtsApplication] = {}
         self._creator = Creator(
-            ats=ats, ledger=ledger, person_of_candidate=person_of_candidate, report=self.report, clock=clock
+            ats=ats,
+            ledger=ledger,
+            person_of_candidate=person_of_candidate,
+            report=self.report,
+            clock=clock,
+            started_at=started_at,
+            sealer=self._sealer,
         )
 
     def run(self, cases: Sequence[PersonCase], *, progress: Progress | None = None, rounds: int = 4) -> SyncReport:
@@ -140,6 +159,15 @@ class CandidateWriteBack:
         return []
 
     # ------------------------------------------------------------ one person
+
+    def write(self, case: PersonCase) -> None:
+        """Write one case now. `records` then holds the applications that were made, as the ATS described them.
+
+        Raises:
+            NotYetVisibleError: an earlier attempt may have succeeded; come back at its time.
+            TransientFailure, PermanentFailure: from the connector; what was done before it is kept in the ledger.
+        """
+        self._write_case(case, again=False)
 
     def _write_case(self, case: PersonCase, *, again: bool) -> None:
         now = self._clock()
@@ -187,20 +215,31 @@ class CandidateWriteBack:
             return [self._link(case, r, links, block=Block.JOB) for r in assignment.referrals]
         opened_for = {r.id for r in assignment.referrals}
         tags = self._tags(same_job, self._clock(), opened_for)
-        opened = self._creator.open_application(
-            case.person_id,
-            assignment.referrals,
-            NewApplication(job_id=assignment.job_id, tags=tags, advocate_email=self._advocate_email(tags)),
-            candidate_ids=case.candidate_ids,
-            all_referrals=allowed,
-            of_person=case.referrals,
-        )
+        with self._ledger.exclusive(case.lock_keys):
+            if case.lock_keys:
+                written = self._ledger.links_for(opened_for)
+                if any(link.application_id for link in written.values()):
+                    return []  # another process has opened it since this case was made
+            opened = self._creator.open_application(
+                case.person_id,
+                assignment.referrals,
+                NewApplication(job_id=assignment.job_id, tags=tags, advocate_email=self._advocate_email(tags)),
+                candidate_ids=case.candidate_ids,
+                all_referrals=allowed,
+                of_person=case.referrals,
+            )
+            # Linked before the lock is let go: who waits for it must see what was made.
+            new_links = [self._link(case, r, links, opened=opened) for r in assignment.referrals]
+            self._save(new_links, links)
+        if opened.made is not None:
+            self.records[opened.made.id] = opened.made
         if opened.application is not None:
             # Not visible yet: it exists and is linked, and the next run brings what it lacks.
             with suppress(NotFound):
                 made_for = opened_for if opened.created_application else frozenset[str]()
                 self._bring_tags(opened.application, self._tags(same_job, opened.application.applied_at, made_for))
-        return [self._link(case, r, links, opened=opened) for r in assignment.referrals]
+            self.records[opened.application.id] = opened.application
+        return []
 
     # ------------------------------------------------------------ tags
 
@@ -209,15 +248,8 @@ class CandidateWriteBack:
 
         A referral that the application was opened for happened before it, whatever the clocks of the two systems say.
         """
-        rules = self._contract.rules.attribution
-        timed = [replace(r, applied_at=min(r.touched_at, applied_at)) if r.id in opened_for else r for r in referrals]
-        credits = credit(
-            touches_for(timed, self._programme),
-            applied_at=applied_at,
-            model=rules.model,
-            lookback_days=rules.lookback_days,
-            tie=rules.tie,
-        )
+        timed = _timed(referrals, applied_at, opened_for)
+        credits = self.credits(referrals, applied_at, opened_for)
         if not credits:
             return {}
         # The application has one advocate field: the heaviest credit carries it, the latest touch among equals.
@@ -231,6 +263,23 @@ class CandidateWriteBack:
             enrich=self._contract.phases.content_enrichment,
         )
 
+    def credits(self, referrals: Sequence[Referral], applied_at: datetime, opened_for: Set[str]) -> list[Credit]:
+        """Who earned the application, by the contract's model, heaviest share of the credit in no certain order.
+
+        Args:
+            referrals: those of the person for the application's jobs that may count.
+            applied_at: the application's own date.
+            opened_for: referrals that the application was opened for: they happened before it, whatever clocks say.
+        """
+        rules = self._contract.rules.attribution
+        return credit(
+            touches_for(_timed(referrals, applied_at, opened_for), self._programme),
+            applied_at=applied_at,
+            model=rules.model,
+            lookback_days=rules.lookback_days,
+            tie=rules.tie,
+        )
+
     def _advocate_email(self, tags: Mapping[str, str | None]) -> str | None:
         advocate = self._programme.advocates.get(tags.get("advocate_id") or "")
         return advocate.email if advocate is not None else None
@@ -241,6 +290,11 @@ class CandidateWriteBack:
             self.report.count("applications_unchanged")
             return
         key = f"tags:{self._ats.system}:{application.id}"
+        if self._known_until is not None:
+            earlier = self._ledger.delivery(key)
+            if earlier is not None and earlier.last_attempt_at >= self._known_until:
+                self.report.count("applications_known_better")
+                return
         self._ledger.begin(
             DeliveryIntent(
                 key=key,
@@ -254,7 +308,9 @@ class CandidateWriteBack:
         try:
             written = self._ats.update_application(application.id, tags, advocate_email=self._advocate_email(tags))
         except (PermanentFailure, TransientFailure) as failure:
-            self._ledger.fail(key, str(failure), dead=isinstance(failure, PermanentFailure))
+            dead = isinstance(failure, PermanentFailure)
+            request, response = self._sealer.of(failure) if dead else (None, None)
+            self._ledger.fail(key, str(failure), dead=dead, request=request, response=response)
             raise
         self._ledger.confirm(key, {"written": written})
         if written:
@@ -337,6 +393,10 @@ class CandidateWriteBack:
             status_at=before.status_at if before else None,
             updated_at=self._clock(),
         )
+
+
+def _timed(referrals: Sequence[Referral], applied_at: datetime, opened_for: Set[str]) -> list[Referral]:
+    return [replace(r, applied_at=min(r.touched_at, applied_at)) if r.id in opened_for else r for r in referrals]
 
 
 def _was_opened_for(link: Link, application: AtsApplication) -> bool:

@@ -21,11 +21,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import ChainMap
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from referral_pipeline.connectors.failures import PermanentFailure, TransientFailure
 from referral_pipeline.connectors.protocols import AtsConnector
@@ -34,6 +35,7 @@ from referral_pipeline.identity.canonical import canonical_phone
 from referral_pipeline.identity.names import Name, names_contradict, names_equal
 from referral_pipeline.ledger.store import Delivery, DeliveryIntent, DeliveryState, Ledger
 from referral_pipeline.sync.assignment import assign
+from referral_pipeline.sync.evidence import Sealer
 from referral_pipeline.sync.report import SyncReport
 
 _CLOCKS_APART = timedelta(seconds=5)
@@ -52,7 +54,8 @@ class NotYetVisibleError(Exception):
 class Opened:
     """An application that now exists: its ids, and whether this run created it and its candidate.
 
-    `application` is the record when the ATS showed it, else None (it may not be visible yet).
+    `application` is the record when the ATS showed it, else None (it may not be visible yet). `made` is the record that
+    the answer to our own create described.
     """
 
     candidate_id: str
@@ -60,6 +63,7 @@ class Opened:
     created_candidate: bool
     created_application: bool
     application: AtsApplication | None = None
+    made: AtsApplication | None = None
 
 
 class Creator:
@@ -76,13 +80,17 @@ class Creator:
         person_of_candidate: Mapping[str, str],
         report: SyncReport,
         clock: Callable[[], datetime],
+        started_at: datetime | None = None,
+        sealer: Sealer | None = None,
     ) -> None:
         self._ats = ats
         self._ledger = ledger
-        self._person_of_candidate = dict(person_of_candidate)
+        # What is learnt on the way lies above what is known: the mapping given may be a view of the whole ledger.
+        self._person_of_candidate = ChainMap[str, str]({}, cast("dict[str, str]", person_of_candidate))
         self._report = report
         self._clock = clock
-        self._started_at = clock()
+        self._started_at = started_at or clock()
+        self._sealer = sealer or Sealer(None)
         self._lag = timedelta(seconds=ats.visibility_lag_seconds)
 
     def open_application(
@@ -197,7 +205,7 @@ class Creator:
         with self._ledger.atomic():
             self._ledger.confirm(candidate_key, {"candidate_id": candidate_id})
             self._confirm_application(referrals, candidate_id, application.id, created=True)
-        return Opened(candidate_id, application.id, created_candidate=True, created_application=True)
+        return Opened(candidate_id, application.id, True, True, made=application)
 
     # ------------------------------------------------------------ application
 
@@ -223,7 +231,7 @@ class Creator:
         with self._attempt(self._application_intents(candidate_id, referrals)):
             application = self._ats.create_application(candidate_id, new)
         self._confirm_application(referrals, candidate_id, application.id, created=True)
-        return Opened(candidate_id, application.id, created_candidate=False, created_application=True)
+        return Opened(candidate_id, application.id, False, True, made=application)
 
     def _own_application(
         self, applications: Sequence[AtsApplication], referrals: Sequence[Referral]
@@ -259,8 +267,10 @@ class Creator:
             yield
         except (PermanentFailure, TransientFailure) as failure:
             with self._ledger.atomic():
+                dead = isinstance(failure, PermanentFailure)
+                request, response = self._sealer.of(failure) if dead else (None, None)
                 for intent in intents:
-                    self._ledger.fail(intent.key, str(failure), dead=isinstance(failure, PermanentFailure))
+                    self._ledger.fail(intent.key, str(failure), dead=dead, request=request, response=response)
             raise
 
     def _application_key(self, referral: Referral) -> str:

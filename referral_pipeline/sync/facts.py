@@ -29,16 +29,29 @@ class Programme:
     @classmethod
     def of(cls, staged: AdvocacyStaged, jobs: Iterable[AtsJob]) -> Programme:
         """Index the staged records."""
-        content = {c.id: c for c in staged.content}
+        return cls.over(advocates=staged.advocates, shares=staged.shares, content=staged.content, jobs=jobs)
+
+    @classmethod
+    def over(
+        cls,
+        *,
+        advocates: Iterable[Advocate],
+        shares: Iterable[Share],
+        content: Iterable[Content],
+        jobs: Iterable[AtsJob],
+    ) -> Programme:
+        """Index these records."""
+        contents = {c.id: c for c in content}
+        known_shares = {s.id: s for s in shares}
         by_advocate: dict[tuple[str, str], list[Share]] = defaultdict(list)
-        for share in staged.shares:
-            job_id = share.job_id or _job_of(content.get(share.content_id or ""))
+        for share in known_shares.values():
+            job_id = share.job_id or _job_of(contents.get(share.content_id or ""))
             if job_id is not None:
                 by_advocate[share.advocate_id, job_id].append(share)
         return cls(
-            advocates={a.id: a for a in staged.advocates},
-            shares={s.id: s for s in staged.shares},
-            content=content,
+            advocates={a.id: a for a in advocates},
+            shares=known_shares,
+            content=contents,
             jobs={j.id: j for j in jobs},
             shares_by_advocate_and_job={k: tuple(v) for k, v in by_advocate.items()},
         )

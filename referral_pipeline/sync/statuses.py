@@ -9,11 +9,15 @@ ids. The time stamp alone is no change: our own write to an application moves it
 A status that the platform refuses as older than what it holds (409) was not told: the next run has pulled what it holds
 and tells it with that time or a later one. A referral that the platform has no more takes no status, which is
 no failure.
+
+Two ways to the same rule: `run` for all that a pull showed, in batches; `tell` for one application as it is read now.
+Both hold the application's lock while they tell, so that an older word never follows a newer one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,8 +25,9 @@ from datetime import UTC, datetime
 from referral_pipeline.connectors.failures import NotFound, PermanentFailure, TransientFailure
 from referral_pipeline.connectors.protocols import AdvocacyConnector
 from referral_pipeline.connectors.records import AtsApplication, Referral, StatusUpdate
-from referral_pipeline.ledger.store import DeliveryIntent, Ledger, Link, StatusFact
+from referral_pipeline.ledger.store import Delivery, DeliveryIntent, DeliveryState, Ledger, Link, StatusFact
 from referral_pipeline.sync.creation import digest
+from referral_pipeline.sync.evidence import Sealer
 from referral_pipeline.sync.report import SyncFailure, SyncReport
 
 _BATCH = 50
@@ -41,7 +46,22 @@ class StatusReturn:
         ats_system: str,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         workers: int = 4,
+        known_until: datetime | None = None,
+        sealer: Sealer | None = None,
     ) -> None:
+        """Bind it to its systems.
+
+        Args:
+            advocacy: the platform that is told.
+            ledger: what it was told so far.
+            ats_system: name of the ATS.
+            clock: the time, aware.
+            workers: how many statuses are on their way at once.
+            known_until: when the applications were pulled; what was told after it is newer and stands.
+            sealer: keeps request and answer of what is refused for good.
+        """
+        self._known_until = known_until
+        self._sealer = sealer or Sealer(None)
         self._advocacy = advocacy
         self._ledger = ledger
         self._ats_system = ats_system
@@ -68,14 +88,7 @@ class StatusReturn:
             rounds: how often a passing failure is taken up again.
         """
         self._record_history(links, applications)
-        told = self._ledger.confirmed_hashes(_KEY_PREFIX)
-        due = [
-            (link, update)
-            for link in links
-            if link.block is None and link.application_id and (application := applications.get(link.application_id))
-            for update in [self._update(link, application, referrals.get(link.referral_id))]
-            if self._is_due(link, update, referrals.get(link.referral_id), told.get(_key(link.referral_id)))
-        ]
+        due = statuses_due(links, applications, referrals, ledger=self._ledger, ats_system=self._ats_system)
         self.report.count(
             "statuses_unchanged", sum(1 for x in links if x.block is None and x.application_id) - len(due)
         )
@@ -93,6 +106,82 @@ class StatusReturn:
                 break
         return self.report
 
+    def tell(
+        self,
+        links: Sequence[Link],
+        application: AtsApplication,
+        *,
+        again: Callable[[], AtsApplication | None],
+        read_at: datetime | None = None,
+    ) -> Counter[str]:
+        """Tell the platform one application's status for each of its referrals, where it differs from what it knows.
+
+        The caller holds the lock of the application and has read it since.
+
+        Args:
+            links: of the application, fresh from the ledger; blocked ones are left alone.
+            application: as the ATS holds it now.
+            again: reads it once more, for when the platform says that it knows something newer.
+            read_at: when `application` was read, where that was before the lock was had: what was told since stands.
+
+        Returns:
+            How many were sent, unchanged, superseded (the platform insists that it knows better) or gone.
+
+        Raises:
+            TransientFailure, PermanentFailure: from the platform. What was told before it is kept.
+        """
+        outcomes: Counter[str] = Counter()
+        open_links = [link for link in links if link.block is None]
+        told = self._ledger.deliveries_by_key(status_key(link.referral_id) for link in open_links)
+        for link in open_links:
+            update = _update(link, application, None, self._ats_system)
+            delivery = told.get(status_key(link.referral_id))
+            is_told = delivery is not None and delivery.state is DeliveryState.CONFIRMED
+            if is_told and delivery is not None and delivery.request_hash == request_hash(update):
+                outcomes["unchanged"] += 1
+                continue
+            outcomes[self._tell_one(link, update, again)] += 1
+        return outcomes
+
+    def _tell_one(self, link: Link, update: StatusUpdate, again: Callable[[], AtsApplication | None]) -> str:
+        key = status_key(link.referral_id)
+        self._ledger.begin(self._intent(update))
+        try:
+            accepted = self._advocacy.return_status(update)
+            if not accepted:
+                # Somebody told it something later. Under the application's lock what the ATS holds now is the truth.
+                held = self._advocacy.get_referral(link.referral_id)
+                application = again()
+                if held is not None and application is not None:
+                    update = _update(link, application, held, self._ats_system)
+                    self._ledger.begin(self._intent(update))
+                    accepted = self._advocacy.return_status(update)
+        except NotFound:
+            self._ledger.fail(key, "the platform has no such referral any more", dead=False)
+            return "gone"
+        except (PermanentFailure, TransientFailure) as failure:
+            dead = isinstance(failure, PermanentFailure)
+            request, response = self._sealer.of(failure) if dead else (None, None)
+            self._ledger.fail(key, str(failure), dead=dead, request=request, response=response)
+            raise
+        if not accepted:
+            self._ledger.fail(key, "older than what the platform holds", dead=False)
+            return "superseded"
+        with self._ledger.atomic():
+            self._ledger.confirm(key, {"status": update.status.value})
+            self._ledger.save_links([replace(link, status=update.status, status_at=update.status_at)])
+        return "sent"
+
+    def _intent(self, update: StatusUpdate) -> DeliveryIntent:
+        return DeliveryIntent(
+            key=status_key(update.referral_id),
+            system=self._advocacy.system,
+            operation="return_status",
+            target=update.referral_id,
+            request_hash=request_hash(update),
+            referral_id=update.referral_id,
+        )
+
     def _record_history(self, links: Sequence[Link], applications: Mapping[str, AtsApplication]) -> None:
         ids = sorted({link.application_id for link in links if link.application_id})
         facts = [
@@ -108,48 +197,15 @@ class StatusReturn:
         ]
         self._ledger.append_statuses(facts)
 
-    def _update(self, link: Link, application: AtsApplication, referral: Referral | None) -> StatusUpdate:
-        # status_at never goes back for one referral, whatever record of the ATS carried it, and whoever told it.
-        held = referral.status_at if referral else None
-        status_at = max(at for at in (application.status_at, link.status_at, held) if at is not None)
-        return StatusUpdate(
-            referral_id=link.referral_id,
-            status=application.status,
-            status_at=status_at,
-            ats_system=self._ats_system,
-            ats_candidate_id=application.candidate_id,
-            ats_application_id=application.id,
-            hired_at=application.hired_at,
-            starts_on=application.starts_on,
-        )
-
-    def _is_due(self, link: Link, update: StatusUpdate, referral: Referral | None, told: str | None) -> bool:
-        if referral is None:
-            return False
-        # The platform accepted this status once and shows another now: it was lost there, so it is told again.
-        lost = link.status is update.status and referral.status is not update.status
-        return told != _request_hash(update) or lost
-
     def _send(self, batch: Sequence[tuple[Link, StatusUpdate]], *, final: bool) -> list[tuple[Link, StatusUpdate]]:
-        self._ledger.begin_many(
-            [
-                DeliveryIntent(
-                    key=_key(update.referral_id),
-                    system=self._advocacy.system,
-                    operation="return_status",
-                    target=update.referral_id,
-                    request_hash=_request_hash(update),
-                    referral_id=update.referral_id,
-                )
-                for _, update in batch
-            ]
-        )
+        batch = self._without_known_better(batch)
+        self._ledger.begin_many([self._intent(update) for _, update in batch])
         failed: list[tuple[Link, StatusUpdate]] = []
         refused: list[tuple[str, str]] = []
         confirmed: list[tuple[str, dict[str, object]]] = []
         accepted_links: list[Link] = []
         with ThreadPoolExecutor(max_workers=self._workers, thread_name_prefix="status-return") as pool:
-            futures = {pool.submit(self._advocacy.return_status, update): (link, update) for link, update in batch}
+            futures = {pool.submit(self._return, update): (link, update) for link, update in batch}
             for future in as_completed(futures):
                 link, update = futures[future]
                 try:
@@ -160,15 +216,15 @@ class StatusReturn:
                         self._failed(update, failure, transient=True)
                 except NotFound:
                     self.report.count("statuses_of_deleted_referrals")
-                    refused.append((_key(update.referral_id), "the platform has no such referral any more"))
+                    refused.append((status_key(update.referral_id), "the platform has no such referral any more"))
                 except PermanentFailure as failure:
                     self._failed(update, failure, transient=False)
                 else:
                     self.report.count("statuses_sent" if accepted else "statuses_superseded")
                     if not accepted:
-                        refused.append((_key(update.referral_id), "older than what the platform holds"))
+                        refused.append((status_key(update.referral_id), "older than what the platform holds"))
                         continue
-                    confirmed.append((_key(update.referral_id), {"status": update.status.value}))
+                    confirmed.append((status_key(update.referral_id), {"status": update.status.value}))
                     accepted_links.append(replace(link, status=update.status, status_at=update.status_at))
         with self._ledger.atomic():
             self._ledger.confirm_many(confirmed)
@@ -177,16 +233,95 @@ class StatusReturn:
                 self._ledger.fail(key, why, dead=False)
         return failed
 
+    def _without_known_better(self, batch: Sequence[tuple[Link, StatusUpdate]]) -> Sequence[tuple[Link, StatusUpdate]]:
+        """Without the statuses told since the pull, from what the ATS showed later than it."""
+        if self._known_until is None:
+            return batch
+        told = self._ledger.deliveries_by_key(status_key(update.referral_id) for _, update in batch)
+        newer = {key for key, delivery in told.items() if self._is_newer(delivery)}
+        self.report.count("statuses_known_better", len(newer))
+        return [item for item in batch if status_key(item[1].referral_id) not in newer]
+
+    def _is_newer(self, delivery: Delivery) -> bool:
+        is_told = delivery.state is DeliveryState.CONFIRMED
+        return is_told and self._known_until is not None and delivery.last_attempt_at >= self._known_until
+
+    def _return(self, update: StatusUpdate) -> bool:
+        with self._ledger.exclusive([lock_of(self._ats_system, update.ats_application_id)]):
+            return self._advocacy.return_status(update)
+
     def _failed(self, update: StatusUpdate, failure: Exception, *, transient: bool) -> None:
-        self._ledger.fail(_key(update.referral_id), str(failure), dead=not transient)
+        request, response = (None, None) if transient else self._sealer.of(failure)
+        self._ledger.fail(
+            status_key(update.referral_id), str(failure), dead=not transient, request=request, response=response
+        )
         self.report.fail(SyncFailure(update.referral_id, "return_status", str(failure), transient=transient))
 
 
-def _key(referral_id: str) -> str:
+def lock_of(ats_system: str, application_id: str) -> str:
+    """The lock under which an application is read and told."""
+    return f"application:{ats_system}:{application_id}"
+
+
+def statuses_due(
+    links: Iterable[Link],
+    applications: Mapping[str, AtsApplication],
+    referrals: Mapping[str, Referral],
+    *,
+    ledger: Ledger,
+    ats_system: str,
+) -> list[tuple[Link, StatusUpdate]]:
+    """What the platform was not told as the ATS has it now; blocked referrals are left alone.
+
+    Args:
+        links: what was written for each referral.
+        applications: the ATS's applications by id.
+        referrals: the platform's referrals by id: what it believes already.
+        ledger: for what the platform was last told.
+        ats_system: name of the ATS.
+    """
+    told = ledger.confirmed_hashes(_KEY_PREFIX)
+    return [
+        (link, update)
+        for link in links
+        if link.block is None and link.application_id and (application := applications.get(link.application_id))
+        for referral in [referrals.get(link.referral_id)]
+        for update in [_update(link, application, referral, ats_system)]
+        if _is_due(link, update, referral, told.get(status_key(link.referral_id)))
+    ]
+
+
+def _update(link: Link, application: AtsApplication, referral: Referral | None, ats_system: str) -> StatusUpdate:
+    # status_at never goes back for one referral, whatever record of the ATS carried it, and whoever told it.
+    held = referral.status_at if referral else None
+    status_at = max(at for at in (application.status_at, link.status_at, held) if at is not None)
+    return StatusUpdate(
+        referral_id=link.referral_id,
+        status=application.status,
+        status_at=status_at,
+        ats_system=ats_system,
+        ats_candidate_id=application.candidate_id,
+        ats_application_id=application.id,
+        hired_at=application.hired_at,
+        starts_on=application.starts_on,
+    )
+
+
+def _is_due(link: Link, update: StatusUpdate, referral: Referral | None, told: str | None) -> bool:
+    if referral is None:
+        return False
+    # The platform accepted this status once and shows another now: it was lost there, so it is told again.
+    lost = link.status is update.status and referral.status is not update.status
+    return told != request_hash(update) or lost
+
+
+def status_key(referral_id: str) -> str:
+    """The key of the delivery that tells a referral's status."""
     return f"{_KEY_PREFIX}{referral_id}"
 
 
-def _request_hash(update: StatusUpdate) -> str:
+def request_hash(update: StatusUpdate) -> str:
+    """What is told, as one hash: status, dates and ids. The time stamp alone is no change."""
     return digest(
         {
             "status": update.status.value,

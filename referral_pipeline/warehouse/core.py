@@ -12,8 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from referral_pipeline.contract.models import Contract
-from referral_pipeline.identity.names import Name, names_contradict
-from referral_pipeline.identity.resolve import Record, Resolution, resolve
+from referral_pipeline.identity.resolve import Record, Resolution, resolve, still_binds
 from referral_pipeline.ledger.store import IdentityKey
 from referral_pipeline.privacy.crypto import keyed_hash
 from referral_pipeline.warehouse.frames import columns, frame_of_rows
@@ -114,15 +113,7 @@ def build_people(
 
 def _still_binding(pairs: Iterable[tuple[str, str]], records: Iterable[Record]) -> list[tuple[str, str]]:
     by_id = {record.record_id: record for record in records}
-
-    def binds(left: Record | None, right: Record | None) -> bool:
-        if left is None or right is None:
-            return True
-        if any(set(left.keys(kind)) & set(right.keys(kind)) for kind in ("email", "phone")):
-            return True
-        return not names_contradict(Name(left.first_name, left.last_name), Name(right.first_name, right.last_name))
-
-    return [(a, b) for a, b in pairs if binds(by_id.get(a), by_id.get(b))]
+    return [(a, b) for a, b in pairs if still_binds(by_id.get(a), by_id.get(b))]
 
 
 def build_core(warehouse: Warehouse, contract: Contract, as_of: datetime) -> dict[str, int]:

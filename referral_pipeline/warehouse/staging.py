@@ -29,6 +29,7 @@ from referral_pipeline.connectors.records import (
     Share,
 )
 from referral_pipeline.contract.models import Contract
+from referral_pipeline.identity.admission import unfit_fields
 from referral_pipeline.identity.canonical import (
     canonical_country,
     canonical_email,
@@ -220,21 +221,9 @@ def _referrals(
     found: list[Quarantined] = []
     for referral in records:
         missing = [
-            _set_aside(system, "referrals", referral.id, name, "is missing", value, Level.RECORD)
-            for name, value in (("first_name", referral.first_name), ("last_name", referral.last_name))
-            if not (value or "").strip()
+            _set_aside(system, "referrals", referral.id, unfit.field, unfit.reason, unfit.value, Level.RECORD)
+            for unfit in unfit_fields(referral, has_advocate=referral.advocate_id in advocates)
         ]
-        unreadable = email_problem(referral.email)
-        if unreadable is not None:
-            missing.append(
-                _set_aside(system, "referrals", referral.id, "email", unreadable, referral.email, Level.RECORD)
-            )
-        if referral.advocate_id not in advocates:
-            missing.append(
-                _set_aside(
-                    system, "referrals", referral.id, "advocate_id", "is nobody's", referral.advocate_id, Level.RECORD
-                )
-            )
         if missing:
             found.extend(missing)
             continue

@@ -1,0 +1,235 @@
+"""The advocacy programme as the lane knows it: the newest row of each record, encrypted in the ledger.
+
+Belongs here: keeping rows, and giving canonical records of them. Does not belong here: what a row means (connectors),
+decisions.
+
+The lane cannot read the warehouse (one process holds that file), and needs for one referral only its neighbours: the
+other referrals of the person, the advocate, their shares, the content. Pulls and webhooks both feed this; the newest
+row by `updated_at` stands, whichever way it came. What is missing is pulled once, on demand.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from referral_pipeline.connectors.protocols import AdvocacyConnector
+from referral_pipeline.connectors.records import Advocate, Content, Entity, Referral, Row, RowProblem, Share, Window
+from referral_pipeline.connectors.values import parse_instant
+from referral_pipeline.ledger.store import Ledger, MirrorRow
+from referral_pipeline.privacy.crypto import Cipher
+from referral_pipeline.sync.facts import Programme
+
+ENTITIES = ("advocates", "content", "shares", "referrals")
+"""What is mirrored. Clicks are not: they name no person, and nothing is written for one."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_OVERLAP = timedelta(minutes=15)
+_REMEMBERED_SECONDS = 20.0
+_MOST_REMEMBERED = 20_000
+_CATCH_UP_EVERY = timedelta(seconds=5)
+
+_T = TypeVar("_T", Advocate, Content, Share)
+
+
+class Mirror:
+    """Rows of the advocacy platform by id. Safe for threads.
+
+    Args:
+        ledger: where the rows lie.
+        cipher: how they are encrypted.
+        advocacy: reads rows, and pulls what is missing.
+        clock: the time, aware.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        cipher: Cipher,
+        advocacy: AdvocacyConnector,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._ledger = ledger
+        self._cipher = cipher
+        self._advocacy = advocacy
+        self._clock = clock
+        self._remembered: dict[tuple[str, str], tuple[datetime, Any]] = {}
+        self._lock = threading.Lock()
+        self._caught_up: dict[str, datetime] = {}
+
+    # ------------------------------------------------------------ feeding
+
+    def keep(self, entity: str, rows: Iterable[Row]) -> int:
+        """Keep these raw rows where they are newer than what is kept; answers how many were. Others are passed over."""
+        found = [kept for row in rows if (kept := self._kept(entity, row)) is not None]
+        changed = self._ledger.save_mirror(found) if found else 0
+        for kept in found:
+            self._remembered.pop((entity, kept.record_id), None)
+            if kept.owner is not None:
+                self._remembered.pop((f"{entity} of", kept.owner), None)
+        return changed
+
+    def _kept(self, entity: str, row: Row) -> MirrorRow | None:
+        record_id = row.get("id")
+        if not isinstance(record_id, str) or not record_id:
+            return None
+        owner = row.get("advocate_id")
+        return MirrorRow(
+            system=self._advocacy.system,
+            entity=entity,
+            record_id=record_id,
+            changed_at=changed_at(row),
+            owner=owner if isinstance(owner, str) else None,
+            body=self._cipher.encrypt(json.dumps(row, ensure_ascii=False).encode()),
+        )
+
+    def forget(self, entity: str, record_id: str) -> None:
+        """Forget a record that its platform erased."""
+        self._ledger.forget_mirror(self._advocacy.system, entity, [record_id])
+
+    def note_pull(self, entity: str, position: datetime) -> None:
+        """Note that everything changed up to this time has been kept."""
+        self._ledger.save_cursor(
+            self._advocacy.system, f"mirror.{entity}", position=position, warehouse_id="", full_pull_at=position
+        )
+
+    def catch_up(self, entity: str) -> bool:
+        """Pull what changed since the last time. False when that was a moment ago."""
+        with self._lock:
+            now = self._clock()
+            last = self._caught_up.get(entity)
+            if last is not None and now - last < _CATCH_UP_EVERY:
+                return False
+            self._caught_up[entity] = now
+        cursor = self._ledger.cursor(self._advocacy.system, f"mirror.{entity}")
+        since = cursor.position - _OVERLAP if cursor is not None else None
+        for page in self._advocacy.pull(entity, Window(since=since, until=now)):
+            self.keep(entity, page)
+        self.note_pull(entity, now)
+        return True
+
+    # ------------------------------------------------------------ reading
+
+    def rows(self, entity: str, ids: Iterable[str]) -> dict[str, Row]:
+        """The kept rows of these records."""
+        found = self._ledger.mirror(self._advocacy.system, entity, ids)
+        return {record_id: self._opened(kept) for record_id, kept in found.items()}
+
+    def referrals(self, ids: Iterable[str]) -> tuple[dict[str, Referral], list[RowProblem]]:
+        """Canonical referrals by id, and the rows that cannot be read."""
+        read: dict[str, Referral] = {}
+        problems: list[RowProblem] = []
+        for record_id, row in self.rows("referrals", ids).items():
+            one = self._advocacy.referral_of(row)
+            if isinstance(one, RowProblem):
+                problems.append(one)
+            else:
+                read[record_id] = one
+        return read, problems
+
+    def programme(self, referrals: Sequence[Referral]) -> Programme:
+        """The part of the programme that touches these referrals; without jobs.
+
+        Raises:
+            TransientFailure, PermanentFailure: something named here had to be pulled, and could not.
+        """
+        advocate_ids = {r.advocate_id for r in referrals}
+        advocates = self._known("advocates", advocate_ids, self._advocacy.advocate_of)
+        shares = self._shares_of(advocate_ids)
+        share_ids = {r.share_id for r in referrals if r.share_id} - shares.keys()
+        shares |= self._known("shares", share_ids, self._advocacy.share_of)
+        content_ids = {s.content_id for s in shares.values() if s.content_id}
+        content = self._known("content", content_ids, self._advocacy.content_of)
+        return Programme.over(advocates=advocates.values(), shares=shares.values(), content=content.values(), jobs=())
+
+    def _known(self, entity: str, ids: Iterable[str], read: Callable[[Row], _T | RowProblem]) -> dict[str, _T]:
+        """Canonical records by id; those that nobody has heard of are pulled for."""
+        wanted = set(ids)
+        found = self._look_up(entity, wanted, read)
+        if found.keys() < wanted and self.catch_up(entity):
+            found |= self._look_up(entity, wanted - found.keys(), read)
+        return found
+
+    def _look_up(self, entity: str, ids: Iterable[str], read: Callable[[Row], _T | RowProblem]) -> dict[str, _T]:
+        found: dict[str, _T] = {}
+        missing: list[str] = []
+        for record_id in ids:
+            remembered = self._recall((entity, record_id))
+            if remembered is None:
+                missing.append(record_id)
+            else:
+                found[record_id] = remembered
+        if missing:
+            for record_id, row in self.rows(entity, missing).items():
+                one = read(row)
+                if not isinstance(one, RowProblem):
+                    found[record_id] = one
+                    self._remember((entity, record_id), one)
+        return found
+
+    def _shares_of(self, advocate_ids: Iterable[str]) -> dict[str, Share]:
+        found: dict[str, Share] = {}
+        for advocate_id in advocate_ids:
+            shares: tuple[Share, ...] | None = self._recall(("shares of", advocate_id))
+            if shares is None:
+                kept = self._ledger.mirror_of_owner(self._advocacy.system, "shares", [advocate_id])
+                shares = tuple(self._readable_shares(kept))
+                self._remember(("shares of", advocate_id), shares)
+            found.update({share.id: share for share in shares})
+        return found
+
+    def _readable_shares(self, kept: Iterable[MirrorRow]) -> Iterator[Share]:
+        for row in kept:
+            share = self._advocacy.share_of(self._opened(row))
+            if not isinstance(share, RowProblem):
+                yield share
+
+    def _opened(self, kept: MirrorRow) -> Row:
+        return json.loads(self._cipher.decrypt(kept.body))
+
+    # ------------------------------------------------------------ remembering for a moment
+
+    def _recall(self, key: tuple[str, str]) -> Any:
+        entry = self._remembered.get(key)
+        if entry is None or (self._clock() - entry[0]).total_seconds() > _REMEMBERED_SECONDS:
+            return None
+        return entry[1]
+
+    def _remember(self, key: tuple[str, str], value: object) -> None:
+        if len(self._remembered) >= _MOST_REMEMBERED:
+            self._remembered.clear()
+        self._remembered[key] = (self._clock(), value)
+
+
+class Tapped:
+    """A source whose pulled pages are kept in the mirror too."""
+
+    def __init__(self, source: AdvocacyConnector, mirror: Mirror) -> None:
+        self._source = source
+        self._mirror = mirror
+        self.system: str = source.system
+        self.entities: Mapping[str, Entity] = source.entities
+
+    def pull(self, entity: str, window: Window) -> Iterator[list[Row]]:
+        """The source's pages, each kept before it is handed on."""
+        for page in self._source.pull(entity, window):
+            if entity in ENTITIES:
+                self._mirror.keep(entity, page)
+            yield page
+        if entity in ENTITIES:
+            self._mirror.note_pull(entity, window.until)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
+
+
+def changed_at(row: Mapping[str, Any]) -> datetime:
+    """When a row was changed, by its platform; long ago for one that does not say."""
+    try:
+        return parse_instant(row.get("updated_at"))
+    except ValueError:
+        return _EPOCH

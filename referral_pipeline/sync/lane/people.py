@@ -1,0 +1,259 @@
+"""Who a record is, from its neighbours only.
+
+Belongs here: gathering the records that may be the same person as one record, resolving them by the same rules as the
+whole programme is, and remembering the outcome. Does not belong here: the rules (identity.resolve), writes to a system.
+
+Records that share no key directly or through others cannot influence each other, so resolving one neighbourhood gives
+what resolving everything would. Candidates of the ATS are read live: their names decide, and recruiters change them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from referral_pipeline.connectors.protocols import AtsConnector
+from referral_pipeline.connectors.records import AtsCandidate, Referral
+from referral_pipeline.contract.models import Contract
+from referral_pipeline.identity.admission import candidate_record, referral_record, unfit_fields
+from referral_pipeline.identity.resolve import Record, resolve, still_binds
+from referral_pipeline.ledger.store import IdentityKey, Ledger, Link
+from referral_pipeline.privacy.crypto import keyed_hash
+from referral_pipeline.sync.lane.mirror import Mirror
+
+_MOST_RECORDS = 400
+"""A neighbourhood stops growing here: so many records around one address are a shared mailbox, which joins nobody."""
+
+
+@dataclass(frozen=True)
+class Neighbourhood:
+    """Records that may be one person, resolved. Personal data inside.
+
+    `person_of` is by record id ("advocacy:R1"), `keys` the keyed hashes of all contact details, `hashes_of` those of
+    each referral, `unknown_candidates` candidates that the ATS does not show.
+    """
+
+    referrals: Mapping[str, Referral] = field(repr=False)
+    candidates: Mapping[str, AtsCandidate] = field(repr=False)
+    links: Mapping[str, Link]
+    person_of: Mapping[str, str]
+    changed_persons: frozenset[str]
+    keys: frozenset[str] = field(repr=False)
+    hashes_of: Mapping[str, frozenset[str]] = field(repr=False)
+    aliases: Mapping[str, str]
+
+    def members(self, person_id: str, system: str) -> list[str]:
+        """The ids of this system's records that are this person."""
+        prefix = f"{system}:"
+        return sorted(i.removeprefix(prefix) for i, p in self.person_of.items() if p == person_id and prefix in i)
+
+
+class People:
+    """Resolves neighbourhoods. Safe for threads; the caller holds the lock of the keys.
+
+    Args:
+        ledger: keys, links, aliases.
+        mirror: the referrals.
+        ats: the candidates.
+        contract: systems and matching rules.
+        hash_key: for keyed hashes.
+    """
+
+    def __init__(self, *, ledger: Ledger, mirror: Mirror, ats: AtsConnector, contract: Contract, hash_key: str) -> None:
+        self._ledger = ledger
+        self._mirror = mirror
+        self._ats = ats
+        self._contract = contract
+        self._hash_key = hash_key.encode()
+        self._advocacy = f"{contract.advocacy.connector}:"
+        self._ats_prefix = f"{contract.ats.connector}:"
+        countries = contract.privacy.allowed_countries
+        self._default_country = countries[0] if len(countries) == 1 else None
+
+    def hashes_of(self, referral: Referral) -> frozenset[str]:
+        """The keyed hashes of a referral's contact details."""
+        return self._hashes(referral_record(referral, self._contract.advocacy.connector))
+
+    def hashes_of_candidate(self, candidate: AtsCandidate) -> frozenset[str]:
+        """The keyed hashes of a candidate's contact details."""
+        return self._hashes(self._candidate_record(candidate))
+
+    def around(self, referral_ids: Iterable[str], *, candidates: Iterable[AtsCandidate] = ()) -> Neighbourhood:
+        """Gather and resolve what surrounds these referrals (and candidates read a moment ago). Saves nothing.
+
+        Raises:
+            TransientFailure, PermanentFailure: candidates had to be read, and could not.
+        """
+        referrals, _ = self._mirror.referrals(referral_ids)
+        live = {c.id: c for c in candidates}
+        hashes: set[str] = set()
+        for referral in referrals.values():
+            hashes |= self.hashes_of(referral)
+        for candidate in live.values():
+            hashes |= self.hashes_of_candidate(candidate)
+        record_ids = {f"{self._advocacy}{i}" for i in referral_ids} | {f"{self._ats_prefix}{i}" for i in live}
+        known, links = self._grown(record_ids, hashes)
+        previous = {f"{self._advocacy}{link.referral_id}": link.person_id for link in links.values()}
+        previous |= {key.record_id: key.person_id for key in known}
+        aliases = self._ledger.aliases(self._ats.system) if links else {}
+        more = {i.removeprefix(self._advocacy) for i in record_ids if i.startswith(self._advocacy)} - referrals.keys()
+        if more:
+            referrals |= self._mirror.referrals(more)[0]
+        candidate_ids = {i.removeprefix(self._ats_prefix) for i in record_ids if i.startswith(self._ats_prefix)}
+        candidate_ids = {aliases.get(i, i) for i in candidate_ids} - live.keys()
+        if candidate_ids:
+            live |= self._ats.get_candidates(sorted(candidate_ids))
+        return self._resolved(referrals, live, links, previous, aliases, candidate_ids)
+
+    def _grown(self, record_ids: set[str], hashes: set[str]) -> tuple[list[IdentityKey], dict[str, Link]]:
+        """Follow keys and links outward until nothing new turns up; `record_ids` and `hashes` grow on the way."""
+        known: dict[tuple[str, str], IdentityKey] = {}
+        links: dict[str, Link] = {}
+        fresh_ids, fresh_hashes = set(record_ids), set(hashes)
+        while fresh_ids or fresh_hashes:
+            found = self._ledger.keys_of(fresh_ids) if fresh_ids else []
+            new_links = list(self._links_around(fresh_ids))
+            links |= {link.referral_id: link for link in new_links}
+            fresh_hashes |= {key.key_hash for key in found} - hashes
+            sharing = self._ledger.records_for(fresh_hashes) if fresh_hashes else []
+            hashes |= fresh_hashes
+            known |= {(key.key_hash, key.record_id): key for key in (*found, *sharing)}
+            near = {key.record_id for key in sharing}
+            near |= {f"{self._advocacy}{link.referral_id}" for link in new_links}
+            near |= {f"{self._ats_prefix}{link.candidate_id}" for link in new_links if link.candidate_id}
+            fresh_ids = near - record_ids
+            fresh_hashes = set()
+            if len(record_ids) + len(fresh_ids) > _MOST_RECORDS:
+                fresh_ids = set(sorted(fresh_ids)[: max(0, _MOST_RECORDS - len(record_ids))])
+            record_ids |= fresh_ids
+        return list(known.values()), links
+
+    def _links_around(self, record_ids: Iterable[str]) -> Iterator[Link]:
+        referral_ids = [i.removeprefix(self._advocacy) for i in record_ids if i.startswith(self._advocacy)]
+        candidate_ids = [i.removeprefix(self._ats_prefix) for i in record_ids if i.startswith(self._ats_prefix)]
+        if referral_ids:
+            yield from self._ledger.links_for(referral_ids).values()
+        if candidate_ids:
+            yield from self._ledger.links_of_candidates(self._ats.system, candidate_ids)
+
+    def _resolved(
+        self,
+        referrals: Mapping[str, Referral],
+        candidates: Mapping[str, AtsCandidate],
+        links: Mapping[str, Link],
+        previous: Mapping[str, str],
+        aliases: Mapping[str, str],
+        asked: Iterable[str],
+    ) -> Neighbourhood:
+        records = {
+            f"{self._advocacy}{r.id}": referral_record(r, self._contract.advocacy.connector)
+            for r in referrals.values()
+            if not any(unfit_fields(r, has_advocate=True))
+        }
+        records |= {f"{self._ats_prefix}{c.id}": self._candidate_record(c) for c in candidates.values()}
+        must_link = [
+            (f"{self._advocacy}{x.referral_id}", f"{self._ats_prefix}{aliases.get(x.candidate_id, x.candidate_id)}")
+            for x in links.values()
+            if x.candidate_id
+        ]
+        dedupe = self._contract.rules.dedupe
+        resolution = resolve(
+            list(records.values()),
+            previous=previous,
+            must_link=[pair for pair in must_link if still_binds(records.get(pair[0]), records.get(pair[1]))],
+            shared_mailbox_limit=dedupe.shared_mailbox_limit,
+            match_on=dedupe.match_on,
+        )
+        person_of = dict(resolution.person_of)
+        # A linked candidate that the ATS does not show (fresh, or gone) stays with its referral.
+        for link in links.values():
+            record_id = f"{self._advocacy}{link.referral_id}"
+            if link.candidate_id and record_id in person_of:
+                now = f"{self._ats_prefix}{aliases.get(link.candidate_id, link.candidate_id)}"
+                person_of.setdefault(now, person_of[record_id])
+        for candidate_id in asked:
+            record_id = f"{self._ats_prefix}{candidate_id}"
+            if record_id in previous:
+                person_of.setdefault(record_id, previous[record_id])
+        hashes = {record_id: self._hashes(record) for record_id, record in records.items()}
+        return Neighbourhood(
+            referrals={i: r for i, r in referrals.items() if f"{self._advocacy}{i}" in records},
+            candidates=candidates,
+            links=links,
+            person_of=person_of,
+            changed_persons=frozenset(p for i, p in resolution.person_of.items() if i in previous and previous[i] != p),
+            keys=frozenset(h for some in hashes.values() for h in some),
+            hashes_of={
+                i.removeprefix(self._advocacy): some for i, some in hashes.items() if i.startswith(self._advocacy)
+            },
+            aliases=aliases,
+        )
+
+    def remember(self, found: Neighbourhood, record_ids: Iterable[str]) -> None:
+        """Save the keys of these records ("advocacy:R1"), and of all whose person changed, under their persons."""
+        known = {key.record_id: key.person_id for key in self._ledger.keys_of(found.person_of)}
+        wanted = set(record_ids) | {i for i, person in known.items() if found.person_of[i] != person}
+        keys: list[IdentityKey] = []
+        for record_id in sorted(wanted & found.person_of.keys()):
+            record = self._record(found, record_id)
+            if record is not None:
+                keys.extend(self._keys(record, found.person_of[record_id]))
+        if keys:
+            self._ledger.save_identity_keys(keys, replace=True)
+
+    def remember_candidate(self, candidate_id: str, referral: Referral, person_id: str) -> None:
+        """Save a candidate that was just made from a referral: its contact details are the referral's."""
+        made = referral_record(referral, self._contract.advocacy.connector)
+        record_id = f"{self._ats_prefix}{candidate_id}"
+        record = Record(record_id, made.email_keys, made.phone_keys, None, None, made.first_seen_at)
+        self._ledger.save_identity_keys(self._keys(record, person_id))
+
+    def person_of_candidate(self) -> Mapping[str, str]:
+        """Who each ATS candidate is, by candidate id, as a view of the ledger."""
+        return _PersonOfCandidate(self._ledger, self._ats_prefix)
+
+    def _record(self, found: Neighbourhood, record_id: str) -> Record | None:
+        if record_id.startswith(self._advocacy):
+            referral = found.referrals.get(record_id.removeprefix(self._advocacy))
+            return referral_record(referral, self._contract.advocacy.connector) if referral is not None else None
+        candidate = found.candidates.get(record_id.removeprefix(self._ats_prefix))
+        return self._candidate_record(candidate) if candidate is not None else None
+
+    def _candidate_record(self, candidate: AtsCandidate) -> Record:
+        return candidate_record(candidate, self._contract.ats.connector, default_country=self._default_country)
+
+    def _hashes(self, record: Record) -> frozenset[str]:
+        return frozenset(keyed_hash(key, self._hash_key) for kind in ("email", "phone") for key in record.keys(kind))
+
+    def _keys(self, record: Record, person_id: str) -> list[IdentityKey]:
+        return [
+            IdentityKey(
+                key_hash=keyed_hash(key, self._hash_key),
+                kind=kind,
+                system=record.record_id.partition(":")[0],
+                record_id=record.record_id,
+                person_id=person_id,
+            )
+            for kind in ("email", "phone")
+            for key in record.keys(kind)
+        ]
+
+
+class _PersonOfCandidate(Mapping[str, str]):
+    """Candidate id -> person id, looked up in the ledger when asked."""
+
+    def __init__(self, ledger: Ledger, prefix: str) -> None:
+        self._ledger = ledger
+        self._prefix = prefix
+
+    def __getitem__(self, candidate_id: str) -> str:
+        keys = self._ledger.keys_of([f"{self._prefix}{candidate_id}"])
+        if not keys:
+            raise KeyError(candidate_id)
+        return keys[0].person_id
+
+    def __iter__(self) -> Iterator[str]:
+        raise NotImplementedError("a view of the whole ledger is asked, not walked")
+
+    def __len__(self) -> int:
+        raise NotImplementedError("a view of the whole ledger is asked, not counted")
