@@ -7,15 +7,18 @@ themselves.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 import dagster as dg
 
-from referral_pipeline.orchestration.assets import analytics, ingest, sync
+from referral_pipeline.orchestration.assets import analytics, ingest, reconciliation, sync
 from referral_pipeline.orchestration.checks import build_checks
 from referral_pipeline.orchestration.jobs import JOBS
+from referral_pipeline.orchestration.pruning import prune
 from referral_pipeline.orchestration.resources import BridgeResource
 from referral_pipeline.orchestration.schedules import SCHEDULES
+from referral_pipeline.orchestration.sensors import build_sensors
 
 
 def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
@@ -24,6 +27,8 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
     Args:
         resource_overrides: resources by name that replace the defaults ("bridge"), for tests.
     """
+    events, alerting = _there("assets.events"), _there("alerting")
+    process_events = getattr(events, "process_events", None)
     return dg.Definitions(
         assets=[
             ingest.pull_advocacy,
@@ -31,6 +36,8 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
             sync.ats_referral_candidates,
             sync.advocacy_referral_statuses,
             sync.advocacy_jobs,
+            reconciliation.reconciliation,
+            *getattr(events, "ASSETS", ()),
             analytics.people,
             analytics.attribution,
             analytics.kpis,
@@ -38,8 +45,23 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
             analytics.leadership_report,
         ],
         asset_checks=build_checks(),
-        jobs=list(JOBS),
-        schedules=list(SCHEDULES),
+        jobs=[*JOBS, prune, *getattr(alerting, "JOBS", ()), *([process_events] if process_events is not None else [])],
+        schedules=[*SCHEDULES, *getattr(alerting, "SCHEDULES", ())],
+        sensors=[
+            *(build_sensors(process_events) if process_events is not None else []),
+            *getattr(alerting, "SENSORS", ()),
+        ],
         resources={"bridge": BridgeResource(), **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )
+
+
+def _there(name: str) -> Any:
+    """A module of this package, None while it is not there."""
+    full = f"referral_pipeline.orchestration.{name}"
+    try:
+        return import_module(full)
+    except ModuleNotFoundError as error:
+        if error.name != full:
+            raise
+        return None

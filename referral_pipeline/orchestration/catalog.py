@@ -130,6 +130,14 @@ CATALOG: tuple[AssetEntry, ...] = (
         deps=("ats_jobs",),
     ),
     AssetEntry(
+        "reconciliation",
+        "sync",
+        "What webhooks missed on either side, found by comparing both systems with what was done: each finding enters "
+        "the inbox as a hint. The count is a health figure; above zero, look at the webhooks of that system.",
+        frozenset({"python"}),
+        deps=("referrals", "ats_jobs", "ats_applications", "ats_offers"),
+    ),
+    AssetEntry(
         "people",
         "identity",
         "Who is who: every referral and ATS candidate belongs to exactly one person. Shared mailboxes and "

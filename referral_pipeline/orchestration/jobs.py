@@ -14,11 +14,11 @@ import dagster as dg
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
 
-_INGEST_AND_SYNC = dg.AssetSelection.groups("ingest", "sync")
+_RECONCILIATION = dg.AssetSelection.assets("reconciliation")
 
 refresh = dg.define_asset_job(
     name="refresh",
-    selection=dg.AssetSelection.all(),
+    selection=dg.AssetSelection.all() - _RECONCILIATION,
     description="The whole way: pull both systems, write candidates, return statuses, publish jobs, rebuild "
     "attribution and KPIs, check them, publish.",
     config=_QUIET,
@@ -27,9 +27,9 @@ refresh = dg.define_asset_job(
 
 reconcile = dg.define_asset_job(
     name="reconcile",
-    selection=_INGEST_AND_SYNC,
-    description="Both systems brought level: pull what changed, write candidates, return statuses, publish jobs. No "
-    "analytics.",
+    selection=dg.AssetSelection.groups("ingest") | _RECONCILIATION,
+    description="Both systems brought level: pull what changed, and put what webhooks missed in the inbox. The lane "
+    "works it off; without a lane this run does. No analytics.",
     config=_QUIET,
     tags={"owner": "talent-operations"},
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dagster as dg
 
 from referral_pipeline.orchestration.jobs import reconcile, refresh
+from referral_pipeline.orchestration.pruning import PRUNE_DAILY
 
 SCHEDULES = (
     dg.ScheduleDefinition(
@@ -22,9 +23,10 @@ SCHEDULES = (
     dg.ScheduleDefinition(
         name="reconcile_every_15_minutes",
         job=reconcile,
-        cron_schedule="20,35,50 * * * *",
+        cron_schedule="*/15 * * * *",
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Both systems brought level between two refreshes; the refresh does the same on the hour.",
+        description="What webhooks missed on either side enters the inbox; how much that was is a health figure.",
     ),
+    PRUNE_DAILY,
 )
