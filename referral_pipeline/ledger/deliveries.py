@@ -9,7 +9,7 @@ happened, and looks before trying again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -17,12 +17,42 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from referral_pipeline.ledger.engine import insert
+from referral_pipeline.ledger.engine import insert_new
 from referral_pipeline.ledger.records import Delivery, DeliveryIntent, DeliveryState
 from referral_pipeline.ledger.tables import deliveries
 
 _MOST_KEYS = 500
 _MOST_ERROR_CHARACTERS = 2_000
+
+
+_BY_KEY = sa.select(deliveries).where(deliveries.c.key.in_(sa.bindparam("some", expanding=True)))
+_LOCKED = _BY_KEY.order_by(deliveries.c.key).with_for_update()
+_ONE = sa.update(deliveries).where(deliveries.c.key == sa.bindparam("at_key"))
+_TRY_AGAIN = _ONE.values(
+    {
+        name: sa.bindparam(name)
+        for name in (
+            "target",
+            "request_hash",
+            "referral_id",
+            "state",
+            "attempts",
+            "first_attempt_at",
+            "last_attempt_at",
+        )
+    }
+)
+_SETTLE = {
+    DeliveryState.SENT: _ONE.values(state=DeliveryState.SENT.value, result=sa.bindparam("result"), last_error=None),
+    DeliveryState.CONFIRMED: _ONE.values(
+        state=DeliveryState.CONFIRMED.value,
+        result=sa.bindparam("result"),
+        confirmed_at=sa.bindparam("confirmed_at"),
+        last_error=None,
+        request_body=None,
+        response_body=None,
+    ),
+}
 
 
 class UnknownDeliveryError(LookupError):
@@ -59,7 +89,7 @@ def begin(
         }
         for intent in sorted(intents, key=lambda intent: intent.key)
     ]
-    inserting = insert(connection, deliveries).on_conflict_do_nothing().returning(deliveries.c.key)
+    inserting = insert_new(connection.dialect.name, deliveries, "key")
     fresh = set(connection.execute(inserting, rows).scalars())
     answers = {
         intent.key: Delivery(
@@ -99,26 +129,29 @@ def begin(
                 }
             )
     if changed:
-        names = [name for name in changed[0] if name != "at_key"]
-        connection.execute(
-            sa.update(deliveries)
-            .where(deliveries.c.key == sa.bindparam("at_key"))
-            .values({name: sa.bindparam(name) for name in names}),
-            changed,
-        )
+        connection.execute(_TRY_AGAIN, changed)
     return [answers[intent.key] for intent in intents]
 
 
-def settle(connection: Connection, key: str, state: DeliveryState, result: dict[str, Any], *, now: datetime) -> None:
-    """Note that the system said yes (sent) or was seen to hold it (confirmed), with the ids it answered.
+def settle(
+    connection: Connection, results: Sequence[tuple[str, Mapping[str, Any]]], state: DeliveryState, *, now: datetime
+) -> None:
+    """Note that the system said yes (sent) or was seen to hold it (confirmed), with the ids it answered; all or none.
 
     Raises:
-        UnknownDeliveryError: when the delivery was never begun.
+        UnknownDeliveryError: when one of the deliveries was never begun.
     """
-    values: dict[str, Any] = {"state": state.value, "result": result, "last_error": None}
+    if not results:
+        return
+    rows: list[dict[str, Any]] = [{"at_key": key, "result": dict(result)} for key, result in results]
     if state is DeliveryState.CONFIRMED:
-        values.update(confirmed_at=now, request_body=None, response_body=None)
-    _update_one(connection, key, values)
+        for row in rows:
+            row["confirmed_at"] = now
+    rows.sort(key=lambda row: row["at_key"])
+    if connection.execute(_SETTLE[state], rows).rowcount == len(rows):
+        return
+    keys = {key for key, _ in results}
+    raise UnknownDeliveryError(keys - {found.key for found in _locked(connection, sorted(keys))})
 
 
 def fail(
@@ -155,6 +188,9 @@ def select(
     system: str | None = None,
 ) -> list[Delivery]:
     """Deliveries by keys (at most 500), state or system, oldest attempt first."""
+    if keys is not None and state is None and system is None:
+        found = [_delivery(row) for row in connection.execute(_BY_KEY, {"some": list(keys)})]
+        return sorted(found, key=lambda one: (one.last_attempt_at, one.key))
     query = sa.select(deliveries).order_by(deliveries.c.last_attempt_at, deliveries.c.key)
     if keys is not None:
         query = query.where(deliveries.c.key.in_(keys))
@@ -185,8 +221,7 @@ def _tried_again(found: Delivery, intent: DeliveryIntent, now: datetime, *, anew
 def _locked(connection: Connection, keys: Sequence[str]) -> Iterable[Delivery]:
     for start in range(0, len(keys), _MOST_KEYS):
         some = keys[start : start + _MOST_KEYS]
-        query = sa.select(deliveries).where(deliveries.c.key.in_(some)).order_by(deliveries.c.key).with_for_update()
-        yield from (_delivery(row) for row in connection.execute(query))
+        yield from (_delivery(row) for row in connection.execute(_LOCKED, {"some": some}))
 
 
 def _update_one(connection: Connection, key: str, values: dict[str, Any]) -> None:

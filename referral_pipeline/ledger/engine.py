@@ -10,6 +10,7 @@ lock: SQLite refuses it at once, however long the busy timeout.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +70,10 @@ def open_engine(url: URL) -> Engine:
         raise LedgerError("PostgreSQL needs a driver: pip install 'referral-pipeline[postgresql]'") from error
 
 
-def insert(connection: Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+@cache
+def insert(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
     """An INSERT that knows ON CONFLICT, which both databases spell alike and SQLAlchemy keeps per dialect."""
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
 def upsert(connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
@@ -81,9 +83,22 @@ def upsert(connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) 
     keys = [column.name for column in table.primary_key]
     # One order of locks for every process, or two batches could wait for each other on PostgreSQL.
     rows = sorted(rows, key=lambda row: tuple(str(row[key]) for key in keys))
-    statement = insert(connection, table)
-    changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), rows)
+    connection.execute(_upsert_statement(connection.dialect.name, table, tuple(rows[0])), rows)
+
+
+@cache
+def _upsert_statement(dialect: str, table: sa.Table, names: tuple[str, ...]) -> sqlite.Insert | postgresql.Insert:
+    keys = [column.name for column in table.primary_key]
+    statement = insert(dialect, table)
+    changed = {name: statement.excluded[name] for name in names if name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=changed)
+
+
+@cache
+def insert_new(dialect: str, table: sa.Table, *returning: str) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that leaves out what is there already, and answers these columns of what is new."""
+    statement = insert(dialect, table).on_conflict_do_nothing()
+    return statement.returning(*(table.c[name] for name in returning)) if returning else statement  # type: ignore[return-value]
 
 
 def _sqlite_connected(connection: Any, _record: object) -> None:

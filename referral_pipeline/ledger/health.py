@@ -68,7 +68,7 @@ class HealthPart(Transactions):
         if not rows:
             return
         with self._writing() as connection:
-            adding = insert(connection, tables.counters)
+            adding = insert(connection.dialect.name, tables.counters)
             connection.execute(
                 adding.on_conflict_do_update(
                     index_elements=["name"], set_={"value": tables.counters.c.value + adding.excluded.value}

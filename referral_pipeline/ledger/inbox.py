@@ -16,7 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from referral_pipeline.ledger.engine import insert
+from referral_pipeline.ledger.engine import insert_new
 from referral_pipeline.ledger.records import Backlog, InboxDelivery, InboxEvent
 from referral_pipeline.ledger.tables import inbox
 from referral_pipeline.ledger.transactions import Transactions, parts
@@ -177,7 +177,7 @@ class InboxPart(Transactions):
                 },
             )
         with self._writing() as connection:
-            inserting = insert(connection, inbox).on_conflict_do_nothing().returning(_c.system, _c.delivery_id)
+            inserting = insert_new(connection.dialect.name, inbox, "system", "delivery_id")
             fresh = {(row[0], row[1]) for row in connection.execute(inserting, list(rows.values()))}
         answers: list[bool] = []
         for delivery in deliveries:

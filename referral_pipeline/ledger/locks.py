@@ -25,6 +25,11 @@ _FLOCK = struct.Struct("@hhqqi4x")
 """struct flock on 64-bit Linux: type, whence, start, length, pid (0 for locks of a file description)."""
 
 
+def byte_lock(kind: int, place: int) -> bytes:
+    """What fcntl is asked for: a lock of this kind on one byte of a file."""
+    return _FLOCK.pack(kind, os.SEEK_SET, place, 1, 0)
+
+
 class KeyLocks(Protocol):
     """Takes the locks of places that are distinct and sorted."""
 
@@ -44,13 +49,15 @@ class FileLocks:
         self._path = path
 
     def taken(self, places: list[int]) -> Generator[None]:
-        """Each use opens the file anew: the lock belongs to that opening, and closing it lets all go."""
+        """Each use opens the file anew: the lock belongs to that opening."""
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             for place in places:
-                fcntl.fcntl(descriptor, fcntl.F_OFD_SETLKW, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0))
+                fcntl.fcntl(descriptor, fcntl.F_OFD_SETLKW, byte_lock(fcntl.F_WRLCK, place))
             yield
         finally:
+            # Let go by name: a child that was forked meanwhile has the same opening, and closing ours would not do.
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, 0, 0, 0))
             os.close(descriptor)
 
     def close(self) -> None:

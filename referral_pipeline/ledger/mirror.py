@@ -7,6 +7,7 @@ Belongs here: keeping and finding mirrored rows. Does not belong here: what is m
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 import sqlalchemy as sa
 
@@ -55,13 +56,7 @@ class MirrorPart(Transactions):
             for row in sorted(rows, key=lambda row: (row.system, row.entity, row.record_id))
         ]
         with self._writing() as connection:
-            saving = insert(connection, tables.mirror)
-            saving = saving.on_conflict_do_update(
-                index_elements=["system", "entity", "record_id"],
-                set_={name: saving.excluded[name] for name in ("changed_at", "owner", "body")},
-                where=saving.excluded.changed_at >= _c.changed_at,
-            )
-            return connection.execute(saving, values).rowcount
+            return connection.execute(_saving(connection.dialect.name), values).rowcount
 
     def mirror(self, system: str, entity: str, ids: Iterable[str]) -> dict[str, MirrorRow]:
         """The mirrored rows of these records, by id; an unknown id is left out."""
@@ -93,3 +88,13 @@ class MirrorPart(Transactions):
                 connection.execute(_FORGET, {"of_system": system, "of_entity": entity, "some": some}).rowcount
                 for some in parts(ids)
             )
+
+
+@cache
+def _saving(dialect: str) -> sa.Insert:
+    saving = insert(dialect, tables.mirror)
+    return saving.on_conflict_do_update(
+        index_elements=["system", "entity", "record_id"],
+        set_={name: saving.excluded[name] for name in ("changed_at", "owner", "body")},
+        where=saving.excluded.changed_at >= _c.changed_at,
+    )

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from referral_pipeline.ledger import tables
-from referral_pipeline.ledger.engine import insert
+from referral_pipeline.ledger.engine import insert_new
 from referral_pipeline.ledger.records import Recognition
 from referral_pipeline.ledger.transactions import Transactions, parts
 
@@ -49,7 +49,7 @@ class RecognitionPart(Transactions):
     def begin_recognition(self, recognition: Recognition) -> Recognition:
         """Keep a recognition before it is sent, or answer the one that is kept under its key."""
         with self._writing() as connection:
-            keeping = insert(connection, tables.recognitions).on_conflict_do_nothing()
+            keeping = insert_new(connection.dialect.name, tables.recognitions)
             connection.execute(keeping, asdict(recognition))
             query = sa.select(tables.recognitions).where(_c.key == recognition.key)
             return Recognition(**connection.execute(query).mappings().one())

@@ -27,7 +27,7 @@ from referral_pipeline.ledger import deliveries as _deliveries
 from referral_pipeline.ledger import tables
 from referral_pipeline.ledger.alerts import AlertPart
 from referral_pipeline.ledger.deliveries import UnknownDeliveryError
-from referral_pipeline.ledger.engine import LedgerError, insert, open_engine, resolve_url, upsert
+from referral_pipeline.ledger.engine import LedgerError, insert_new, open_engine, resolve_url, upsert
 from referral_pipeline.ledger.health import HealthPart
 from referral_pipeline.ledger.inbox import InboxPart
 from referral_pipeline.ledger.locks import Locks
@@ -92,6 +92,16 @@ _LINKS_OF_CANDIDATES = sa.select(tables.links).where(
     _links.system == sa.bindparam("of_system"), _links.candidate_id.in_(_some)
 )
 _KEYS_OF = sa.select(tables.identity_keys).where(tables.identity_keys.c.record_id.in_(_some))
+
+_KEYS = sa.select(tables.identity_keys).where(tables.identity_keys.c.key_hash.in_(_some))
+_FORGET_RECORDS = sa.delete(tables.identity_keys).where(tables.identity_keys.c.record_id.in_(_some))
+_TOMBSTONED = sa.select(tables.tombstones.c.value).where(tables.tombstones.c.value.in_(_some))
+_consents = tables.consents.c
+_CONSENTS = sa.select(
+    _consents.referral_id, _consents.granted, _consents.basis, _consents.granted_at, _consents.expires_at
+).order_by(_consents.id)
+_CONSENTS_OF = _CONSENTS.where(_consents.referral_id.in_(_some))
+_RECORD_CALLS = sa.insert(tables.api_calls)
 
 
 class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
@@ -171,7 +181,7 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
         if not calls:
             return
         with self._writing() as connection:
-            connection.execute(sa.insert(tables.api_calls), [asdict(call) for call in calls])
+            connection.execute(_RECORD_CALLS, [asdict(call) for call in calls])
 
     def calls(self, *, since: datetime | None = None, system: str | None = None) -> list[ApiCall]:
         """Recorded calls, oldest first."""
@@ -218,7 +228,7 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
     def mark_sent(self, key: str, result: Mapping[str, Any]) -> None:
         """The system said yes, but does not show it yet. `result` holds ids, no personal data."""
         with self._writing() as connection:
-            _deliveries.settle(connection, key, DeliveryState.SENT, dict(result), now=self._clock())
+            _deliveries.settle(connection, [(key, result)], DeliveryState.SENT, now=self._clock())
 
     def confirm(self, key: str, result: Mapping[str, Any]) -> None:
         """The system holds it. `result` holds ids and hashes, no personal data.
@@ -231,8 +241,7 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
     def confirm_many(self, results: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
         """`confirm` for many, all or none."""
         with self._writing() as connection:
-            for key, result in results:
-                _deliveries.settle(connection, key, DeliveryState.CONFIRMED, dict(result), now=self._clock())
+            _deliveries.settle(connection, results, DeliveryState.CONFIRMED, now=self._clock())
 
     def fail(
         self, key: str, error: str, *, dead: bool, request: bytes | None = None, response: bytes | None = None
@@ -289,10 +298,7 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
 
     def link(self, referral_id: str) -> Link | None:
         """The link of one referral; None when nothing was decided for it yet."""
-        query = sa.select(tables.links).where(tables.links.c.referral_id == referral_id)
-        with self._reading() as connection:
-            row = connection.execute(query).mappings().one_or_none()
-        return None if row is None else _link(row)
+        return self.links_for([referral_id]).get(referral_id)
 
     def links_for(self, referral_ids: Iterable[str]) -> dict[str, Link]:
         """The links of these referrals, by referral id; one without a link is left out."""
@@ -363,7 +369,7 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
         rows = {(key.key_hash, key.kind, key.record_id): asdict(key) for key in keys}
         with self._writing() as connection:
             if replace:
-                self._delete_in(connection, tables.identity_keys.c.record_id, {key.record_id for key in keys})
+                _forget_records(connection, {key.record_id for key in keys})
             upsert(connection, tables.identity_keys, list(rows.values()))
 
     def persons(self) -> dict[str, str]:
@@ -380,8 +386,7 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
         found: list[IdentityKey] = []
         with self._reading() as connection:
             for some in parts(key_hashes):
-                query = sa.select(tables.identity_keys).where(tables.identity_keys.c.key_hash.in_(some))
-                found.extend(IdentityKey(**row) for row in connection.execute(query).mappings())
+                found.extend(IdentityKey(**row) for row in connection.execute(_KEYS, {"some": some}).mappings())
         return sorted(found, key=lambda key: (key.key_hash, key.kind, key.record_id))
 
     def keys_of(self, record_ids: Iterable[str]) -> list[IdentityKey]:
@@ -397,7 +402,7 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
     def forget_records(self, record_ids: Iterable[str]) -> int:
         """Remove every key of these records; answers how many keys went."""
         with self._writing() as connection:
-            return self._delete_in(connection, tables.identity_keys.c.record_id, record_ids)
+            return _forget_records(connection, record_ids)
 
     # ------------------------------------------------------------ status history
 
@@ -412,7 +417,7 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
         if not rows:
             return 0
         with self._writing() as connection:
-            appending = insert(connection, table).on_conflict_do_nothing().returning(table.c.id)
+            appending = insert_new(connection.dialect.name, table, "id")
             return len(connection.execute(appending, rows).all())
 
     def status_facts(self) -> list[StatusFact]:
@@ -430,7 +435,7 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
     def save_consents(self, facts: Sequence[ConsentFact]) -> int:
         """Append each consent that differs from the last one seen of its referral; answers how many did."""
         with self._writing() as connection:
-            known = _latest_consents(connection)
+            known = _latest_consents(connection, {fact.referral_id for fact in facts})
             rows: list[dict[str, Any]] = []
             for fact in facts:
                 if known.get(fact.referral_id) != fact:
@@ -453,19 +458,15 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
 
     def tombstoned(self, values: Iterable[str]) -> set[str]:
         """Which of these keyed hashes and ids have a tombstone."""
-        column, found = tables.tombstones.c.value, set[str]()
+        found = set[str]()
         with self._reading() as connection:
             for some in parts(values):
-                found.update(connection.execute(sa.select(column).where(column.in_(some))).scalars())
+                found.update(connection.execute(_TOMBSTONED, {"some": some}).scalars())
         return found
 
-    # ------------------------------------------------------------ helpers
 
-    @staticmethod
-    def _delete_in(connection: Connection, column: sa.Column[Any], values: Iterable[str]) -> int:
-        return sum(
-            connection.execute(sa.delete(column.table).where(column.in_(some))).rowcount for some in parts(values)
-        )
+def _forget_records(connection: Connection, record_ids: Iterable[str]) -> int:
+    return sum(connection.execute(_FORGET_RECORDS, {"some": some}).rowcount for some in parts(record_ids))
 
 
 def _by_application(fact: StatusFact) -> tuple[str, str, datetime]:
@@ -478,9 +479,11 @@ def _link(row: sa.RowMapping) -> Link:
     return Link(**values, status=None if status is None else CandidateStatus(status))
 
 
-def _latest_consents(connection: Connection) -> dict[str, ConsentFact]:
-    table = tables.consents
-    query = sa.select(
-        table.c.referral_id, table.c.granted, table.c.basis, table.c.granted_at, table.c.expires_at
-    ).order_by(table.c.id)
-    return {row["referral_id"]: ConsentFact(**row) for row in connection.execute(query).mappings()}
+def _latest_consents(connection: Connection, referral_ids: Iterable[str] | None = None) -> dict[str, ConsentFact]:
+    if referral_ids is None:
+        rows = list(connection.execute(_CONSENTS).mappings())
+    else:
+        rows = [
+            row for some in parts(referral_ids) for row in connection.execute(_CONSENTS_OF, {"some": some}).mappings()
+        ]
+    return {row["referral_id"]: ConsentFact(**row) for row in rows}

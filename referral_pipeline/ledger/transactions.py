@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from sqlalchemy.engine import Connection, Engine
 
 from referral_pipeline.ledger.engine import WRITES
+from referral_pipeline.ledger.group_commit import GroupCommit
 
 _MOST_VALUES = 500
 """Values in one IN list; SQLite and PostgreSQL both bound the parameters of a statement."""
@@ -27,18 +28,20 @@ class Transactions:
         self._writer = engine.execution_options(**{WRITES: True})
         self._clock = clock
         self._held = threading.local()
-        # SQLite waits for a lock by sleeping, up to 100 ms at a time; threads of one process need not.
-        self._turn = threading.Lock() if engine.dialect.name == "sqlite" else nullcontext()
+        self._group = GroupCommit(engine) if engine.dialect.name == "sqlite" else None
 
     def close(self) -> None:
         """Close every connection. The ledger can be used again afterwards; it opens new ones."""
+        if self._group is not None:
+            self._group.close()
         self._reader.dispose()
 
     @contextmanager
     def atomic(self) -> Generator[None]:
         """Everything this thread writes inside commits together at the end, or not at all when an exception leaves.
 
-        Keep it short, and make no call to another system inside: the ledger has one writer at a time.
+        Keep it short, and make no call to another system inside: the ledger has one writer at a time, and other threads
+        may wait for the same commit.
         """
         with self._writing():
             yield
@@ -48,10 +51,10 @@ class Transactions:
         held: Connection | None = getattr(self._held, "connection", None)
         if held is not None:
             # A savepoint, so that a method that fails inside atomic() leaves nothing of itself, even when caught.
-            with held.begin_nested():
+            with self._group.step() if self._group is not None else held.begin_nested():
                 yield held
             return
-        with self._turn, self._writer.connect() as connection, connection.begin():
+        with self._group.transaction() if self._group is not None else self._writer.begin() as connection:
             self._held.connection = connection
             try:
                 yield connection
