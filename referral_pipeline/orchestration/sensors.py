@@ -18,14 +18,19 @@ import dagster as dg
 from referral_pipeline.orchestration.instance import close_orphaned_runs
 
 if TYPE_CHECKING:
+    from referral_pipeline.contract.models import Contract
     from referral_pipeline.ledger.records import Heartbeat
     from referral_pipeline.ledger.store import Ledger
     from referral_pipeline.monitoring.alerts import AlertDesk
+    from referral_pipeline.settings import Settings
 
 MODE_TAG = "referral-pipeline/mode"
 DRAIN = "drain"
 _OP = "process_events"
+_STOPPED = "lane_stopped"
 _EVERY_SECONDS = 5
+_LOOKED_AT = 200
+"""Up to so many waiting events are looked at one by one; of more, some can be taken."""
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -54,23 +59,23 @@ def build_sensors(process_events: Any) -> list[dg.SensorDefinition]:
 
 def _evaluate(context: dg.SensorEvaluationContext, job_name: str) -> dg.RunRequest | dg.SkipReason:
     from referral_pipeline.contract.problems import ContractError
-    from referral_pipeline.monitoring.alerts import AlertDesk
     from referral_pipeline.orchestration.liveness import LANE, RECEIVER, SILENT_AFTER, is_alive, last_beat, open_ledger
     from referral_pipeline.settings import load_settings
 
     settings = load_settings()
     try:
-        with open_ledger(settings) as (contract, ledger):
-            desk = AlertDesk(contract, settings, ledger, lambda: datetime.now(UTC))
+        with open_ledger(settings) as (contract, ledger), _desk(contract, settings, ledger) as desk:
             now = datetime.now(UTC)
             beat = last_beat(ledger, LANE)
             if beat is not None and now - beat.at <= SILENT_AFTER:
-                _tell_alive(desk, ledger)
+                if _is_told(ledger):
+                    desk.resolve(_STOPPED, LANE, "The lane beats again: events are handled as they come.")
                 desk.deliver_pending()
                 return dg.SkipReason("the lane beats")
-            waiting = _waiting(ledger)
+            waiting = _waiting(ledger, now)
             # Without a receiver nobody expects a lane: an installation may live by its schedules alone.
-            if beat is not None or (waiting and is_alive(ledger, RECEIVER, now=now)):
+            expected = beat is not None or (waiting and is_alive(ledger, RECEIVER, now=now))
+            if expected and not _is_told(ledger):
                 _tell_silent(desk, beat, waiting, now)
             desk.deliver_pending()
     except ContractError as error:
@@ -91,11 +96,20 @@ def _evaluate(context: dg.SensorEvaluationContext, job_name: str) -> dg.RunReque
     )
 
 
-def _waiting(ledger: "Ledger") -> int:
-    """Events that a run could take now: what is held under a live lease is not among them."""
+def _desk(contract: "Contract", settings: "Settings", ledger: "Ledger") -> "AlertDesk":
+    from referral_pipeline.monitoring.alerts import AlertDesk
+
+    return AlertDesk(contract, settings, ledger, background=False)
+
+
+def _waiting(ledger: "Ledger", now: datetime) -> int:
+    """Events that a run could take now: not what is held under a live lease, nor what waits for its next attempt."""
     backlog = ledger.inbox_backlog()
+    waiting = backlog.waiting + backlog.waiting_bulk
+    if waiting <= _LOOKED_AT:
+        waiting = sum(e.available_at <= now for e in ledger.inbox_events(state="received", limit=_LOOKED_AT))
     left_behind = backlog.claimed if backlog.claimed and not ledger.claim_owners() else 0
-    return backlog.waiting + backlog.waiting_bulk + left_behind
+    return waiting + left_behind
 
 
 def _drains(instance: dg.DagsterInstance, job_name: str) -> Sequence[dg.DagsterRun]:
@@ -108,19 +122,19 @@ def _drains(instance: dg.DagsterInstance, job_name: str) -> Sequence[dg.DagsterR
     return [*newest, *open_ones]
 
 
-def _tell_alive(desk: "AlertDesk", ledger: "Ledger") -> None:
-    if any(alert.name == "lane_stopped" for alert in ledger.alerts(open_only=True)):
-        desk.resolve("lane_stopped", "lane", "The lane beats again: events are handled as they come.")
+def _is_told(ledger: "Ledger") -> bool:
+    return any(alert.name == _STOPPED for alert in ledger.alerts(open_only=True))
 
 
 def _tell_silent(desk: "AlertDesk", beat: "Heartbeat | None", waiting: int, now: datetime) -> None:
     from referral_pipeline.monitoring.alerts import Alert
+    from referral_pipeline.orchestration.liveness import LANE
 
     since = f"has been silent since {beat.at:%Y-%m-%d %H:%M:%S} UTC" if beat is not None else "has not started"
     desk.fire(
         Alert(
-            name="lane_stopped",
-            subject="lane",
+            name=_STOPPED,
+            subject=LANE,
             severity="error",
             what=f"The lane {since}, and {waiting} events wait. Runs of the inbox sensor work them off, seconds later "
             "each.",
