@@ -172,7 +172,8 @@ class GreenhouseStore:
             "updated_at": values.get("updated_at", moment if at else values.get("created_at", moment)),
         }
         for column, empty in table.spec.empty.items():
-            row[column] = copy.deepcopy(values.get(column, empty))
+            value = values.get(column, empty)
+            row[column] = copy.deepcopy(value) if isinstance(value, list | dict) else value
         if row["id"] <= SMALLEST_ID:
             raise ValueError(f"ids of {entity} lie above 2^31")
         return table.put(row)

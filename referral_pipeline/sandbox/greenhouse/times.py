@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime
+from functools import lru_cache
 
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:?\d\d)")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
@@ -18,6 +19,7 @@ def stamp(moment: datetime) -> str:
     return text.removesuffix("+00:00") + "Z"
 
 
+@lru_cache(50_000)  # lists read the same few moments again and again
 def read_stamp(text: str) -> datetime:
     """Read an RFC 3339 date-time. ValueError for anything else, a bare date included."""
     if not _DATE_TIME.fullmatch(text):

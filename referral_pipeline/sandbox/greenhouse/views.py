@@ -34,7 +34,7 @@ def show(store: GreenhouseStore, entity: str, row: Row) -> Row:
         if switches.user_emails == "null":
             shown["emails"] = None
     elif entity == "application_stages":
-        shown = shown | {"days_in_stage": _days_in_stage(store, shown)}
+        shown = {**shown, "days_in_stage": _days_in_stage(store, shown)}
     for column in _CUSTOM_FIELD_COLUMNS:
         if column in row:
             shown = shown | {column: _custom_fields(store, entity, row[column])}
@@ -94,7 +94,7 @@ def _as_datetime(day: str | None) -> str | None:
 
 
 def _days_in_stage(store: GreenhouseStore, row: Row) -> int:
-    if row["entered_at"] is None:
+    if row["entered_at"] is None or row["entered_at"] == row["exited_at"]:
         return 0
     end = store.clock() if row["exited_at"] is None else read_stamp(row["exited_at"])
     return max(0, (end - read_stamp(row["entered_at"])).days)
