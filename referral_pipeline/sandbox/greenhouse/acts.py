@@ -1,7 +1,8 @@
 """What people do in the product's own screens: recruiters, coordinators, administrators.
 
 Belongs here: one method per act, named as people call it, and `perform` for the control plane. Does not belong here:
-rules shared with the API (`people.py`, `hiring.py`, `offers.py`), acts of job administrators (`job_acts.py`).
+rules shared with the API (`people.py`, `hiring.py`, `offers.py`), acts of job administrators (`job_acts.py`),
+acts on many at once (`crowd_acts.py`).
 
 Every act takes `at`, the moment it happens (default now). What is made here is visible at once: the visibility lag is
 the API's.
@@ -15,9 +16,9 @@ from datetime import datetime
 from typing import Any
 
 from referral_pipeline.sandbox.greenhouse import hiring, offers, people
+from referral_pipeline.sandbox.greenhouse.crowd_acts import CrowdActs
 from referral_pipeline.sandbox.greenhouse.errors import UnknownId, Unprocessable, unprocessable
 from referral_pipeline.sandbox.greenhouse.fields import plain_fields
-from referral_pipeline.sandbox.greenhouse.job_acts import JobActs
 from referral_pipeline.sandbox.greenhouse.schema import ENTITIES, Row
 from referral_pipeline.sandbox.greenhouse.times import parse_moment, read_date, stamp
 
@@ -28,7 +29,7 @@ class ActRefused(Exception):
     """An act that is unknown, lacks something, or that a rule forbids; the text says why."""
 
 
-class Acts(JobActs):
+class Acts(CrowdActs):
     """All acts on one store. Acts raise Unprocessable or UnknownId; `perform` turns both into ActRefused."""
 
     def perform(self, action: str, arguments: Mapping[str, Any]) -> Row:
