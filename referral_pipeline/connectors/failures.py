@@ -11,8 +11,10 @@ value or a token. (A measured case: the Greenhouse token endpoint echoes the cli
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 RETRYABLE_4XX = frozenset({408, 425, 429})
@@ -25,8 +27,46 @@ _LONGEST_DETAIL = 300
 _SHORTEST_SENT_VALUE = 3
 
 
+MOST_EVIDENCE_BYTES = 64 * 1024
+"""How much of an answer is kept as evidence."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was sent and what came back, for whoever must decide about a dead letter.
+
+    Holds personal data: it is kept encrypted or not at all, and its `repr` shows none. Query parameters and headers are
+    not in it (the one may hold addresses, the other holds the token).
+    """
+
+    method: str
+    path: str = field(repr=False)
+    body: Any = field(default=None, repr=False)
+    status: int | None = None
+    answer: bytes = field(default=b"", repr=False)
+
+    @property
+    def request(self) -> bytes:
+        """The request as one JSON object: method, path, body."""
+        return json.dumps({"method": self.method, "path": self.path, "body": self.body}, ensure_ascii=False).encode()
+
+    @property
+    def response(self) -> bytes | None:
+        """The answer as one JSON object: status, body as text. None when no answer came."""
+        if self.status is None:
+            return None
+        text = self.answer.decode("utf-8", "replace")
+        return json.dumps({"status": self.status, "body": text}, ensure_ascii=False).encode()
+
+
 class HttpFailure(Exception):
-    """A call that did not succeed. `status` is None when no answer came; `detail` is redacted."""
+    """A call that did not succeed.
+
+    `status` is None when no answer came; `detail` is redacted. `evidence` is what the message leaves out, None where
+    nothing was sent or where it was a credential.
+    """
+
+    evidence: Evidence | None = None
 
     def __init__(
         self,

@@ -18,25 +18,30 @@ Rules
 from __future__ import annotations
 
 import json as json_codec
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, TypeVar, cast
+from urllib.parse import urlencode, urlsplit
 
 import requests
+import urllib3
 from authlib.integrations.requests_client import OAuth2Session
 from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
+from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError as TransportError
 
 from referral_pipeline.connectors.breaker import Breaker
 from referral_pipeline.connectors.calls import ApiCall, CallOutcome, CallRecorder
 from referral_pipeline.connectors.clock import Clock
 from referral_pipeline.connectors.failures import (
+    MOST_EVIDENCE_BYTES,
     AmbiguousOutcome,
     CircuitOpen,
     Conflict,
+    Evidence,
     Forbidden,
     HttpFailure,
     Invalid,
@@ -77,6 +82,7 @@ __all__ = [
     "ClientCredentials",
     "Clock",
     "Conflict",
+    "Evidence",
     "Forbidden",
     "HttpClient",
     "HttpFailure",
@@ -151,16 +157,73 @@ class _Measure:
         self.told: ServerWindow | None = None
 
 
-class _Bearer(AuthBase):
-    """Puts a token on one request, where there is one."""
+class _Link:
+    """The connections to the system's own host: those of the session, without what `Session.request` does each time.
 
-    def __init__(self, token: str | None) -> None:
-        self._token = token
+    The session decides proxies and certificates, as for any other request, but once; merging its settings, cookies and
+    hooks into every request costs more than sending it. Safe for threads.
+    """
 
-    def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._token is not None:
-            r.headers["Authorization"] = f"Bearer {self._token}"
-        return r
+    def __init__(self, session: requests.Session, base_url: str, timeouts: Timeouts) -> None:
+        self._session = session
+        self._base_url = base_url
+        self._timeout = urllib3.Timeout(connect=timeouts.connect, read=timeouts.read)
+        self._headers = {**{name: str(value) for name, value in session.headers.items()}, "Accept": "application/json"}
+        self._lock = threading.Lock()
+        self._pool: urllib3.HTTPConnectionPool | None = None
+        self._whole_urls = False
+
+    def send(self, request: _Request, token: str | None) -> BaseHTTPResponse:
+        """Send once, without any retry or redirect. The body is still to be read."""
+        pool = self._pool or self._connect()
+        headers = {**self._headers, **request.headers}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        body = None
+        if request.json is not None:
+            body = json_codec.dumps(request.json, allow_nan=False).encode()
+            headers["Content-Type"] = "application/json"
+        url = request.url
+        if request.params:
+            url += ("&" if "?" in url else "?") + urlencode(request.params)
+        if not self._whole_urls:
+            url = _target(url)
+        return pool.urlopen(
+            request.method,
+            url,
+            body=body,
+            headers=headers,
+            retries=False,
+            redirect=False,
+            assert_same_host=False,
+            timeout=self._timeout,
+            preload_content=False,
+        )
+
+    def close(self) -> None:
+        """Forget the connections; the session closes them."""
+        with self._lock:
+            self._pool = None
+
+    def _connect(self) -> urllib3.HTTPConnectionPool:
+        session = self._session
+        with self._lock:
+            if self._pool is None:
+                sample = session.prepare_request(requests.Request("GET", self._base_url))
+                adapter = cast("HTTPAdapter", session.get_adapter(self._base_url))
+                found = adapter.get_connection_with_tls_context(sample, session.verify, session.proxies, session.cert)
+                pool = cast("urllib3.HTTPConnectionPool", found)
+                adapter.cert_verify(pool, self._base_url, session.verify, session.cert)
+                # True behind an HTTP proxy, which must be told the host.
+                self._whole_urls = "://" in adapter.request_url(sample, session.proxies)
+                self._pool = pool
+            return self._pool
+
+
+def _target(url: str) -> str:
+    """What follows the host of a URL."""
+    start = url.find("/", url.index("://") + 3)
+    return url[start:] if start > 0 else "/"
 
 
 class HttpClient:
@@ -209,6 +272,7 @@ class HttpClient:
         # The same object: Authlib's session is a requests session, which its type stubs do not tell.
         self._session = cast("requests.Session", self._oauth)
         self._prepare_session()
+        self._link = _Link(self._session, self.base_url, self._timeouts)
 
     def get(self, operation: str, path: str, params: Mapping[str, str] | None = None) -> Answer:
         """Read. `path` may be a whole URL on the system's own host."""
@@ -265,6 +329,7 @@ class HttpClient:
 
     def close(self) -> None:
         """Close connections."""
+        self._link.close()
         self._session.close()
         if self._budget is not None:
             self._budget.close()
@@ -313,38 +378,36 @@ class HttpClient:
         reservation = self._budget.acquire() if self._budget else None
         measure = _Measure(self._clock, attempt)
         try:
-            response = self._send(request, token)
+            answer = self._link.send(request, token)
             now = self._clock.now()
-            measure.status = response.status_code
-            measure.outcome = outcome_of(response.status_code)
-            measure.told = server_window(response.headers, now)
-            if response.status_code >= 300:
-                raise self._refusal(request, response, measure)
-            return self._decoded(request, response, measure)
+            measure.status = answer.status
+            measure.outcome = outcome_of(answer.status)
+            measure.told = server_window(answer.headers, now)
+            if answer.status >= 300:
+                raise self._refusal(request, answer, measure)
+            return self._decoded(request, answer, measure)
         except _BROKEN_TRANSPORT as error:
-            raise self._broken(request, measure, error) from None  # its words hold the URL, and that an address
+            # Its words hold the URL, and that an address.
+            raise self._evident(self._broken(request, measure, error), request) from None
         finally:
             if self._budget is not None and reservation is not None:
                 self._budget.settle(reservation, measure.told)
             self._record(request.operation, request.method, measure)
 
-    def _send(self, request: _Request, token: str | None) -> requests.Response:
-        # With an auth object of our own Authlib does not look for a token of its own.
-        return self._session.request(
-            request.method,
-            request.url,
-            auth=_Bearer(token),
-            params=dict(request.params) if request.params else None,
-            json=request.json,
-            headers={"Accept": "application/json", **request.headers},
-            timeout=(self._timeouts.connect, self._timeouts.read),
-            allow_redirects=False,
-            stream=True,
+    def _evident(self, failure: HttpFailure, request: _Request, body: bytes = b"") -> HttpFailure:
+        """The failure with what was sent and what came back."""
+        failure.evidence = Evidence(
+            method=request.method,
+            path=urlsplit(request.url).path,
+            body=request.json,
+            status=failure.status,
+            answer=body[:MOST_EVIDENCE_BYTES],
         )
+        return failure
 
-    def _refusal(self, request: _Request, response: requests.Response, measure: _Measure) -> HttpFailure:
+    def _refusal(self, request: _Request, response: BaseHTTPResponse, measure: _Measure) -> HttpFailure:
         """The failure that a status of 300 or more means. A lost body only loses the vendor's words."""
-        status = response.status_code
+        status = response.status
         try:
             body = self._body(response, measure)
         except _BROKEN_TRANSPORT:
@@ -356,7 +419,7 @@ class HttpClient:
             # of this call alone; the others will hear it themselves.
             self._budget.block_until(now + pause)
         words = vendor_message(json_or_none(body)) or describe(response.headers, body)
-        return failure_for_status(
+        failure = failure_for_status(
             self.system,
             request.operation,
             status,
@@ -364,37 +427,40 @@ class HttpClient:
             retry_after=pause,
             repeatable=request.repeatable,
         )
+        return self._evident(failure, request, body)
 
-    def _decoded(self, request: _Request, response: requests.Response, measure: _Measure) -> Answer:
+    def _decoded(self, request: _Request, response: BaseHTTPResponse, measure: _Measure) -> Answer:
         body = self._body(response, measure)
-        if not body and (response.status_code == 204 or request.method == "DELETE"):
-            return Answer(response.status_code, None)
+        if not body and (response.status == 204 or request.method == "DELETE"):
+            return Answer(response.status, None)
         try:
-            return Answer(response.status_code, json_codec.loads(body), next_link(response))
+            return Answer(response.status, json_codec.loads(body), next_link(response.headers))
         except ValueError as error:
             measure.outcome = CallOutcome.BROKEN
-            raise lost_answer(
+            failure = lost_answer(
                 self.system,
                 request.operation,
-                status=response.status_code,
+                status=response.status,
                 detail=f"no JSON but {describe(response.headers, body) or 'an empty body'}",
                 repeatable=request.repeatable,
-            ) from error
+            )
+            raise self._evident(failure, request, body) from error
 
-    def _body(self, response: requests.Response, measure: _Measure) -> bytes:
+    def _body(self, response: BaseHTTPResponse, measure: _Measure) -> bytes:
         """The body, as it comes: a server that drips bytes for ever meets the deadline."""
         parts: list[bytes] = []
         size = 0
         try:
-            while part := response.raw.read1(1 << 16, decode_content=True):
+            while part := response.read1(1 << 16, decode_content=True):
                 parts.append(part)
                 size += len(part)
                 late = self._clock.monotonic() - measure.started > self._retry.deadline_seconds
                 if late or size > _MOST_BYTES:
-                    response.raw.close()
                     raise requests.ReadTimeout("the answer does not end")
-        finally:
-            response.close()
+        except BaseException:
+            response.close()  # what is left of it must not be read as the next answer
+            raise
+        response.release_conn()
         return b"".join(parts)
 
     def _broken(self, request: _Request, measure: _Measure, error: Exception) -> HttpFailure:

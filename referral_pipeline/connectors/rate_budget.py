@@ -11,8 +11,9 @@ How it stays honest
    429 tells otherwise.
 5. The budget is a courtesy, never a gate: when its file cannot be used, calls go on and the 429 is obeyed instead.
 
-The file is WAL with synchronous=OFF: losing the last milliseconds in a power cut costs at most one 429. A call costs
-about 0.1 ms in all.
+The file is WAL with synchronous=OFF: losing the last milliseconds in a power cut costs at most one 429. Nearly every
+call finds a window with units in it and an answer that tells nothing new: that is one statement each; the rules in
+Python decide the rest. A call costs about 0.05 ms in all.
 """
 
 from __future__ import annotations
@@ -43,6 +44,22 @@ CREATE TABLE IF NOT EXISTS budget (
     blocked INTEGER NOT NULL    -- nothing may be sent before reset_at, whatever the limit
 ) WITHOUT ROWID
 """
+_TAKE_ONE = """
+UPDATE budget
+SET flying = flying + 1, remaining = CASE WHEN "limit" IS NULL THEN remaining ELSE remaining - 1 END
+WHERE key = ? AND NOT blocked AND reset_at > ?
+  AND ("limit" IS NULL OR remaining IS NULL OR remaining > min(?, "limit" - 1))
+RETURNING window
+"""
+"""Takes a unit of the present window, where there is one; the same as `_reserve_one` in its common case."""
+_LANDED = "UPDATE budget SET flying = max(flying - 1, 0) WHERE key = ? AND window = ? RETURNING 1"
+"""An answer without numbers; the same as `_book` for it."""
+_LANDED_AND_TOLD = """
+UPDATE budget SET flying = max(flying - 1, 0), remaining = max(min(remaining, ?), 0)
+WHERE key = ? AND window = ? AND confirmed AND "limit" = ? AND remaining IS NOT NULL AND abs(reset_at - ?) <= ?
+RETURNING 1
+"""
+"""An answer with the numbers of the window that we know; the same as `_book` for it."""
 _TURN_PAD = 0.05
 """Seconds added to the end of a window: the vendor's clock is not ours."""
 _SLACK = 0.5
@@ -63,6 +80,9 @@ class ServerWindow:
     limit: int | None
     remaining: int | None
     reset_at: float | None
+
+
+_FREE = (Reservation(None), 0.0)
 
 
 @dataclass
@@ -119,7 +139,7 @@ class RateBudget:
         """Take one unit, waiting for the next window when this one is used up."""
         waited = 0.0
         while True:
-            reservation, wait = self._transaction(self._reserve_one) or (Reservation(None), 0.0)
+            reservation, wait = self._fast(self._take_one) or self._transaction(self._reserve_one) or _FREE
             if reservation is not None:
                 return reservation
             if waited >= self._max_wait:
@@ -131,7 +151,9 @@ class RateBudget:
 
     def settle(self, reservation: Reservation, told: ServerWindow | None) -> None:
         """Book the answer to a reserved call: it is no longer under way, and the vendor may have told its numbers."""
-        if reservation.window is not None or told is not None:
+        if reservation.window is None and told is None:
+            return
+        if self._fast(lambda connection: self._land(connection, reservation, told)) is None:
             self._transaction(lambda row, now: self._book(row, now, reservation, told))
 
     def block_until(self, reset_at: float) -> None:
@@ -144,6 +166,24 @@ class RateBudget:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
+
+    # ------------------------------------------------------------ the common cases, each one statement
+
+    def _take_one(self, connection: sqlite3.Connection) -> tuple[Reservation | None, float] | None:
+        found = connection.execute(_TAKE_ONE, (self._key, self._now() - _TURN_PAD, self._reserve)).fetchall()
+        return (Reservation(found[0][0]), 0.0) if found else None
+
+    def _land(
+        self, connection: sqlite3.Connection, reservation: Reservation, told: ServerWindow | None
+    ) -> list[object] | None:
+        if reservation.window is None:
+            return None
+        if told is None or told.limit is None or told.remaining is None:
+            return connection.execute(_LANDED, (self._key, reservation.window)).fetchall()
+        if told.reset_at is None or told.reset_at <= self._now():
+            return None
+        numbers = (told.remaining, self._key, reservation.window, told.limit, told.reset_at, _SLACK)
+        return connection.execute(_LANDED_AND_TOLD, numbers).fetchall() or None
 
     # ------------------------------------------------------------ rules, each inside one transaction
 
@@ -217,6 +257,14 @@ class RateBudget:
             row.remaining = 0
 
     # ------------------------------------------------------------ the file
+
+    def _fast(self, statement: Callable[[sqlite3.Connection], _T]) -> _T | None:
+        """Run a single statement, which SQLite makes a transaction of its own; None when it could not be run."""
+        try:
+            with self._lock:
+                return statement(self._open())
+        except sqlite3.Error:
+            return None  # the transaction that follows meets the same error, and says so
 
     def _transaction(self, rule: Callable[[_Row, float], _T]) -> _T | None:
         """Run a rule on the stored row; None when the file could not be used."""

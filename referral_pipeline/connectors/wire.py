@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from requests.utils import parse_header_links
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ReadTimeoutError
 
 from referral_pipeline.connectors.calls import CallOutcome
@@ -33,9 +34,13 @@ def origin(url: str) -> Origin:
     return parts.scheme, (parts.hostname or "").lower(), port
 
 
-def next_link(response: requests.Response) -> str | None:
+def next_link(headers: Mapping[str, str]) -> str | None:
     """The `next` of the Link header; None when it is missing or empty, which both mean the last page."""
-    return response.links.get("next", {}).get("url") or None
+    told = headers.get("Link")
+    if not told:
+        return None
+    links = parse_header_links(told)
+    return next((link.get("url") or None for link in links if link.get("rel") == "next"), None)
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:

@@ -51,6 +51,7 @@ class ScriptedServer:
     def __init__(self, answer: Callable[[Seen], Reply]) -> None:
         self.answer = answer
         self.seen: list[Seen] = []
+        self.targets: list[str] = []
         self.connections = 0
         self.released = threading.Event()
         owner = self
@@ -69,6 +70,7 @@ class ScriptedServer:
                 query = {key: values[0] for key, values in parse_qs(parts.query).items()}
                 seen = Seen(self.command, parts.path, query, {k.lower(): v for k, v in self.headers.items()}, body)
                 owner.seen.append(seen)
+                owner.targets.append(self.path)
                 self.send(owner.answer(seen))
 
             do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = handle_any

@@ -17,6 +17,7 @@ from referral_pipeline.connectors.http import (
     AmbiguousOutcome,
     ApiCall,
     CallRecorder,
+    ClientCredentials,
     Clock,
     Conflict,
     Forbidden,
@@ -385,3 +386,86 @@ def test_no_connection_leaves_no_address_in_the_error_or_behind_it() -> None:
     assert "ada.lovelace" not in told
     assert "lovelace%40" not in told
     assert "no connection to" in told
+
+
+# ---------------------------------------------------------------- evidence
+
+
+def test_a_failure_carries_what_was_sent_and_what_came_back_and_shows_none_of_it() -> None:
+    refusal = {"message": "e-mail is taken", "of": "zoe@example.com"}
+    with serving(in_turn(Reply(422, refusal))) as server, pytest.raises(Invalid) as caught:
+        client_for(server.url).call(
+            "candidates.create",
+            "POST",
+            "candidates",
+            params={"q": "zoe@example.com"},
+            json={"email": "zoe@example.com"},
+        )
+    evidence = caught.value.evidence
+    assert evidence is not None
+    sent = {"method": "POST", "path": "/v3/candidates", "body": {"email": "zoe@example.com"}}
+    assert json.loads(evidence.request) == sent
+    assert evidence.response is not None
+    assert json.loads(evidence.response) == {"status": 422, "body": json.dumps(refusal)}
+    assert "zoe" not in repr(evidence) + str(caught.value) + repr(caught.value)
+
+
+@pytest.mark.parametrize("reply", [Reply(abort=True), Reply(200, {"a": 1}, cut=3), Reply(200, raw=b"<html>zoe</html>")])
+def test_an_answer_that_is_lost_or_unreadable_leaves_evidence_of_what_is_known(reply: Reply) -> None:
+    with serving(in_turn(reply)) as server, pytest.raises(AmbiguousOutcome) as caught:
+        client_for(server.url).call("candidates.create", "POST", "candidates", json={"a": "b"})
+    evidence = caught.value.evidence
+    assert evidence is not None
+    assert evidence.body == {"a": "b"}
+    assert (evidence.response is None) == reply.abort
+    assert evidence.answer == (reply.raw or b"")
+
+
+def test_evidence_keeps_the_beginning_of_a_long_answer_and_none_of_a_token_call() -> None:
+    with serving(in_turn(Reply(500, raw=b"x" * 200_000))) as server, pytest.raises(TransientFailure) as caught:
+        client_for(server.url, retry=RetryPolicy(max_attempts=1)).get("jobs.list", "jobs")
+    assert caught.value.evidence is not None
+    assert len(caught.value.evidence.answer) == 64 * 1024
+    with serving(in_turn(Reply(401, {"error": "invalid_client"}))) as server:
+        client = client_for(server.url, credentials=ClientCredentials(f"{server.url}/token", "an-id", "a-secret"))
+        with pytest.raises(Unauthorized) as refused:
+            client.get("jobs.list", "jobs")
+    assert refused.value.evidence is None
+
+
+# ---------------------------------------------------------------- the way out
+
+
+def test_a_proxy_of_the_environment_is_told_the_whole_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(in_turn(Reply(200, {"ok": True}))) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.delenv("no_proxy", raising=False)
+        client = client_for("http://ats.invalid:8080")
+        assert client.get("jobs.list", "jobs", {"q": "a b"}).data == {"ok": True}
+        assert proxy.targets == ["http://ats.invalid:8080/v3/jobs?q=a+b"]
+
+
+def test_a_url_that_cannot_be_used_is_permanent() -> None:
+    with pytest.raises(Invalid):
+        client_for("http://").get("jobs.list", "jobs")
+
+
+def test_a_closed_client_opens_its_connections_anew() -> None:
+    with serving(in_turn(Reply(200, {}))) as server:
+        client = client_for(server.url)
+        client.get("jobs.list", "jobs")
+        client.close()
+        assert client.get("jobs.list", "jobs").status == 200
+
+
+def test_no_cookie_is_kept_and_our_own_headers_are_sent() -> None:
+    with serving(in_turn(Reply(200, {}, headers={"Set-Cookie": "a=b"}))) as server:
+        client = client_for(server.url)
+        client.get("jobs.list", "jobs")
+        client.call("jobs.put", "PUT", "jobs/1", json={"ä": 1}, headers={"Idempotency-Key": "k"})
+        last = server.seen[-1]
+    assert "cookie" not in last.headers
+    assert (last.headers["user-agent"], last.headers["accept"]) == ("referral-pipeline", "application/json")
+    assert (last.headers["content-type"], last.headers["idempotency-key"]) == ("application/json", "k")
+    assert "gzip" in last.headers["accept-encoding"]
+    assert last.json == {"ä": 1}

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given, settings
@@ -247,3 +250,51 @@ def test_a_429_with_rate_headers_stops_the_other_processes_too(tmp_path: Path) -
     waited: list[float] = []
     other._sleep = lambda seconds: waited.append(seconds) or setattr(clock, "now", clock.now + seconds)
     assert other.acquire().window is not None
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["take", "land", "tell", "wait", "block"]),
+        st.integers(0, 12),
+        st.sampled_from([-1.0, 0.0, 0.4, 3.0, 20.0, 45.0]),
+    ),
+    max_size=40,
+)
+
+
+@given(steps=STEPS, default=st.sampled_from([None, 3, 10]), reserve=st.sampled_from([0, 2]))
+@settings(max_examples=60)
+def test_the_single_statements_decide_as_the_rules_do(
+    steps: list[tuple[str, int, float]], default: int | None, reserve: int
+) -> None:
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        ends: list[object] = []
+        for name in ("single", "rules"):
+            clock = FakeTime()
+            one = RateBudget(
+                Path(folder) / name,
+                "ats:1",
+                default_limit=default,
+                reserve=reserve,
+                max_wait_seconds=40,
+                now=lambda clock=clock: clock.now,
+                sleep=clock.sleep,
+            )
+            if name == "rules":
+                patch.setattr(one, "_fast", lambda _: None)
+            patch.setattr("random.uniform", lambda *_: 0.01)
+            taken = [one.acquire()]
+            for kind, number, seconds in steps:
+                if kind == "take":
+                    taken.append(one.acquire())
+                elif kind == "wait":
+                    clock.now += seconds
+                elif kind == "block":
+                    one.block_until(clock.now + seconds)
+                elif taken:
+                    told = ServerWindow(10, number, clock.now + seconds) if kind == "tell" else None
+                    one.settle(taken.pop(0), told)
+            one.close()
+            with closing(sqlite3.connect(Path(folder) / name)) as connection:
+                ends.append((clock.slept, taken, connection.execute("SELECT * FROM budget").fetchall()))
+        assert ends[0] == ends[1]
