@@ -19,11 +19,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from referral_pipeline import __version__
+from referral_pipeline.cli_events import events
 
 if TYPE_CHECKING:
     from referral_pipeline.orchestration.demo import Demonstration
     from referral_pipeline.orchestration.run import RunOutcome
     from referral_pipeline.settings import Settings
+
+_ALL_ADDRESSES = "0.0.0.0"  # noqa: S104
 
 
 class Group(click.Group):
@@ -119,12 +122,19 @@ def demo(seed: int, faults: float, keep_running: bool, port: int, as_json: bool)
 )
 @click.option("--advocacy-port", default=8701, show_default=True, help="Port of the advocacy platform.")
 @click.option("--ats-port", default=8702, show_default=True, help="Port of the ATS.")
-def sandbox(seed: int, faults: float, advocacy_port: int, ats_port: int) -> None:
+@click.option("--webhooks-to", metavar="URL", help="Send signed webhooks there, such as http://127.0.0.1:8780.")
+def sandbox(seed: int, faults: float, advocacy_port: int, ats_port: int, webhooks_to: str | None) -> None:
     """Run the sandboxes alone, until Ctrl-C."""
     from referral_pipeline.sandbox.__main__ import main as serve
 
-    options = {"--seed": seed, "--faults": faults, "--advocacy-port": advocacy_port, "--ats-port": ats_port}
-    sys.exit(serve([text for name, value in options.items() for text in (name, str(value))]))
+    options: dict[str, object] = {
+        "--seed": seed,
+        "--faults": faults,
+        "--advocacy-port": advocacy_port,
+        "--ats-port": ats_port,
+        "--webhooks-to": webhooks_to,
+    }
+    sys.exit(serve([text for name, value in options.items() if value is not None for text in (name, str(value))]))
 
 
 # ---------------------------------------------------------------- set it up
@@ -235,27 +245,70 @@ def reconcile(full: bool, as_json: bool) -> None:
 @click.option("--sandbox", "with_sandbox", is_flag=True, help="Start the local sandboxes too and connect to them.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address of the Dagster UI.")
 @click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI.")
-def up(with_sandbox: bool, host: str, port: int) -> None:
-    """Keep the Dagster UI and its daemon (schedules, sensors) running, until Ctrl-C or SIGTERM."""
-    from referral_pipeline.orchestration.up import supervisor_for
+@click.option("--receiver-host", default="127.0.0.1", show_default=True, help="Address of the webhook receiver.")
+@click.option("--receiver-port", default=8780, show_default=True, help="Port of the webhook receiver.")
+def up(with_sandbox: bool, host: str, port: int, receiver_host: str, receiver_port: int) -> None:
+    """Keep the Dagster UI, its daemon (schedules, sensors), lane and receiver running, until Ctrl-C or SIGTERM."""
+    from referral_pipeline.orchestration.up import require_free, supervisor_for
     from referral_pipeline.settings import load_settings
 
     settings = load_settings()
     say = _say(err=False)
+    receiver = (receiver_host, receiver_port)
+    webhooks = f"http://{'127.0.0.1' if receiver_host == _ALL_ADDRESSES else receiver_host}:{receiver_port}"
     if not with_sandbox:
         _require_ready(settings)
-        supervisor = supervisor_for(settings, host=host, port=port, say=say)
-        say(f"Dagster UI: http://{host}:{port}")
+        supervisor = supervisor_for(settings, host=host, port=port, say=say, receiver=receiver)
+        say(f"Dagster UI: http://{host}:{port}; webhooks: {webhooks}/webhooks/SYSTEM")
         supervisor.run()
         return
     from referral_pipeline.orchestration.demo import with_sandbox as sandboxed
     from referral_pipeline.sandbox.launch import Sandbox
 
-    with sandboxed(settings, Sandbox()) as (running, own):
-        supervisor = supervisor_for(own, host=host, port=port, say=say)
+    require_free(host, port)
+    require_free(*receiver, option="--receiver-port")
+    with sandboxed(settings, Sandbox(webhooks_to=webhooks)) as (running, own):
+        supervisor = supervisor_for(own, host=host, port=port, say=say, receiver=receiver)
         say(f"sandboxes: advocacy {running.advocacy_url}, ATS {running.ats_url}; state in {own.state_dir}")
-        say(f"Dagster UI: http://{host}:{port}")
+        say(f"Dagster UI: http://{host}:{port}; webhooks: {webhooks}/webhooks/SYSTEM")
         supervisor.run()
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8780, show_default=True, help="Port to listen on.")
+def receiver(host: str, port: int) -> None:
+    """Run one webhook receiver alone, as a replica, until Ctrl-C or SIGTERM. It needs no credential of an API."""
+    from referral_pipeline.contract.loader import load_contract
+    from referral_pipeline.orchestration.state import refuse_unapproved
+    from referral_pipeline.orchestration.up import require_free
+    from referral_pipeline.settings import load_settings
+    from referral_pipeline.webhooks.server import serve
+
+    settings = load_settings()
+    refuse_unapproved(load_contract(settings))
+    require_free(host, port)
+    serve(settings, host=host, port=port, say=_say(err=False))
+
+
+@main.command()
+def lane() -> None:
+    """Run one lane alone, as a replica, until Ctrl-C or SIGTERM: it handles what the receiver takes in."""
+    import signal
+    import threading
+
+    from referral_pipeline.orchestration.lane import run_lane
+    from referral_pipeline.settings import load_settings
+
+    settings = load_settings()
+    _require_ready(settings)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.set())
+    run_lane(settings, say=_say(err=False), stop=stop)
+
+
+main.add_command(events)
 
 
 def _require_ready(settings: Settings) -> None:
