@@ -230,7 +230,9 @@ def _wake(ledger: Ledger) -> bool:
 
     if not is_alive(ledger, LANE, now=datetime.now(UTC)):
         return False
-    Waker(ledger).wake()
+    waker = Waker(ledger)
+    waker.wake()
+    waker.close()
     return True
 
 

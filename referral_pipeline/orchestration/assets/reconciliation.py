@@ -54,7 +54,9 @@ def reconciliation(context: dg.AssetExecutionContext, bridge: BridgeResource) ->
         "missed_by_type": counts_table(by_type, header=("type", "count")),
         "lane_beats": lane,
     }
-    if not lane:
+    if lane:
+        _wake(own)
+    else:
         metadata["worked_off_here"] = counts_table(_work_off(own))
     return dg.MaterializeResult(asset_key="reconciliation", metadata=metadata)
 
@@ -77,6 +79,14 @@ def _pulled_until(bridge: "Bridge", source: Any, now: datetime) -> datetime:
     """Up to when all of a system was asked: what happened to a record later, the pull may not show."""
     cursors = [bridge.ledger.cursor(source.system, entity) for entity in source.entities]
     return min((cursor.position for cursor in cursors if cursor is not None), default=now)
+
+
+def _wake(bridge: "Bridge") -> None:
+    from referral_pipeline.webhooks.wake import Waker
+
+    waker = Waker(bridge.ledger)
+    waker.wake()
+    waker.close()
 
 
 def _work_off(bridge: "Bridge") -> "Mapping[str, int]":
