@@ -63,22 +63,22 @@ _EXPIRE = (
     .values(state="received", lease_owner=None, lease_until=None)
 )
 _waiting, _busy = inbox.alias("waiting"), inbox.alias("busy")
+_picked = (
+    sa.select(_waiting.c.id)
+    .where(
+        _waiting.c.state == "received",
+        _waiting.c.bulk == sa.bindparam("is_bulk"),
+        _waiting.c.available_at <= sa.bindparam("now"),
+        ~sa.exists().where(_busy.c.subject == _waiting.c.subject, _busy.c.state == "claimed"),
+    )
+    .order_by(_waiting.c.id)
+    .limit(sa.bindparam("most"))
+    .with_for_update(skip_locked=True, of=_waiting)
+    .cte("picked")  # PostgreSQL would be free to ask a plain subquery more than once, and so take more than the limit
+)
 _CLAIM = (
     sa.update(inbox)
-    .where(
-        _c.id.in_(
-            sa.select(_waiting.c.id)
-            .where(
-                _waiting.c.state == "received",
-                _waiting.c.bulk == sa.bindparam("is_bulk"),
-                _waiting.c.available_at <= sa.bindparam("now"),
-                ~sa.exists().where(_busy.c.subject == _waiting.c.subject, _busy.c.state == "claimed"),
-            )
-            .order_by(_waiting.c.id)
-            .limit(sa.bindparam("most"))
-            .with_for_update(skip_locked=True, of=_waiting)
-        )
-    )
+    .where(_c.id.in_(sa.select(_picked.c.id)))
     .values(
         state="claimed",
         attempts=_c.attempts + 1,
