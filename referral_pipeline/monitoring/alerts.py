@@ -224,9 +224,8 @@ class AlertDesk:
         # One process at a time sends to a channel, so that nothing is sent twice and a recovery follows its alert.
         with self._ledger.exclusive([f"alerts:{channel.name}"]):
             for record, kind in self._due(channel.name):
-                try:
-                    channel.send(self._message(record, kind))
-                except DeliveryFailed as failure:
+                failure = _attempt(channel, self._message(record, kind))
+                if failure is not None:
                     _LOG.error("channel %s did not take alert %s: %s", channel.name, record.id, failure)
                     self._ledger.add_counts({f"alerts.failed.{channel.name}": 1})
                     refused += 1
@@ -387,6 +386,18 @@ class AlertDesk:
             facts=details.get("facts") or {},
         )
         return replace(message, id=f"{message.id}_{now:%Y%m%d}") if kind == "repeated" else message
+
+
+def _attempt(channel: Channel, message: Message) -> DeliveryFailed | None:
+    """Send; the failure, if the channel did not take it. A channel that breaks its promise is one that failed."""
+    try:
+        channel.send(message)
+    except DeliveryFailed as failure:
+        return failure
+    except Exception as error:  # noqa: BLE001 - an alert must never be what stops the work it tells of
+        _LOG.debug("a channel failed in a way that it does not name", exc_info=True)
+        return DeliveryFailed(f"it failed with {type(error).__name__}")
+    return None
 
 
 def _fingerprint(name: str, subject: str) -> str:

@@ -215,7 +215,7 @@ class Webhook:
 
 def _post(name: str, url: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:
     """One POST. Any answer of the 200s is a yes, JSON or not (Slack says `ok`); a redirect is not followed."""
-    client = HttpClient(f"alerts:{name}", url, timeouts=_WAITS, retry=_ONCE)
+    client = HttpClient(system=f"alerts:{name}", base_url=url, timeouts=_WAITS, retry=_ONCE)
     try:
         client.call("post", "POST", url, json=dict(body), headers=headers)
     except HttpFailure as failure:
