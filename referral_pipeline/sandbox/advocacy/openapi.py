@@ -150,6 +150,7 @@ def _schemas() -> dict[str, Schema]:
         "NewRecognition": _object(
             recognition, description="`hired` has amount 0, `bonus_eligible` the amount, `reversed` all of it again."
         ),
+        "Erasure": _object({"id": _ID, "referral_id": _ID, "erased_at": _TIME}),
         "Recognition": _object({"id": _ID, **recognition, "created_at": _TIME, "updated_at": _TIME}),
         "Token": _object(
             {"access_token": _ID, "token_type": {"const": "Bearer"}, "expires_in": _COUNT},
@@ -289,6 +290,45 @@ def _paths() -> dict[str, Any]:
     }
 
 
+_WEBHOOKS: dict[str, tuple[str, str]] = {
+    "referral.submitted": ("A referral was made", "Referral"),
+    "referral.updated": ("A referral was changed by people; a returned status sends no webhook", "Referral"),
+    "referral.withdrawn": ("A referral was taken back", "Referral"),
+    "share.created": ("An advocate shared", "Share"),
+    "click.recorded": ("Somebody clicked on a share", "Click"),
+    "consent.updated": ("A candidate's consent changed; the whole referral", "Referral"),
+    "candidate.erased": ("A candidate is forgotten, and the referral with them", "Erasure"),
+}
+
+
+def _webhooks() -> dict[str, Any]:
+    """What is sent to the receiver, signed after Standard Webhooks 1.0 (v1, HMAC-SHA256, 5 minutes of tolerance)."""
+    headers = [
+        {"name": name, "in": "header", "required": True, "schema": _ID, "description": description}
+        for name, description in (
+            ("webhook-id", "The same for every attempt of one delivery."),
+            ("webhook-timestamp", "Seconds since the epoch, of this attempt."),
+            ("webhook-signature", "One or more `v1,<base64>`, separated by spaces."),
+        )
+    ]
+    answers = {
+        "200": {"description": "Taken. Anything else is sent again."},
+    }
+    found: dict[str, Any] = {}
+    for event_type, (summary, schema) in _WEBHOOKS.items():
+        body = _object({"type": {"const": event_type}, "timestamp": _TIME, "data": _ref(schema)})
+        found[event_type] = {
+            "post": {
+                "summary": summary,
+                "security": [],
+                "parameters": headers,
+                "requestBody": {"required": True, "content": _json(body)},
+                "responses": answers,
+            }
+        }
+    return found
+
+
 @cache
 def document() -> dict[str, Any]:
     """The whole document. Shared: do not change it."""
@@ -308,6 +348,7 @@ def document() -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "security": [{"token": []}],
         "paths": _paths(),
+        "webhooks": _webhooks(),
         "components": {
             "schemas": _schemas(),
             "responses": responses,
