@@ -150,6 +150,8 @@ def _referrals(
         known_keys.setdefault(key.record_id.partition(":")[2], set()).add(key.key_hash)
     for referral in pulled.referrals:
         link = link_of.get(referral.id)
+        if link is not None and link.block == Block.ERASED:
+            continue  # for good
         if link is not None and not (
             _differs(referral, link, policy, jobs.get(referral.job_id), now)
             or _moved(referral, known_keys.get(referral.id), system, hash_key)
@@ -166,8 +168,6 @@ def _referrals(
 
 
 def _differs(referral: Referral, link: Link, policy: GatePolicy, job: AtsJob | None, now: datetime) -> bool:
-    if link.block == Block.ERASED:
-        return False  # for good
     if (referral.job_id, referral.advocate_id, referral.share_id, referral.campaign_tag, referral.touched_at) != (
         link.job_id,
         link.advocate_id,
