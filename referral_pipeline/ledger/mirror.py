@@ -44,6 +44,11 @@ class MirrorPart(Transactions):
         """
         if not rows:
             return 0
+        newest: dict[tuple[str, str, str], MirrorRow] = {}
+        for row in rows:
+            key = (row.system, row.entity, row.record_id)
+            if key not in newest or row.changed_at >= newest[key].changed_at:
+                newest[key] = row
         values = [
             {
                 "system": row.system,
@@ -53,10 +58,12 @@ class MirrorPart(Transactions):
                 "owner": row.owner,
                 "body": row.body,
             }
-            for row in sorted(rows, key=lambda row: (row.system, row.entity, row.record_id))
+            for _, row in sorted(newest.items())
         ]
         with self._writing() as connection:
-            return connection.execute(_saving(connection.dialect.name), values).rowcount
+            saved = connection.execute(_saving(connection.dialect.name), values)
+            # PostgreSQL does not count the rows of a batch, but names them.
+            return len(saved.all()) if saved.returns_rows else saved.rowcount
 
     def mirror(self, system: str, entity: str, ids: Iterable[str]) -> dict[str, MirrorRow]:
         """The mirrored rows of these records, by id; an unknown id is left out."""
@@ -91,10 +98,11 @@ class MirrorPart(Transactions):
 
 
 @cache
-def _saving(dialect: str) -> sa.Insert:
+def _saving(dialect: str) -> sa.Executable:
     saving = insert(dialect, tables.mirror)
-    return saving.on_conflict_do_update(
+    saving = saving.on_conflict_do_update(
         index_elements=["system", "entity", "record_id"],
         set_={name: saving.excluded[name] for name in ("changed_at", "owner", "body")},
         where=saving.excluded.changed_at >= _c.changed_at,
     )
+    return saving.returning(_c.record_id) if dialect == "postgresql" else saving

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,33 @@ def test_a_ledger_can_be_taken_down_and_built_again(url: str, tmp_path: Path, en
     assert set(sa.inspect(engine).get_table_names()) == {"alembic_version"}
     Ledger.open(url, home=tmp_path).close()
     assert set(sa.inspect(engine).get_table_names()) >= DESIGNED
+
+
+def test_a_ledger_of_the_first_version_keeps_its_rows_and_they_can_be_worked_on(
+    url: str, tmp_path: Path, engine: sa.Engine
+) -> None:
+    Ledger.open(url, home=tmp_path).close()
+    writing = engine.execution_options(**{WRITES: True})
+    with writing.begin() as connection:
+        command.downgrade(alembic_config(connection), "0001")
+    with writing.begin() as connection:
+        connection.execute(
+            sa.text(
+                "INSERT INTO inbox (system, delivery_id, event_type, origin, received_at, state, available_at)"
+                " VALUES ('ats', '1', 'x', 'webhook', CURRENT_TIMESTAMP, 'received', CURRENT_TIMESTAMP)"
+            )
+        )
+        connection.execute(
+            sa.text(
+                "INSERT INTO alerts (name, fingerprint, severity, message, owner, channel, fired_at)"
+                " VALUES ('n', 'f', 'error', 'm', 'ops', 'log', CURRENT_TIMESTAMP)"
+            )
+        )
+    with Ledger.open(url, home=tmp_path) as ledger:
+        (event,) = ledger.claim("lane", limit=5, lease=timedelta(seconds=60), bulk=False)
+        assert (event.delivery_id, event.bulk, event.attempts) == ("1", False, 1)
+        (alert,) = ledger.alerts()
+        assert (alert.times, alert.last_at) == (1, alert.fired_at)
 
 
 def test_processes_that_open_a_new_ledger_at_once_make_one_schema(url: str, tmp_path: Path) -> None:
