@@ -133,6 +133,14 @@ class AdvocacyApiConnector:
             detail = f"the row breaks the contract: {breach.field} {breach.reason} ({shape(breach.value)})"
             raise Invalid(SYSTEM, "referrals.get", detail=detail) from None
 
+    def referral_row(self, referral_id: str) -> Row | None:
+        """(9) One referral's raw row, fresh. None when it is gone."""
+        try:
+            answer = self._client.get("referrals.get", f"v1/referrals/{quote(referral_id, safe='')}")
+        except NotFound:
+            return None
+        return _object(answer.data, "referrals")
+
     def return_status(self, update: StatusUpdate) -> bool:
         """(8) Tell the platform a status. False when it already knows something newer."""
         body: dict[str, Any] = {

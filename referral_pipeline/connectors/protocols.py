@@ -125,6 +125,10 @@ class AdvocacyConnector(Source, Protocol):
         """One referral, fresh. None when it is gone."""
         ...
 
+    def referral_row(self, referral_id: str) -> Row | None:
+        """One referral's raw row, fresh. None when it is gone."""
+        ...
+
     def return_status(self, update: StatusUpdate) -> bool:
         """Tell the platform a status. False when it already knows something newer (409)."""
         ...

@@ -27,12 +27,15 @@ from referral_pipeline.contract.models import Contract
 from referral_pipeline.kpis.compute import compute_kpis
 from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.orchestration.state import refuse_other_systems, refuse_unapproved, remember_system, state_folder
+from referral_pipeline.privacy.crypto import Cipher
 from referral_pipeline.reports.leadership import write_leadership_report
 from referral_pipeline.settings import Settings, load_settings
 from referral_pipeline.sync.candidates import CandidateWriteBack
 from referral_pipeline.sync.cases import person_cases
+from referral_pipeline.sync.evidence import Sealer
 from referral_pipeline.sync.facts import Programme
 from referral_pipeline.sync.jobs import publish_jobs
+from referral_pipeline.sync.lane.mirror import Mirror, Tapped
 from referral_pipeline.sync.report import SyncReport
 from referral_pipeline.sync.statuses import StatusReturn
 from referral_pipeline.vocabulary import Side
@@ -85,6 +88,10 @@ class Bridge:
         self.calls = CallRecorder(self.ledger.record_calls)
         self.ats: AtsConnector = build_ats(contract, settings, recorder=self.calls, state_dir=state)
         self.advocacy: AdvocacyConnector = build_advocacy(contract, settings, recorder=self.calls, state_dir=state)
+        cipher = Cipher(settings.secret("REFERRAL_PIPELINE_KEY"))
+        self._sealer = Sealer(cipher)
+        # What is pulled is what the lane knows of the programme: it cannot read the warehouse.
+        self._mirror = Mirror(ledger=self.ledger, cipher=cipher, advocacy=self.advocacy)
         self._staged_ats: AtsStaged | None = None
         self._staged_advocacy: AdvocacyStaged | None = None
 
@@ -125,7 +132,7 @@ class Bridge:
 
     def pull_advocacy(self, *, full: bool = False) -> tuple[list[IngestReport], StagingReport]:
         """Pull what changed on the advocacy platform and rebuild its staging tables."""
-        reports = self._pull(self.advocacy, Side.ADVOCACY, full=full)
+        reports = self._pull(Tapped(self.advocacy, self._mirror), Side.ADVOCACY, full=full)
         self._staged_advocacy = None
         with self.warehouse.connect():  # held for the step: each opening of the file costs 20 to 40 ms
             return reports, stage_advocacy(self.warehouse, self.staged_advocacy, self.contract)
@@ -220,9 +227,20 @@ class Bridge:
             contract=self.contract,
             programme=Programme.of(self.staged_advocacy, self.staged_ats.jobs),
             person_of_candidate={k.removeprefix(prefix): v for k, v in person_of.items() if k.startswith(prefix)},
+            known_until=self._known_until(),
+            sealer=self._sealer,
         )
         report = write_back.run(cases, progress=lambda done, total: self.progress("write candidates", done, total))
         return Written(report=report, cases=len(cases), rows_read_again=self._read_again(report))
+
+    def _known_until(self) -> datetime | None:
+        """Up to when both systems were asked: what the lane wrote later, it wrote from what came later."""
+        cursors = [
+            self.ledger.cursor(source.system, entity)
+            for source in (self.ats, self.advocacy)
+            for entity in source.entities
+        ]
+        return min((cursor.position for cursor in cursors if cursor is not None), default=None)
 
     def _referral_hashes(self, people: PeopleReport) -> dict[str, set[str]]:
         """Keyed hashes of the contact details of each referral, by referral id."""
@@ -267,7 +285,13 @@ class Bridge:
         if not self.contract.phases.status_return:
             return SyncReport()
         staged = self.staged_ats
-        return StatusReturn(advocacy=self.advocacy, ledger=self.ledger, ats_system=self.ats.system).run(
+        return StatusReturn(
+            advocacy=self.advocacy,
+            ledger=self.ledger,
+            ats_system=self.ats.system,
+            known_until=self._known_until(),
+            sealer=self._sealer,
+        ).run(
             self.ledger.links(),
             {a.id: a for a in staged.applications},
             {r.id: r for r in self.staged_advocacy.referrals},
@@ -282,6 +306,12 @@ class Bridge:
             ledger=self.ledger,
             progress=lambda done, total: self.progress("publish jobs", done, total),
         )
+
+    def drain_inbox(self) -> Mapping[str, int]:
+        """Do what waits in the inbox, with a lane of this process; how many events ended how."""
+        from referral_pipeline.orchestration.lane import drain
+
+        return drain(self.settings)
 
     # ------------------------------------------------------------ analytics
 

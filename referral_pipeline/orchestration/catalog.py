@@ -138,6 +138,13 @@ CATALOG: tuple[AssetEntry, ...] = (
         deps=("referrals", "ats_jobs", "ats_applications", "ats_offers"),
     ),
     AssetEntry(
+        "processed_events",
+        "sync",
+        "What became of each event from the webhooks and from reconciliation. One entry a batch, written by the lane's "
+        "open run after the batch is done: counts by type and outcome, and each event by its number.",
+        frozenset({"python"}),
+    ),
+    AssetEntry(
         "people",
         "identity",
         "Who is who: every referral and ATS candidate belongs to exactly one person. Shared mailboxes and "

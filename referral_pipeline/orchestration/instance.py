@@ -72,7 +72,7 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
 def process_tags() -> dict[str, str]:
     """Tags that tell which process a run lives in."""
     pid = os.getpid()
-    return {PID_TAG: str(pid), BORN_TAG: _born(pid), HOST_TAG: socket.gethostname()}
+    return {PID_TAG: str(pid), BORN_TAG: born(pid), HOST_TAG: socket.gethostname()}
 
 
 def close_orphaned_runs(instance: dg.DagsterInstance) -> list[str]:
@@ -87,7 +87,7 @@ def close_orphaned_runs(instance: dg.DagsterInstance) -> list[str]:
     )
     for run in instance.get_runs(filters=in_progress):
         pid = run.tags.get(PID_TAG)
-        if pid is None or run.tags.get(HOST_TAG) != socket.gethostname() or _is_alive(int(pid), run.tags.get(BORN_TAG)):
+        if pid is None or run.tags.get(HOST_TAG) != socket.gethostname() or is_alive(int(pid), run.tags.get(BORN_TAG)):
             continue
         instance.report_run_failed(
             run, "The process of this run ended without a word. Run it again: nothing is done twice."
@@ -96,17 +96,19 @@ def close_orphaned_runs(instance: dg.DagsterInstance) -> list[str]:
     return closed
 
 
-def _is_alive(pid: int, born: str | None) -> bool:
+def is_alive(pid: int, since: str | None) -> bool:
+    """Whether a process of this machine still runs, and is the one that was born then (see `born`)."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         pass
-    return not born or not _born(pid) or born == _born(pid)
+    started = born(pid)
+    return not since or not started or since == started
 
 
-def _born(pid: int) -> str:
+def born(pid: int) -> str:
     """When a process started, in ticks since boot: numbers are given again. Empty where the system does not tell."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]

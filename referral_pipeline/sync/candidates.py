@@ -20,7 +20,7 @@ from referral_pipeline.connectors.failures import AmbiguousOutcome, NotFound, Pe
 from referral_pipeline.connectors.protocols import AtsConnector
 from referral_pipeline.connectors.records import AtsApplication, NewApplication, Referral
 from referral_pipeline.contract.models import Contract
-from referral_pipeline.ledger.store import DeliveryIntent, Ledger, Link
+from referral_pipeline.ledger.store import DeliveryIntent, DeliveryState, Ledger, Link
 from referral_pipeline.privacy.gate import GatePolicy, blocked_by
 from referral_pipeline.sync.assignment import Assignment, assign
 from referral_pipeline.sync.creation import Creator, NotYetVisibleError, Opened, digest
@@ -292,7 +292,8 @@ class CandidateWriteBack:
         key = f"tags:{self._ats.system}:{application.id}"
         if self._known_until is not None:
             earlier = self._ledger.delivery(key)
-            if earlier is not None and earlier.last_attempt_at >= self._known_until:
+            is_done = earlier is not None and earlier.state is DeliveryState.CONFIRMED
+            if is_done and earlier is not None and earlier.last_attempt_at >= self._known_until:
                 self.report.count("applications_known_better")
                 return
         self._ledger.begin(

@@ -16,6 +16,7 @@ from referral_pipeline.connectors.protocols import AdvocacyConnector
 from referral_pipeline.connectors.records import AtsJob
 from referral_pipeline.ledger.store import DeliveryIntent, Ledger
 from referral_pipeline.sync.creation import digest
+from referral_pipeline.sync.evidence import Sealer
 from referral_pipeline.sync.report import SyncFailure, SyncReport
 
 _KEY_PREFIX = "job:"
@@ -71,32 +72,46 @@ def _send(
 ) -> list[AtsJob]:
     again: list[AtsJob] = []
     for done, job in enumerate(jobs, start=1):
-        ledger.begin(
-            DeliveryIntent(
-                key=job_key(job.id),
-                system=advocacy.system,
-                operation="put_job",
-                target=job.id,
-                request_hash=posting_hash(job),
-                referral_id=None,
-            )
-        )
         try:
-            advocacy.put_job(job)
+            tell_job(job, advocacy=advocacy, ledger=ledger)
         except TransientFailure as failure:
             again.append(job)
             if final:
-                ledger.fail(job_key(job.id), str(failure), dead=False)
                 report.fail(SyncFailure(job.id, "put_job", str(failure), transient=True))
         except PermanentFailure as failure:
-            ledger.fail(job_key(job.id), str(failure), dead=True)
             report.fail(SyncFailure(job.id, "put_job", str(failure), transient=False))
         else:
-            ledger.confirm(job_key(job.id), {"status": job.status})
             report.count("jobs_published")
         if progress is not None:
             progress(done, len(jobs))
     return again
+
+
+def tell_job(job: AtsJob, *, advocacy: AdvocacyConnector, ledger: Ledger, sealer: Sealer | None = None) -> None:
+    """Publish one posting, with its intent before and its outcome after.
+
+    Raises:
+        TransientFailure, PermanentFailure: from the platform; noted with the delivery.
+    """
+    key = job_key(job.id)
+    ledger.begin(
+        DeliveryIntent(
+            key=key,
+            system=advocacy.system,
+            operation="put_job",
+            target=job.id,
+            request_hash=posting_hash(job),
+            referral_id=None,
+        )
+    )
+    try:
+        advocacy.put_job(job)
+    except (TransientFailure, PermanentFailure) as failure:
+        dead = isinstance(failure, PermanentFailure)
+        request, response = (sealer or Sealer(None)).of(failure) if dead else (None, None)
+        ledger.fail(key, str(failure), dead=dead, request=request, response=response)
+        raise
+    ledger.confirm(key, {"status": job.status})
 
 
 def job_key(job_id: str) -> str:

@@ -17,7 +17,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from referral_pipeline.connectors.protocols import AdvocacyConnector
-from referral_pipeline.connectors.records import Advocate, Content, Entity, Referral, Row, RowProblem, Share, Window
+from referral_pipeline.connectors.records import (
+    Advocate,
+    Content,
+    Entity,
+    Finding,
+    Referral,
+    Row,
+    RowProblem,
+    Share,
+    Window,
+)
 from referral_pipeline.connectors.values import parse_instant
 from referral_pipeline.ledger.store import Ledger, MirrorRow
 from referral_pipeline.privacy.crypto import Cipher
@@ -223,8 +233,13 @@ class Tapped:
         if entity in ENTITIES:
             self._mirror.note_pull(entity, window.until)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._source, name)
+    def probe(self) -> list[Finding]:
+        """As the source."""
+        return self._source.probe()
+
+    def close(self) -> None:
+        """As the source."""
+        self._source.close()
 
 
 def changed_at(row: Mapping[str, Any]) -> datetime:

@@ -78,6 +78,10 @@ class People:
         """The keyed hashes of a candidate's contact details."""
         return self._hashes(self._candidate_record(candidate))
 
+    def keys_of(self, referral: Referral) -> list[IdentityKey]:
+        """A referral's contact details as keys, of no certain person."""
+        return self._keys(referral_record(referral, self._contract.advocacy.connector), "")
+
     def around(self, referral_ids: Iterable[str], *, candidates: Iterable[AtsCandidate] = ()) -> Neighbourhood:
         """Gather and resolve what surrounds these referrals (and candidates read a moment ago). Saves nothing.
 

@@ -1,0 +1,390 @@
+"""The lane's process: an engine that does events as they come, and one open Dagster run after another to show them.
+
+Belongs here: putting the lane together, its process, waking it, and what its owner is told. Does not belong here: the
+work (sync.lane), the run's op (assets.events).
+
+The engine works in threads of its own and never waits for Dagster: a run's log costs milliseconds per entry, and the
+fraction of a second between two runs would be an outage. The op of the open run takes what was done and logs it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import monotonic
+from uuid import uuid4
+
+from referral_pipeline.connectors.breaker import Breaker, BreakerChange
+from referral_pipeline.connectors.calls import CallRecorder
+from referral_pipeline.connectors.factory import build_advocacy, build_ats
+from referral_pipeline.connectors.http import Clock, RetryPolicy
+from referral_pipeline.contract.loader import load_contract
+from referral_pipeline.contract.models import Contract
+from referral_pipeline.ledger.records import BreakerState, InboxEvent, Recognition
+from referral_pipeline.ledger.store import Ledger
+from referral_pipeline.monitoring.alerts import Alert, AlertDesk
+from referral_pipeline.orchestration.instance import born, is_alive, open_instance, process_tags
+from referral_pipeline.orchestration.liveness import LANE
+from referral_pipeline.orchestration.state import refuse_other_systems, refuse_unapproved, remember_system, state_folder
+from referral_pipeline.privacy.crypto import Cipher
+from referral_pipeline.settings import Settings
+from referral_pipeline.sync.evidence import Sealer
+from referral_pipeline.sync.lane.engine import Engine, Watch
+from referral_pipeline.sync.lane.handlers import Handlers, Stopped
+from referral_pipeline.sync.lane.mirror import Mirror
+from referral_pipeline.sync.lane.people import People
+from referral_pipeline.sync.lane.persons import Leveller, Systems
+from referral_pipeline.sync.recognitions import Recogniser
+from referral_pipeline.sync.statuses import StatusReturn
+from referral_pipeline.vocabulary import Side
+
+_LOG = logging.getLogger(__name__)
+
+RETRY = RetryPolicy(max_attempts=3, base_seconds=0.1, cap_seconds=2.0, deadline_seconds=20.0)
+"""Little patience for one call: a thread that waits holds up others, and the inbox brings the event back."""
+_TICK_SECONDS = 60.0
+_RESTART_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Lane:
+    """An engine with what it was made of, open until its block ends."""
+
+    engine: Engine
+    systems: Systems
+    desk: AlertDesk
+    tick: Callable[[], None]
+    stop: threading.Event
+
+
+def owner_name() -> str:
+    """The name under which this process claims: whoever finds it later can tell whether it still lives."""
+    return f"{socket.gethostname()}/{os.getpid()}/{born(os.getpid())}/{uuid4().hex[:8]}"
+
+
+def is_dead(owner: str) -> bool:
+    """Whether the process behind an owner's name is known to be gone. Of another machine nobody can tell."""
+    host, _, rest = owner.partition("/")
+    pid, _, rest = rest.partition("/")
+    started = rest.partition("/")[0]
+    return host == socket.gethostname() and pid.isdigit() and not is_alive(int(pid), started)
+
+
+@contextmanager
+def open_lane(settings: Settings, *, stop: threading.Event, address: str | None = None) -> Generator[Lane]:
+    """Put a lane together for the length of the block; nothing is claimed yet.
+
+    Args:
+        settings: whose installation.
+        stop: set when the process is to end; a wait for the rate limit ends with it.
+        address: where this lane listens for being woken, told with its heartbeat. None for a run that only drains.
+
+    Raises:
+        ContractError: the contract does not hold, is not approved, or the state belongs to other systems.
+        MissingSecret: a secret is not in the environment.
+    """
+    contract = load_contract(settings)
+    refuse_unapproved(contract)
+    refuse_other_systems(contract, settings)
+    state = state_folder(settings)
+    ledger = Ledger.open(contract.ledger.url, home=settings.home)
+    calls = CallRecorder(ledger.record_calls)
+    desk = AlertDesk(contract, settings, ledger)
+    told = _Told(contract, ledger, desk)
+
+    def sleep(seconds: float) -> None:
+        if stop.wait(seconds):
+            raise Stopped
+
+    clock = Clock(sleep=sleep)
+    breakers = {
+        system.connector: Breaker(system.connector, clock=clock, on_change=told.breaker_changed)
+        for system in (contract.ats, contract.advocacy)
+    }
+    for kept in ledger.breakers():
+        if kept.system in breakers:
+            breakers[kept.system].restore(kept.state, kept.retry_at, failures=kept.failures, reason=kept.reason)
+    ats = build_ats(
+        contract,
+        settings,
+        recorder=calls,
+        state_dir=state,
+        clock=clock,
+        breaker=breakers[contract.ats.connector],
+        retry=RETRY,
+    )
+    advocacy = build_advocacy(
+        contract,
+        settings,
+        recorder=calls,
+        state_dir=state,
+        clock=clock,
+        breaker=breakers[contract.advocacy.connector],
+        retry=RETRY,
+    )
+    for side in (Side.ATS, Side.ADVOCACY):
+        remember_system(side, contract, settings)
+    cipher = Cipher(settings.secret("REFERRAL_PIPELINE_KEY"))
+    mirror = Mirror(ledger=ledger, cipher=cipher, advocacy=advocacy)
+    sealer = Sealer(cipher)
+    systems = Systems(
+        contract=contract,
+        ledger=ledger,
+        ats=ats,
+        advocacy=advocacy,
+        mirror=mirror,
+        people=People(
+            ledger=ledger,
+            mirror=mirror,
+            ats=ats,
+            contract=contract,
+            hash_key=settings.secret("REFERRAL_PIPELINE_HASH_KEY"),
+        ),
+        statuses=StatusReturn(advocacy=advocacy, ledger=ledger, ats_system=ats.system, sealer=sealer),
+        recogniser=Recogniser(advocacy, ledger, contract),
+        sealer=sealer,
+        on_unmapped_stage=told.unmapped_stage,
+        on_refused_recognition=told.refused,
+    )
+    leveller = Leveller(systems, started_at=datetime.now(UTC))
+    owner = owner_name()
+    details = {"process": os.getpid()}
+
+    def beat() -> None:
+        if address is not None:
+            ledger.beat(LANE, owner, address=address, details={**details, "run_id": engine.run_id})
+
+    engine = Engine(
+        ledger=ledger,
+        handlers=Handlers(systems, leveller, cipher),
+        breakers=breakers,
+        pings={
+            ats.system: lambda: ats.get_candidates(["1"]),
+            advocacy.system: lambda: advocacy.get_referral("ping"),
+        },
+        ats_system=ats.system,
+        owner=owner,
+        watch=Watch(dead=lambda event, error: told.dead(event, error, engine.run_id), beat=beat),
+    )
+    try:
+        yield Lane(engine, systems, desk, lambda: _tick(systems, leveller, told), stop)
+    finally:
+        if address is not None:
+            ledger.forget_heartbeat(LANE, owner)
+        ats.close()
+        advocacy.close()
+        calls.close()
+        desk.close()
+        ledger.close()
+
+
+class _Told:
+    """What the owner hears of the lane."""
+
+    def __init__(self, contract: Contract, ledger: Ledger, desk: AlertDesk) -> None:
+        self._contract = contract
+        self._ledger = ledger
+        self._desk = desk
+        self._stages: set[str] = set()
+
+    def breaker_changed(self, change: BreakerChange) -> None:
+        self._ledger.save_breaker(
+            BreakerState(
+                system=change.system,
+                state=change.state,
+                since=change.since,
+                retry_at=change.retry_at,
+                failures=change.failures,
+                reason=change.reason,
+            )
+        )
+        name = "credential_refused" if "credential" in change.reason else "breaker_open"
+        if change.state == "open":
+            todo = (
+                f"Look at the credential of {change.system} in the environment, and renew it; then restart the lane"
+                if name == "credential_refused"
+                else f"Look at the status page of {change.system}. Nothing is lost: events wait and are done when it "
+                "answers again"
+            )
+            self._desk.fire(
+                Alert(
+                    name=name,
+                    subject=f"breaker:{change.system}",
+                    severity="error",
+                    what=f"{change.system} is not called any more: {change.reason or 'it failed'}",
+                    todo=todo,
+                )
+            )
+        elif change.state == "closed":
+            for each in ("credential_refused", "breaker_open"):
+                self._desk.resolve(each, f"breaker:{change.system}", f"{change.system} answers again")
+
+    def dead(self, event: InboxEvent, error: str, run_id: str | None) -> None:
+        self._desk.fire(
+            Alert(
+                name="dead_letter",
+                subject=f"inbox:{event.system}",
+                severity="error",
+                what=f"An event of {event.system} could not be done: {event.event_type}, number {event.id}: {error}",
+                todo="See `referral-pipeline events list --state dead`, mend the cause, then `events replay --dead`",
+                link=self._desk.link_to_run(run_id) if run_id else None,
+            )
+        )
+
+    def refused(self, recognition: Recognition) -> None:
+        self._desk.fire(
+            Alert(
+                name="dead_letter",
+                subject=f"recognition:{recognition.referral_id}",
+                severity="error",
+                what=f"The advocacy platform refuses the recognition {recognition.kind} of referral "
+                f"{recognition.referral_id}: {recognition.last_error or 'without a reason'}",
+                todo="An advocate waits for it. Mend the cause at the platform; it is told again with the next change",
+            )
+        )
+
+    def none_dead(self, system: str) -> None:
+        if not self._ledger.inbox_events(state="dead", system=system, limit=1):
+            self._desk.resolve("dead_letter", f"inbox:{system}", f"No event of {system} is dead any more")
+
+    def unmapped_stage(self, stage: str) -> None:
+        if stage in self._stages:
+            return
+        self._stages.add(stage)
+        self._desk.fire(
+            Alert(
+                name="unmapped_stage",
+                subject=f"stage:{stage}",
+                severity="warning",
+                what=f"The ATS has a stage that the contract does not map: {stage}. It counts as in_review",
+                todo="Add it to stage_map in integration.yaml",
+            )
+        )
+
+
+def _tick(systems: Systems, leveller: Leveller, told: _Told) -> None:
+    """What comes with time: bonuses that are due, dead events that were mended."""
+    leveller.recognise_due()
+    for system in (systems.ats.system, systems.advocacy.system):
+        told.none_dead(system)
+
+
+def free_dead_claims(ledger: Ledger) -> int:
+    """Give back what processes of this machine had claimed that are gone; others keep it until their lease ends."""
+    return sum(ledger.free_claims(owner) for owner in ledger.claim_owners() if is_dead(owner))
+
+
+# ---------------------------------------------------------------- the process
+
+_current: Lane | None = None
+"""The lane of this process, for the op of the run that it holds open."""
+
+
+def current_lane() -> Lane | None:
+    """The lane of this process; None in a process that has none."""
+    return _current
+
+
+def run_lane(
+    settings: Settings,
+    *,
+    say: Callable[[str], None],
+    stop: threading.Event,
+    window_seconds: float = 600.0,
+    window_events: int = 5_000,
+) -> None:
+    """Be the lane until `stop` is set; then finish what is under way.
+
+    Args:
+        settings: whose installation.
+        say: for one line at the start and the end.
+        stop: set to end.
+        window_seconds: after how long one recorded run ends and the next begins.
+        window_events: after how many events it does.
+    """
+    global _current
+    listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    listener.bind(("127.0.0.1", 0))
+    host, port = listener.getsockname()
+    with open_lane(settings, stop=stop, address=f"{host}:{port}") as lane:
+        _current = lane
+        free_dead_claims(lane.systems.ledger)
+        threads = [
+            threading.Thread(target=_listen, args=(listener, lane.engine), name="lane-wake", daemon=True),
+            threading.Thread(target=_hold_runs, args=(settings, stop, window_seconds, window_events), name="lane-runs"),
+            threading.Thread(target=_keep_ticking, args=(lane, stop), name="lane-tick"),
+        ]
+        for thread in threads:
+            thread.start()
+        say(f"lane ready (process {os.getpid()})")
+        try:
+            lane.engine.run(stop)
+        finally:
+            stop.set()
+            for thread in threads[1:]:
+                thread.join()
+            _current = None
+            listener.close()
+    say("lane stopped; nothing was left half done")
+
+
+def _listen(listener: socket.socket, engine: Engine) -> None:
+    with suppress(OSError):
+        while True:
+            listener.recv(64)
+            engine.wake()
+
+
+def _keep_ticking(lane: Lane, stop: threading.Event) -> None:
+    while not stop.wait(_TICK_SECONDS):
+        try:
+            lane.tick()
+            free_dead_claims(lane.systems.ledger)
+        except Exception as error:  # noqa: BLE001 - what comes with time comes again
+            _LOG.error("the lane's minute could not be worked off: %s", type(error).__name__)
+
+
+def _hold_runs(settings: Settings, stop: threading.Event, window_seconds: float, window_events: int) -> None:
+    """One recorded run after the other, until told to stop. In a thread: Dagster takes signals only in the main one."""
+    from referral_pipeline.orchestration.assets.events import lane_config, process_events
+
+    while not stop.is_set():
+        began = monotonic()
+        try:
+            with open_instance(settings) as instance:
+                process_events.execute_in_process(
+                    instance=instance,
+                    run_config=lane_config(window_seconds, window_events),
+                    tags=process_tags(),
+                    raise_on_error=False,
+                )
+        except Exception as error:  # noqa: BLE001 - events are done without a run too; the next one shows them
+            _LOG.error("a run of the lane could not be recorded: %s", type(error).__name__)
+        if monotonic() - began < min(_RESTART_SECONDS, window_seconds):
+            stop.wait(_RESTART_SECONDS)
+
+
+# ---------------------------------------------------------------- without a lane
+
+
+def drain(settings: Settings, *, stop: threading.Event | None = None) -> dict[str, int]:
+    """Do what waits in the inbox now, in this process, and end; how many events ended how.
+
+    For a run that found events and no lane. What is held under a live lease is left alone.
+    """
+    ended = stop or threading.Event()
+    counts: dict[str, int] = {}
+    with open_lane(settings, stop=ended) as lane:
+        free_dead_claims(lane.systems.ledger)
+        lane.engine.run(ended, until_empty=True)
+        lane.tick()
+        while not lane.engine.reports.empty():
+            outcome = lane.engine.reports.get().outcome
+            counts[outcome] = counts.get(outcome, 0) + 1
+    return counts

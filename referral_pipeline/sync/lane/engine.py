@@ -1,0 +1,367 @@
+"""The engine of the lane: claims, threads, failures, and the outcome of each event back into the inbox.
+
+Belongs here: when work is claimed, what runs side by side, what a failure means for its events. Does not belong here:
+what the work is (handlers, persons), the run in which it is shown (orchestration).
+
+What a failure means
+- The system is down or a breaker is open: the event goes back uncounted, to be taken when the system answers again.
+- Not to be judged yet (a fresh record may be hidden, an own create is under way): back uncounted, to its time.
+- In passing, while the system works otherwise: counted, with doubling pauses and jitter; dead after twelve.
+- Refused for good: dead at once, with request and answer in the ledger, and the owner is told.
+- A fault of our own: counted like one in passing; dead after five. Its words stay out of the ledger, they may quote a
+  person.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import random
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from referral_pipeline.connectors.breaker import Breaker, Circuit
+from referral_pipeline.connectors.failures import (
+    AmbiguousOutcome,
+    CircuitOpen,
+    HttpFailure,
+    PermanentFailure,
+    RateLimited,
+    TransientFailure,
+    Unauthorized,
+)
+from referral_pipeline.ledger.records import InboxEvent
+from referral_pipeline.ledger.store import Ledger
+from referral_pipeline.sync.creation import NotYetVisibleError
+from referral_pipeline.sync.lane.handlers import Handlers, WaitUntil, Work
+
+_LOG = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=60)
+_BEAT_SECONDS = 3.0
+_POLL_SECONDS = 0.25
+_CLAIM = 64
+_CLAIM_BULK = 1_000
+_MOST_ATTEMPTS = 12
+_MOST_OWN_FAULTS = 5
+_LONGEST_PAUSE = 600.0
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of one event, for whoever looks: no personal data."""
+
+    event_id: int
+    system: str
+    event_type: str
+    subject: str | None
+    outcome: str
+    attempts: int
+    seconds: float
+    """From its receipt to this outcome."""
+
+
+@dataclass(frozen=True)
+class _Result:
+    work: Work
+    outcomes: dict[int, str] = field(default_factory=dict[int, str])
+    failure: Exception | None = None
+    breakers_were_closed: bool = True
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What the engine tells others while it works. Each is called outside any lock; what it raises is logged."""
+
+    dead: Callable[[InboxEvent, str], None] = lambda event, error: None
+    tick: Callable[[], None] = lambda: None
+    beat: Callable[[], None] = lambda: None
+
+
+class Engine:
+    """Does the events of the inbox until it is told to stop. One instance a process.
+
+    Args:
+        ledger: the inbox.
+        handlers: the work.
+        breakers: by system; while the ATS's is open nothing but bulk is claimed.
+        pings: by system, a cheap read that shows whether the system answers again.
+        ats_system: whose breaker stops claims.
+        owner: the name under which events are claimed.
+        workers: threads.
+        clock: the time, aware.
+        watch: who is told what.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        handlers: Handlers,
+        breakers: dict[str, Breaker],
+        pings: dict[str, Callable[[], object]],
+        ats_system: str,
+        owner: str,
+        workers: int = 8,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        watch: Watch | None = None,
+    ) -> None:
+        self.owner = owner
+        self.run_id: str | None = None
+        self.reports: queue.SimpleQueue[Done] = queue.SimpleQueue()
+        self._ledger = ledger
+        self._handlers = handlers
+        self._breakers = breakers
+        self._pings = pings
+        self._ats_system = ats_system
+        self._workers = workers
+        self._clock = clock
+        self._watch = watch or Watch()
+        self._signals: queue.SimpleQueue[_Result | None] = queue.SimpleQueue()
+        self._waiting: deque[Work] = deque()
+        self._busy: set[str] = set()
+        self._running = 0
+        self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="lane")
+        self._bulk_running = False
+        self._more = True
+        self._finished = threading.Event()
+
+    # ------------------------------------------------------------ from outside
+
+    def wake(self) -> None:
+        """Look at the inbox now."""
+        self._signals.put(None)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it has stopped, with every outcome in the reports."""
+        return self._finished.is_set()
+
+    def is_idle(self) -> bool:
+        """Whether nothing is claimed and the last look found nothing."""
+        return self._running == 0 and not self._waiting and not self._more
+
+    def run(self, stop: threading.Event, *, until_empty: bool = False) -> None:
+        """Work until `stop` is set; then finish what is under way, and give back what was only claimed.
+
+        With `until_empty` it ends by itself once nothing that may be done now is waiting.
+        """
+        beating = threading.Thread(target=self._beat_until, args=(stop,), name="lane-heartbeat", daemon=True)
+        beating.start()
+        self._more = True
+        try:
+            while not stop.is_set():
+                self._turn()
+                if until_empty and self.is_idle():
+                    break
+        finally:
+            self._finish()
+
+    def _finish(self) -> None:
+        self._waiting.clear()
+        self._pool.shutdown(wait=True)
+        self._settle(self._drained())
+        self._ledger.free_claims(self.owner)
+        self._finished.set()
+
+    def _turn(self) -> None:
+        """One round: claim, start, wait for a signal, settle."""
+        if self._more or not self._waiting:
+            self._claim()
+        self._start()
+        idle = not self._more or len(self._waiting) + self._running >= 2 * self._workers
+        results = self._drained(_POLL_SECONDS if idle else 0.0)
+        self._settle(results)
+
+    def _drained(self, wait: float = 0.0) -> list[_Result]:
+        """The results that are there; waits for the first signal when there is none."""
+        results: list[_Result] = []
+        try:
+            signal = self._signals.get(timeout=wait) if wait else self._signals.get_nowait()
+        except queue.Empty:
+            self._more = self._more or wait > 0
+            return results
+        while True:
+            if signal is None:
+                self._more = True
+            else:
+                results.append(signal)
+            try:
+                signal = self._signals.get_nowait()
+            except queue.Empty:
+                return results
+
+    # ------------------------------------------------------------ claiming
+
+    def _claim(self) -> None:
+        self._more = False
+        if not self._bulk_running:
+            bulk = self._ledger.claim(self.owner, limit=_CLAIM_BULK, lease=LEASE, bulk=True)
+            if bulk:
+                self._more = len(bulk) == _CLAIM_BULK
+                self._bulk_running = True
+                self._submit(Work("bulk", bulk, frozenset(), lambda: dict(self._handlers.bulk(bulk))))
+        self._ping_what_is_due()
+        if self._breakers[self._ats_system].state is not Circuit.CLOSED:
+            return
+        room = 2 * self._workers - len(self._waiting) - self._running
+        if room <= 0:
+            return
+        events = self._ledger.claim(self.owner, limit=_CLAIM, lease=LEASE, bulk=False)
+        if not events:
+            return
+        self._more = self._more or len(events) == _CLAIM
+        plan = self._handlers.plan(events)
+        self._finish_events([(event, outcome) for event, outcome in plan.done])
+        for event, error in plan.unreadable:
+            self._bury(event, error)
+        self._waiting.extend(plan.works)
+
+    def _ping_what_is_due(self) -> None:
+        """An open breaker whose pause is over is tried with a cheap read: no event is spent on finding out."""
+        for system, breaker in self._breakers.items():
+            if breaker.state is Circuit.CLOSED or breaker.seconds_left > 0:
+                continue
+            try:
+                self._pings[system]()
+            except HttpFailure as failure:
+                _LOG.info("%s does not answer yet: %s", system, type(failure).__name__)
+
+    def _start(self) -> None:
+        """Start every waiting work that shares nothing with one that runs."""
+        held: deque[Work] = deque()
+        blocked: set[str] = set()
+        while self._waiting and self._running < self._workers + 1:
+            work = self._waiting.popleft()
+            if work.keys & self._busy or work.keys & blocked:
+                # What stands before in line goes before: order within a subject is the order of the inbox.
+                blocked |= work.keys
+                held.append(work)
+                continue
+            self._submit(work)
+        self._waiting.extendleft(reversed(held))
+
+    def _submit(self, work: Work) -> None:
+        self._busy |= work.keys
+        self._running += 1
+        self._pool.submit(self._work, work)
+
+    def _work(self, work: Work) -> None:
+        closed = all(b.state is Circuit.CLOSED for b in self._breakers.values())
+        try:
+            result = _Result(work, outcomes=dict(work.do()))
+        except Exception as failure:  # noqa: BLE001 - sorted by kind in _settle; nothing may leave a thread unseen
+            result = _Result(work, failure=failure, breakers_were_closed=closed)
+        self._signals.put(result)
+
+    # ------------------------------------------------------------ settling
+
+    def _settle(self, results: Iterable[_Result]) -> None:
+        finished: list[tuple[InboxEvent, str]] = []
+        for result in results:
+            self._running -= 1
+            self._busy -= result.work.keys
+            if result.work.kind == "bulk":
+                self._bulk_running = False
+                self._more = True
+            if result.failure is not None:
+                self._failed(result)
+            else:
+                finished.extend((event, result.outcomes.get(event.id, "done")) for event in result.work.events)
+        self._finish_events(finished)
+
+    def _finish_events(self, finished: Sequence[tuple[InboxEvent, str]]) -> None:
+        if not finished:
+            return
+        self._ledger.finish_many(self.owner, [(event.id, outcome) for event, outcome in finished], self.run_id)
+        for event, outcome in finished:
+            self._report(event, outcome)
+
+    def _report(self, event: InboxEvent, outcome: str) -> None:
+        now = self._clock()
+        self.reports.put(
+            Done(
+                event_id=event.id,
+                system=event.system,
+                event_type=event.event_type,
+                subject=event.subject,
+                outcome=outcome,
+                attempts=event.attempts,
+                seconds=(now - event.received_at).total_seconds(),
+            )
+        )
+
+    def _failed(self, result: _Result) -> None:
+        failure = result.failure
+        assert failure is not None
+        again: list[tuple[int, str, datetime, bool]] = []
+        for event in result.work.events:
+            wait, counted, most = self._meaning(failure, event, result.breakers_were_closed)
+            if wait is None or (counted and event.attempts >= most):
+                self._bury(event, _words(failure))
+                continue
+            again.append((event.id, _words(failure), self._clock() + timedelta(seconds=wait), counted))
+            self._report(event, f"again:{type(failure).__name__}")
+        if again:
+            self._ledger.retry_many(self.owner, again)
+
+    def _meaning(self, failure: Exception, event: InboxEvent, were_closed: bool) -> tuple[float | None, bool, int]:
+        """Seconds until the next try (None: never), whether this one counts, and how many may."""
+        jitter = random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
+        pause = min(_LONGEST_PAUSE, 2.0 ** max(event.attempts - 1, 0)) * jitter
+        if isinstance(failure, WaitUntil):
+            return failure.seconds, False, _MOST_ATTEMPTS
+        if isinstance(failure, NotYetVisibleError):
+            return max(0.0, (failure.until - self._clock()).total_seconds()) + 0.05, False, _MOST_ATTEMPTS
+        if isinstance(failure, CircuitOpen):
+            return (failure.retry_after or 1.0) + jitter, False, _MOST_ATTEMPTS
+        if isinstance(failure, RateLimited):
+            return max(failure.retry_after or 0.0, pause), False, _MOST_ATTEMPTS
+        if isinstance(failure, Unauthorized):
+            # No event's fault: the breaker is open and its owner told.
+            return pause, False, _MOST_ATTEMPTS
+        if isinstance(failure, AmbiguousOutcome):
+            return pause, were_closed, _MOST_ATTEMPTS
+        if isinstance(failure, TransientFailure):
+            return max(failure.retry_after or 0.0, pause), were_closed, _MOST_ATTEMPTS
+        if isinstance(failure, PermanentFailure):
+            return None, True, 0
+        _LOG.error("an event could not be done: %s", _words(failure))
+        return pause, True, _MOST_OWN_FAULTS
+
+    def _bury(self, event: InboxEvent, error: str) -> None:
+        self._ledger.bury(self.owner, event.id, error)
+        self._report(event, "dead")
+        self._told(lambda: self._watch.dead(event, error))
+
+    # ------------------------------------------------------------ the clock
+
+    def _beat_until(self, stop: threading.Event) -> None:
+        while True:
+            self._told(lambda: self._ledger.renew(self.owner, LEASE))
+            self._told(self._watch.beat)
+            self._told(self._watch.tick)
+            if stop.wait(_BEAT_SECONDS):
+                return
+
+    def _told(self, call: Callable[[], object]) -> None:
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - the work goes on whoever cannot be told
+            _LOG.error("the lane could not pass something on: %s", _words(error))
+
+
+def _words(failure: BaseException) -> str:
+    """What may be kept of a failure: a connector's own words are redacted, others may quote a person."""
+    if isinstance(failure, HttpFailure | NotYetVisibleError | WaitUntil):
+        return str(failure)
+    frame = failure.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    place = f" at {Path(frame.tb_frame.f_code.co_filename).name}:{frame.tb_lineno}" if frame is not None else ""
+    return f"{type(failure).__name__}{place}"

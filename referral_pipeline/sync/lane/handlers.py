@@ -1,0 +1,403 @@
+"""From events to work: what each event asks to be brought level, and which events are one piece of work.
+
+Belongs here: reading events, grouping them by what they touch, and the work of each group. Does not belong here: how a
+person or an application is brought level (persons), when and in which thread (engine).
+
+Grouping does two things: events of one person or application never run side by side in this process, and ten events
+about the same thing cost one look.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from referral_pipeline.connectors.events import Hint, read_event
+from referral_pipeline.connectors.records import Referral, RowProblem
+from referral_pipeline.ledger.records import InboxEvent
+from referral_pipeline.ledger.store import Link
+from referral_pipeline.privacy.crypto import Cipher, CryptoError
+from referral_pipeline.sync.jobs import jobs_due, tell_job
+from referral_pipeline.sync.lane.mirror import ENTITIES
+from referral_pipeline.sync.lane.persons import Leveller, Systems
+from referral_pipeline.vocabulary import Block
+
+_FRESH = timedelta(seconds=60)
+"""A signed row this young is taken as it came; an older one is read anew, so that a late event never acts on what was
+true an hour ago."""
+_OWN_ECHO = timedelta(seconds=1.5)
+"""How long an application that nobody is linked to may still turn out to be our own create, under way in another
+thread."""
+_APPLICATIONS_AT_ONCE = 10
+_RECONCILED = {"reconcile.referral", "reconcile.application", "reconcile.job"}
+
+
+class WaitUntil(Exception):
+    """The work cannot be judged yet; nothing failed. `at` is when to look again."""
+
+    def __init__(self, seconds: float, why: str) -> None:
+        super().__init__(why)
+        self.seconds = seconds
+
+
+class Stopped(WaitUntil):
+    """The process is ending: what waited for its turn goes back."""
+
+    def __init__(self) -> None:
+        super().__init__(0.0, "the process is ending")
+
+
+@dataclass
+class Work:
+    """Events that are done together. `keys` is what no other work may touch meanwhile; `do` answers outcomes by id."""
+
+    kind: str
+    events: list[InboxEvent]
+    keys: frozenset[str]
+    do: Callable[[], Mapping[int, str]] = field(repr=False)
+
+
+@dataclass
+class Plan:
+    """What a claim turned out to be."""
+
+    works: list[Work] = field(default_factory=list[Work])
+    done: list[tuple[InboxEvent, str]] = field(default_factory=list[tuple[InboxEvent, str]])
+    unreadable: list[tuple[InboxEvent, str]] = field(default_factory=list[tuple[InboxEvent, str]])
+
+
+@dataclass
+class _Pending:
+    """One referral-shaped event on its way into a group."""
+
+    event: InboxEvent
+    referral_id: str
+    keys: frozenset[str]
+    read_anew: bool
+
+
+class Handlers:
+    """Plans and does the work of events."""
+
+    def __init__(self, systems: Systems, leveller: Leveller, cipher: Cipher) -> None:
+        self._s = systems
+        self._leveller = leveller
+        self._cipher = cipher
+        self._advocacy = systems.advocacy.system
+        self._ats = systems.ats.system
+
+    # ------------------------------------------------------------ planning
+
+    def plan(self, events: Sequence[InboxEvent]) -> Plan:
+        """Read these events and group them. Rows that they carry are kept in the mirror on the way."""
+        plan = Plan()
+        pending: list[_Pending] = []
+        applications: dict[str, list[InboxEvent]] = defaultdict(list)
+        rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for event in events:
+            try:
+                hint = self._hint(event)
+            except (CryptoError, ValueError) as error:
+                plan.unreadable.append((event, f"the body cannot be read ({type(error).__name__})"))
+                continue
+            if not hint.known:
+                plan.done.append((event, "ping" if hint.event_type == "ping" else "ignored"))
+            elif event.system == self._advocacy:
+                self._plan_advocacy(event, hint, plan, pending, rows)
+            else:
+                self._plan_ats(event, hint, plan, applications)
+        for entity, kept in rows.items():
+            self._s.mirror.keep(entity, kept)
+        plan.works.extend(self._referral_works(pending))
+        plan.works.extend(self._application_works(applications))
+        return plan
+
+    def bulk(self, events: Sequence[InboxEvent]) -> list[tuple[int, str]]:
+        """Do many shares and clicks at once. A click names no person: its row comes with the next pull."""
+        rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        outcomes: list[tuple[int, str]] = []
+        for event in events:
+            try:
+                hint = self._hint(event)
+            except (CryptoError, ValueError):
+                outcomes.append((event.id, "unreadable"))
+                continue
+            if hint.row is not None and hint.entity in ENTITIES:
+                rows[hint.entity].append(hint.row)
+                outcomes.append((event.id, "kept"))
+            else:
+                outcomes.append((event.id, "noted" if hint.known else "ignored"))
+        for entity, kept in rows.items():
+            self._s.mirror.keep(entity, kept)
+        return outcomes
+
+    def _hint(self, event: InboxEvent) -> Hint:
+        if event.body is None or event.event_type in _RECONCILED:
+            return _hint_without_body(event)
+        return read_event(event.system, json.loads(self._cipher.decrypt(event.body)))
+
+    def _plan_advocacy(
+        self,
+        event: InboxEvent,
+        hint: Hint,
+        plan: Plan,
+        pending: list[_Pending],
+        rows: dict[str, list[dict[str, Any]]],
+    ) -> None:
+        referral_id = hint.referral_id
+        if hint.event_type == "candidate.erased" and referral_id:
+            plan.works.append(self._work("erased", [event], {f"referral:{referral_id}"}, self._erased, referral_id))
+        elif hint.event_type == "reconcile.job":
+            plan.works.append(self._work("jobs", [event], {event.subject or ""}, self._jobs, hint.job_ids))
+        elif hint.row is not None and hint.entity is not None and hint.entity != "referrals":
+            rows[hint.entity].append(hint.row)
+            plan.done.append((event, "kept" if hint.entity in ENTITIES else "noted"))
+        elif referral_id is None:
+            plan.done.append((event, "ignored"))
+        else:
+            keys: frozenset[str] = frozenset()
+            if hint.row is not None:
+                referral = self._s.advocacy.referral_of(hint.row)
+                if isinstance(referral, RowProblem):
+                    plan.done.append((event, f"quarantined:{referral.field}"))
+                    return
+                rows["referrals"].append(hint.row)
+                keys = self._s.people.hashes_of(referral)
+            at = hint.occurred_at or event.occurred_at
+            is_fresh = hint.row is not None and at is not None and self._s.clock() - at < _FRESH
+            pending.append(_Pending(event, referral_id, keys | {f"referral:{referral_id}"}, read_anew=not is_fresh))
+
+    def _plan_ats(self, event: InboxEvent, hint: Hint, plan: Plan, applications: dict[str, list[InboxEvent]]) -> None:
+        if hint.job_ids and not hint.application_ids and not hint.candidate_ids:
+            plan.works.append(self._work("jobs", [event], {f"job:{i}" for i in hint.job_ids}, self._jobs, hint.job_ids))
+        elif hint.merged or hint.gone_candidates or hint.gone_applications:
+            keys = {f"candidate:{i}" for pair in hint.merged for i in pair}
+            keys |= {f"candidate:{i}" for i in hint.gone_candidates}
+            keys |= {f"application:{i}" for i in hint.gone_applications}
+            plan.works.append(self._work("candidates", [event], keys, self._merged_or_gone, hint))
+        elif hint.application_ids:
+            # One look for all events of an application; the work answers for each of them.
+            applications[hint.application_ids[0]].append(event)
+            for more in hint.application_ids[1:]:
+                applications.setdefault(more, [])
+        elif hint.candidate_ids:
+            keys = {f"candidate:{i}" for i in hint.candidate_ids}
+            plan.works.append(self._work("candidates", [event], keys, self._candidates, hint.candidate_ids))
+        else:
+            plan.done.append((event, "ignored"))
+
+    def _work(
+        self, kind: str, events: list[InboxEvent], keys: Iterable[str], do: Callable[[Any], str], argument: object
+    ) -> Work:
+        def run() -> dict[int, str]:
+            outcome = do(argument)
+            return {event.id: outcome for event in events}
+
+        return Work(kind, events, frozenset(keys), run)
+
+    def _referral_works(self, pending: Sequence[_Pending]) -> list[Work]:
+        """One work for referrals that share a key, directly or through another one in this claim."""
+        groups: list[tuple[set[str], list[_Pending]]] = []
+        of_key: dict[str, int] = {}
+        for one in pending:
+            touching = sorted({of_key[key] for key in one.keys if key in of_key})
+            if touching:
+                home = touching[0]
+                for other in touching[1:]:
+                    groups[home][0].update(groups[other][0])
+                    groups[home][1].extend(groups[other][1])
+                    for key in groups[other][0]:
+                        of_key[key] = home
+                    groups[other] = (set(), [])
+            else:
+                home = len(groups)
+                groups.append((set(), []))
+            groups[home][0].update(one.keys)
+            groups[home][1].append(one)
+            for key in one.keys:
+                of_key[key] = home
+        return [self._referral_work(frozenset(keys), members) for keys, members in groups if members]
+
+    def _referral_work(self, keys: frozenset[str], members: list[_Pending]) -> Work:
+        def run() -> dict[int, str]:
+            gone = {one.referral_id for one in members if one.read_anew and not self._read_anew(one.referral_id)}
+            ids = sorted({one.referral_id for one in members} - gone)
+            outcomes = dict.fromkeys(gone, "gone")
+            if ids:
+                outcomes |= self._leveller.bring_referrals(ids, keys)
+            return {one.event.id: outcomes[one.referral_id] for one in members}
+
+        return Work("referrals", [one.event for one in members], keys, run)
+
+    def _application_works(self, applications: Mapping[str, list[InboxEvent]]) -> list[Work]:
+        ids = sorted(applications)
+        works: list[Work] = []
+        for start in range(0, len(ids), _APPLICATIONS_AT_ONCE):
+            some = ids[start : start + _APPLICATIONS_AT_ONCE]
+            events = {i: applications[i] for i in some}
+            keys = frozenset(f"application:{i}" for i in some)
+            works.append(
+                Work(
+                    "applications",
+                    [event for own in events.values() for event in own],
+                    keys,
+                    lambda events=events: self._applications(events),
+                )
+            )
+        return works
+
+    # ------------------------------------------------------------ doing
+
+    def _read_anew(self, referral_id: str) -> bool:
+        """Fetch a referral into the mirror; False when the platform has it no more."""
+        row = self._s.advocacy.referral_row(referral_id)
+        if row is None:
+            return False
+        self._s.mirror.keep("referrals", [row])
+        return True
+
+    def _applications(self, events: Mapping[str, list[InboxEvent]]) -> dict[int, str]:
+        own = self._own_creates(events)
+        wanted = [i for i in events if i not in own]
+        outcomes = dict.fromkeys(own, "own")
+        if wanted:
+            outcomes |= self._leveller.bring_applications(wanted)
+        for application_id in wanted:
+            if outcomes[application_id] == "unlinked":
+                outcomes[application_id] = self._unlinked(application_id, events[application_id])
+            elif outcomes[application_id] == "missing":
+                links = self._s.ledger.links_of_applications(self._ats, [application_id])
+                outcomes[application_id] = self._bring_links(links)
+        return {event.id: outcomes[i] for i, own_events in events.items() for event in own_events}
+
+    def _own_creates(self, events: Mapping[str, list[InboxEvent]]) -> set[str]:
+        """Applications of which we only hear that they were made, and which we made and told already."""
+        heard = {
+            i for i, own in events.items() if own and all(e.event_type == "new_candidate_application" for e in own)
+        }
+        if not heard:
+            return set()
+        links = self._s.ledger.links_of_applications(self._ats, heard)
+        return {
+            link.application_id
+            for link in links
+            if link.application_id and link.created_application and link.status is not None
+        }
+
+    def _unlinked(self, application_id: str, events: Sequence[InboxEvent]) -> str:
+        """An application that no referral is linked to: perhaps of somebody who was referred, typed in by hand."""
+        newest = max((event.received_at for event in events), default=None)
+        if newest is not None:
+            age = self._s.clock() - newest
+            if age < _OWN_ECHO:
+                raise WaitUntil((_OWN_ECHO - age).total_seconds(), "it may be our own create, under way")
+        found = self._s.ats.get_applications([application_id])
+        application = found.get(application_id)
+        if application is None:
+            return "not_ours"
+        return self._candidates([application.candidate_id])
+
+    def _candidates(self, candidate_ids: Sequence[str]) -> str:
+        """A candidate was made or changed: whoever was referred under its address or number is brought level."""
+        live = list(self._s.ats.get_candidates(sorted(candidate_ids)).values())
+        keys = {h for candidate in live for h in self._s.people.hashes_of_candidate(candidate)}
+        referral_ids = {x.referral_id for x in self._s.ledger.links_of_candidates(self._ats, candidate_ids)}
+        prefix = f"{self._advocacy}:"
+        referral_ids |= {
+            key.record_id.removeprefix(prefix)
+            for key in self._s.ledger.records_for(keys)
+            if key.record_id.startswith(prefix)
+        }
+        if not referral_ids:
+            return "not_ours"
+        outcomes = self._leveller.bring_referrals(sorted(referral_ids), keys, candidates=live)
+        return _most_telling(outcomes.values())
+
+    def _merged_or_gone(self, hint: Hint) -> str:
+        ledger = self._s.ledger
+        for old, new in hint.merged:
+            ledger.alias(self._ats, old, new)
+        touched = {*hint.gone_candidates, *(i for pair in hint.merged for i in pair)}
+        links = ledger.links_of_candidates(self._ats, touched) if touched else []
+        if hint.gone_applications:
+            links += ledger.links_of_applications(self._ats, hint.gone_applications)
+        if hint.event_type == "candidate_anonymized":
+            # The record stays in the ATS without a name: nothing to read would tell it from any other.
+            return self._block_erased(links)
+        return self._bring_links(links)
+
+    def _bring_links(self, links: Sequence[Link]) -> str:
+        if not links:
+            return "not_ours"
+        lag = timedelta(seconds=self._s.ats.visibility_lag_seconds)
+        now = self._s.clock()
+        for link in links:
+            # What is fresh may not be visible yet, and would be taken for gone or overlooked.
+            if link.updated_at is not None and now < link.updated_at + lag and link.block is None:
+                wait = (link.updated_at + lag - now).total_seconds()
+                raise WaitUntil(wait, "a fresh record may not be visible yet")
+        outcomes = self._leveller.bring_referrals(sorted({x.referral_id for x in links}), ())
+        return _most_telling(outcomes.values())
+
+    def _block_erased(self, links: Sequence[Link]) -> str:
+        fresh = [link for link in links if link.block != Block.ERASED]
+        self._s.ledger.save_links([replace(link, block=Block.ERASED.value) for link in fresh])
+        return f"blocked:{Block.ERASED}" if links else "not_ours"
+
+    def _erased(self, referral_id: str) -> str:
+        """The platform erased the person: nobody of that address is written again, and nothing of them is kept here."""
+        referrals, _ = self._s.mirror.referrals([referral_id])
+        referral: Referral | None = referrals.get(referral_id)
+        ledger = self._s.ledger
+        if referral is not None:
+            for key in self._s.people.keys_of(referral):
+                ledger.add_tombstone(key.kind, key.key_hash, "candidate.erased")
+        links = list(ledger.links_for([referral_id]).values())
+        if referral is not None:
+            self._leveller.bring_referrals([referral_id], ())
+            links = list(ledger.links_for([referral_id]).values())
+        self._block_erased(links)
+        self._s.mirror.forget("referrals", referral_id)
+        ledger.forget_records([f"{self._advocacy}:{referral_id}"])
+        return f"blocked:{Block.ERASED}"
+
+    def _jobs(self, job_ids: Sequence[str]) -> str:
+        jobs = self._leveller.jobs.read_again(job_ids)
+        if not jobs:
+            return "gone"
+        due, _, _ = jobs_due(jobs, ledger=self._s.ledger)
+        for job in due:
+            tell_job(job, advocacy=self._s.advocacy, ledger=self._s.ledger, sealer=self._s.sealer)
+        return "job_published" if due else "unchanged"
+
+
+def _hint_without_body(event: InboxEvent) -> Hint:
+    """The hint of an event that carries only its subject: a find of reconciliation, or one whose body was purged."""
+    kind, _, record_id = (event.subject or "").partition(":")
+    if not record_id:
+        return Hint(event_type=event.event_type, known=False)
+    return Hint(
+        event_type=event.event_type,
+        subject=event.subject,
+        occurred_at=None,
+        referral_id=record_id if kind == "referral" else None,
+        application_ids=(record_id,) if kind == "application" else (),
+        candidate_ids=(record_id,) if kind == "candidate" else (),
+        job_ids=(record_id,) if kind == "job" else (),
+        known=kind in {"referral", "application", "candidate", "job"},
+    )
+
+
+_TELLING = ("created", "application_opened", "matched", "updated", "status_sent")
+
+
+def _most_telling(outcomes: Iterable[str]) -> str:
+    found = set(outcomes)
+    for word in _TELLING:
+        if word in found:
+            return word
+    return min(found, default="unchanged")

@@ -1,0 +1,436 @@
+"""Bringing people level: whatever happened to a referral or a candidate, both systems end up saying what is true.
+
+Belongs here: one person's way from resolution over the write to the returned status and the recognition, and the short
+way of an application's status. Does not belong here: which event asks for it (handlers), threads and leases (engine).
+
+Level-triggered: nothing here looks at the event. Facts are read anew, compared with what each system was told, and only
+the difference is written; so any order and any number of events ends the same.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from threading import Lock
+
+from referral_pipeline.attribution.models import Credit
+from referral_pipeline.connectors.protocols import AdvocacyConnector, AtsConnector
+from referral_pipeline.connectors.records import AtsApplication, AtsCandidate, AtsJob, Referral
+from referral_pipeline.contract.models import Contract
+from referral_pipeline.identity.admission import unfit_fields
+from referral_pipeline.ledger.records import Recognition
+from referral_pipeline.ledger.store import Ledger, Link, StatusFact
+from referral_pipeline.sync.candidates import CandidateWriteBack, PersonCase
+from referral_pipeline.sync.cases import case_of
+from referral_pipeline.sync.creation import NotYetVisibleError
+from referral_pipeline.sync.evidence import Sealer
+from referral_pipeline.sync.facts import Programme
+from referral_pipeline.sync.lane.mirror import Mirror
+from referral_pipeline.sync.lane.people import Neighbourhood, People
+from referral_pipeline.sync.recognitions import HireCase, Recogniser, Settlement
+from referral_pipeline.sync.statuses import StatusReturn, lock_of
+from referral_pipeline.vocabulary import Block, CandidateStatus
+
+_JOBS_REMEMBERED = timedelta(minutes=10)
+_MOST_ROUNDS = 10
+
+
+@dataclass(frozen=True)
+class Systems:
+    """What the lane works with."""
+
+    contract: Contract
+    ledger: Ledger
+    ats: AtsConnector
+    advocacy: AdvocacyConnector
+    mirror: Mirror
+    people: People
+    statuses: StatusReturn
+    recogniser: Recogniser
+    sealer: Sealer
+    on_unmapped_stage: Callable[[str], None] = lambda stage: None
+    on_refused_recognition: Callable[[Recognition], None] = lambda recognition: None
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+class Jobs:
+    """Jobs of the ATS by id, remembered for a while. Safe for threads."""
+
+    def __init__(self, ats: AtsConnector, clock: Callable[[], datetime]) -> None:
+        self._ats = ats
+        self._clock = clock
+        self._known: dict[str, tuple[datetime, AtsJob]] = {}
+        self._lock = Lock()
+
+    def get(self, ids: Collection[str]) -> list[AtsJob]:
+        """These jobs; unknown ones are read, absent ones left out."""
+        now = self._clock()
+        with self._lock:  # the first of many threads reads, the others find it read
+            missing = sorted(i for i in ids if i not in self._known or now - self._known[i][0] > _JOBS_REMEMBERED)
+            if missing:
+                for job in self._ats.get_jobs(missing).values():
+                    self._known[job.id] = (now, job)
+            return [self._known[i][1] for i in ids if i in self._known]
+
+    def read_again(self, ids: Collection[str]) -> list[AtsJob]:
+        """These jobs as they are now."""
+        with self._lock:
+            for job_id in ids:
+                self._known.pop(job_id, None)
+        return self.get(ids)
+
+
+class Leveller:
+    """Brings persons and applications level. Safe for threads: the ledger's locks keep two from one person."""
+
+    def __init__(self, systems: Systems, *, started_at: datetime) -> None:
+        self._s = systems
+        self._started_at = started_at
+        self._lag = timedelta(seconds=systems.ats.visibility_lag_seconds)
+        self.jobs = Jobs(systems.ats, systems.clock)
+
+    # ------------------------------------------------------------ persons
+
+    def bring_referrals(
+        self, referral_ids: Collection[str], keys: Iterable[str], *, candidates: Sequence[AtsCandidate] = ()
+    ) -> dict[str, str]:
+        """Bring the persons behind these referrals level; what came of each referral, in a word.
+
+        Args:
+            referral_ids: at least one, all kept in the mirror.
+            keys: keyed hashes of their contact details: what the lock is taken on to begin with.
+            candidates: candidates of the ATS that were read a moment ago and may be these persons.
+
+        Raises:
+            NotYetVisibleError: an earlier create may have succeeded; come back at its time.
+            TransientFailure, PermanentFailure: from a connector.
+        """
+        held = {*keys, *(f"referral:{i}" for i in referral_ids)}
+        for _ in range(_MOST_ROUNDS):
+            with self._s.ledger.exclusive(held):
+                found = self._s.people.around(referral_ids, candidates=candidates)
+                # Whoever works on a neighbour may make a candidate that is ours too: its keys are needed as well.
+                if found.keys <= held:
+                    return self._bring(found, referral_ids, candidates)
+            held |= found.keys
+        raise NotYetVisibleError(self._s.clock() + timedelta(seconds=1))
+
+    def _bring(
+        self, found: Neighbourhood, referral_ids: Collection[str], candidates: Sequence[AtsCandidate]
+    ) -> dict[str, str]:
+        advocacy, ats = self._s.advocacy.system, self._s.ats.system
+        self._s.people.remember(
+            found, [*(f"{advocacy}:{i}" for i in referral_ids), *(f"{ats}:{c.id}" for c in candidates)]
+        )
+        persons = {p for i in referral_ids if (p := found.person_of.get(f"{advocacy}:{i}")) is not None}
+        outcomes: dict[str, str] = {}
+        for person_id in sorted(persons | found.changed_persons):
+            members = [found.referrals[i] for i in found.members(person_id, advocacy) if i in found.referrals]
+            if members:
+                outcomes |= self._bring_person(person_id, members, found)
+        unfit = self._unfit(set(referral_ids) - outcomes.keys())
+        return {i: outcomes.get(i) or unfit.get(i, "unknown") for i in referral_ids}
+
+    def _unfit(self, referral_ids: Collection[str]) -> dict[str, str]:
+        if not referral_ids:
+            return {}
+        referrals, problems = self._s.mirror.referrals(referral_ids)
+        outcomes = {problem.record_id: f"quarantined:{problem.field}" for problem in problems}
+        for referral in referrals.values():
+            first = next(unfit_fields(referral, has_advocate=True), None)
+            if first is not None:
+                outcomes[referral.id] = f"quarantined:{first.field}"
+        return outcomes
+
+    def _bring_person(self, person_id: str, members: Sequence[Referral], found: Neighbourhood) -> dict[str, str]:
+        s = self._s
+        programme = s.mirror.programme(members)
+        fit = [r for r in members if r.advocate_id in programme.advocates]
+        outcomes = {r.id: "quarantined:advocate_id" for r in members if r not in fit}
+        if not fit:
+            return outcomes
+        read_at = s.clock()
+        case, applications = self._case(person_id, fit, found)
+        programme = replace(programme, jobs={j.id: j for j in self.jobs.get({r.job_id for r in fit})})
+        write_back = self._write_back(programme)
+        write_back.write(case)
+        links = s.ledger.links_for(r.id for r in fit)
+        self._remember_candidates(person_id, fit, links, found)
+        applications = {**applications, **write_back.records}
+        wanted = {link.application_id for link in links.values() if link.application_id}
+        told = self._tell({i: a for i, a in applications.items() if i in wanted}, links, read_at=read_at)
+        self._recognise(case, applications, links, write_back)
+        return outcomes | {r.id: _outcome(case.links.get(r.id), links.get(r.id), write_back, told) for r in fit}
+
+    def _case(
+        self, person_id: str, referrals: Sequence[Referral], found: Neighbourhood
+    ) -> tuple[PersonCase, dict[str, AtsApplication]]:
+        s = self._s
+        prefix = f"{s.ats.system}:"
+        links = self._with_merges(found)
+        own = [links[r.id] for r in referrals if r.id in links]
+        candidates = {*found.members(person_id, s.ats.system), *(x.candidate_id for x in own if x.candidate_id)}
+        live = {a.id: a for a in s.ats.applications_of(sorted(candidates))} if candidates else {}
+        missing = {x.application_id for x in own if x.application_id} - live.keys()
+        if missing:
+            live |= s.ats.get_applications(sorted(missing))
+        applications_of: dict[str, list[AtsApplication]] = defaultdict(list)
+        for application in live.values():
+            applications_of[application.candidate_id].append(application)
+        for link in own:
+            application = live.get(link.application_id or "")
+            if application is not None and link.candidate_id and application.candidate_id != link.candidate_id:
+                s.ledger.alias(s.ats.system, link.candidate_id, application.candidate_id)
+        case = case_of(
+            person_id,
+            referrals,
+            candidate_ids=found.members(person_id, s.ats.system),
+            applications_of=applications_of,
+            by_application=live,
+            links=links,
+            person_of_candidate=lambda candidate_id: found.person_of.get(f"{prefix}{candidate_id}"),
+            erased=self._erased(referrals, links, live, found),
+        )
+        return case, live
+
+    def _with_merges(self, found: Neighbourhood) -> dict[str, Link]:
+        """The links under the ids that their candidates live on under."""
+        return {
+            i: replace(x, candidate_id=found.aliases.get(x.candidate_id, x.candidate_id)) if x.candidate_id else x
+            for i, x in found.links.items()
+        }
+
+    def _erased(
+        self,
+        referrals: Sequence[Referral],
+        links: Mapping[str, Link],
+        live: Mapping[str, AtsApplication],
+        found: Neighbourhood,
+    ) -> frozenset[str]:
+        now = self._s.clock()
+        gone: set[str] = set()
+        for referral in referrals:
+            link = links.get(referral.id)
+            if link is None:
+                continue
+            if link.block == Block.ERASED:
+                gone.add(referral.id)
+                continue
+            # A fresh application may not be visible yet: absence counts only after the lag.
+            is_old = link.updated_at is None or now >= link.updated_at + self._lag
+            if link.application_id and link.application_id not in live and is_old:
+                gone.add(referral.id)
+        hashes = {r.id: found.hashes_of.get(r.id, frozenset[str]()) for r in referrals}
+        forgotten = self._s.ledger.tombstoned({h for some in hashes.values() for h in some})
+        return frozenset(gone | {i for i, some in hashes.items() if not forgotten.isdisjoint(some)})
+
+    def _write_back(self, programme: Programme) -> CandidateWriteBack:
+        s = self._s
+        return CandidateWriteBack(
+            ats=s.ats,
+            ledger=s.ledger,
+            contract=s.contract,
+            programme=programme,
+            person_of_candidate=s.people.person_of_candidate(),
+            clock=s.clock,
+            started_at=self._started_at,
+            sealer=s.sealer,
+        )
+
+    def _remember_candidates(
+        self, person_id: str, referrals: Sequence[Referral], links: Mapping[str, Link], found: Neighbourhood
+    ) -> None:
+        """A candidate that was made or taken now is this person's, before the next pull shows it."""
+        for referral in referrals:
+            link = links.get(referral.id)
+            if link is None or link.candidate_id is None:
+                continue
+            if f"{self._s.ats.system}:{link.candidate_id}" not in found.person_of:
+                self._s.people.remember_candidate(link.candidate_id, referral, person_id)
+
+    # ------------------------------------------------------------ applications
+
+    def bring_applications(self, application_ids: Collection[str]) -> dict[str, str]:
+        """Tell the platform how these applications stand; what came of each, in a word.
+
+        "unlinked" is one that no referral is linked to, "missing" one that the ATS does not show.
+
+        Raises:
+            TransientFailure, PermanentFailure: from a connector.
+        """
+        s = self._s
+        with s.ledger.exclusive(lock_of(s.ats.system, i) for i in application_ids):
+            links_of: dict[str, list[Link]] = defaultdict(list)
+            for link in s.ledger.links_of_applications(s.ats.system, application_ids):
+                if link.application_id:
+                    links_of[link.application_id].append(link)
+            outcomes = {i: "unlinked" for i in application_ids if i not in links_of}
+            if not links_of:
+                return outcomes
+            live = s.ats.get_applications(sorted(links_of))
+            outcomes |= {i: "missing" for i in links_of if i not in live}
+            s.ledger.append_statuses([self._fact(a) for a in live.values()])
+            rewarded: list[AtsApplication] = []
+            for application in live.values():
+                links = [self._moved(link, application) for link in links_of[application.id]]
+                told = self._tell_one(links, application, read_at=None)
+                outcomes[application.id] = _told_word(told)
+                if _may_be_rewarded(application, links):
+                    rewarded.append(application)
+        for application in rewarded:
+            self._recognise_by_links(application, links_of[application.id])
+        return outcomes
+
+    def _moved(self, link: Link, application: AtsApplication) -> Link:
+        """The link under the candidate that holds the application now: candidates are merged."""
+        if link.candidate_id in {None, application.candidate_id}:
+            return link
+        assert link.candidate_id is not None
+        self._s.ledger.alias(self._s.ats.system, link.candidate_id, application.candidate_id)
+        moved = replace(link, candidate_id=application.candidate_id)
+        self._s.ledger.save_links([moved])
+        return moved
+
+    def _tell(
+        self, applications: Mapping[str, AtsApplication], links: Mapping[str, Link], *, read_at: datetime
+    ) -> dict[str, str]:
+        told: dict[str, str] = {}
+        s = self._s
+        for application in applications.values():
+            with s.ledger.exclusive([lock_of(s.ats.system, application.id)]):
+                own = [x for x in links.values() if x.application_id == application.id]
+                s.ledger.append_statuses([self._fact(application)])
+                told[application.id] = _told_word(self._tell_one(own, application, read_at=read_at))
+        return told
+
+    def _tell_one(self, links: Sequence[Link], application: AtsApplication, *, read_at: datetime | None) -> list[str]:
+        if not self._s.contract.phases.status_return:
+            return []
+        outcomes = self._s.statuses.tell(
+            links,
+            application,
+            again=lambda: self._s.ats.get_applications([application.id]).get(application.id),
+            read_at=read_at,
+        )
+        return list(outcomes)
+
+    def _fact(self, application: AtsApplication) -> StatusFact:
+        if application.unmapped_stage is not None:
+            self._s.on_unmapped_stage(application.unmapped_stage)
+        return StatusFact(
+            system=self._s.ats.system,
+            application_id=application.id,
+            status=application.status,
+            at=application.hired_at or application.rejected_at or application.status_at,
+            source_event="event",
+        )
+
+    # ------------------------------------------------------------ recognitions
+
+    def _recognise(
+        self,
+        case: PersonCase,
+        applications: Mapping[str, AtsApplication],
+        links: Mapping[str, Link],
+        write_back: CandidateWriteBack,
+    ) -> None:
+        by_application: dict[str, list[Link]] = defaultdict(list)
+        for link in links.values():
+            if link.application_id:
+                by_application[link.application_id].append(link)
+        for application_id, own in by_application.items():
+            application = applications.get(application_id)
+            if application is not None and _may_be_rewarded(application, [*own, *_links_before(case, own)]):
+                self._settle(application, own, case.referrals, links, write_back)
+
+    def _recognise_by_links(self, application: AtsApplication, own: Sequence[Link]) -> None:
+        """Like `_recognise`, for an application whose person was not gathered."""
+        s = self._s
+        links = {link.referral_id: link for link in s.ledger.links_of_persons({link.person_id for link in own})}
+        referrals = list(s.mirror.referrals(links)[0].values())
+        if referrals:
+            write_back = self._write_back(s.mirror.programme(referrals))
+            self._settle(application, own, referrals, links, write_back)
+
+    def recognise_due(self) -> None:
+        """Settle what comes with time alone: a waiting period that is over, a recognition that was never answered."""
+        self._hear(self._s.recogniser.due(self._hire_cases))
+
+    def _hear(self, settlement: Settlement) -> None:
+        for recognition in settlement.refused:
+            self._s.on_refused_recognition(recognition)
+
+    def _hire_cases(self, application_ids: Sequence[str]) -> Iterable[HireCase]:
+        s = self._s
+        live = s.ats.get_applications(application_ids)
+        for application in live.values():
+            own = s.ledger.links_of_applications(s.ats.system, [application.id])
+            links = {link.referral_id: link for link in s.ledger.links_of_persons({x.person_id for x in own})}
+            referrals = list(s.mirror.referrals(links)[0].values())
+            write_back = self._write_back(s.mirror.programme(referrals))
+            may_count, credits = self._credited(application, own, referrals, links, write_back)
+            yield HireCase(application, may_count, credits)
+
+    def _settle(
+        self,
+        application: AtsApplication,
+        own: Sequence[Link],
+        referrals: Sequence[Referral],
+        links: Mapping[str, Link],
+        write_back: CandidateWriteBack,
+    ) -> None:
+        may_count, credits = self._credited(application, own, referrals, links, write_back)
+        self._hear(self._s.recogniser.settle(application, may_count, credits))
+
+    def _credited(
+        self,
+        application: AtsApplication,
+        own: Sequence[Link],
+        referrals: Sequence[Referral],
+        links: Mapping[str, Link],
+        write_back: CandidateWriteBack,
+    ) -> tuple[list[Referral], list[Credit]]:
+        """The referrals that may count for an application, and who earned it."""
+        jobs = {application.job_id, *(link.job_id for link in own)}
+        may_count = [
+            r for r in referrals if r.job_id in jobs and (link := links.get(r.id)) is not None and link.block is None
+        ]
+        opened_for = {x.referral_id for x in own if x.created_application}
+        return may_count, write_back.credits(may_count, application.applied_at, opened_for)
+
+
+def _links_before(case: PersonCase, links: Iterable[Link]) -> list[Link]:
+    return [before for link in links if (before := case.links.get(link.referral_id)) is not None]
+
+
+def _may_be_rewarded(application: AtsApplication, links: Iterable[Link]) -> bool:
+    """Whether there is, or was, a hire to recognise."""
+    return application.status is CandidateStatus.HIRED or any(x.status is CandidateStatus.HIRED for x in links)
+
+
+def _told_word(outcomes: Iterable[str]) -> str:
+    """The one word for what was told to all referrals of an application."""
+    found = set(outcomes)
+    for word in ("sent", "superseded", "gone"):
+        if word in found:
+            return f"status_{word}"
+    return "status_unchanged"
+
+
+def _outcome(before: Link | None, after: Link | None, write_back: CandidateWriteBack, told: Mapping[str, str]) -> str:
+    """What came of one referral: what was written to the ATS, else what the platform was told, else nothing."""
+    if after is None:
+        return "not_written"
+    if after.block is not None:
+        return f"blocked:{after.block}"
+    report = write_back.report
+    if after.application_id in report.created_applications:
+        return "created" if after.created_candidate else "application_opened"
+    if before is None or before.application_id is None:
+        return "matched"
+    if after.application_id in report.touched_applications:
+        return "updated"
+    word = told.get(after.application_id or "", "")
+    return word if word and word != "status_unchanged" else "unchanged"
