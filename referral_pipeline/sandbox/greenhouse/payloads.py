@@ -60,7 +60,7 @@ class Payloads:
             case "offer_deleted":
                 return {"offer": _deleted_offer(gone or self._row("offers", record_id))}
             case "job_created" | "job_updated" | "job_approved":
-                return {"job": self._job(self._row("jobs", record_id))}
+                return {"job": self._whole_job(self._row("jobs", record_id))}
             case "job_deleted":
                 row = gone or self._row("jobs", record_id)
                 return {"job": {"id": row["id"], "name": row["name"]}}
@@ -91,7 +91,11 @@ class Payloads:
             "candidate": self._candidate(self._store.get("candidates", row["candidate_id"])),
             "jobs": [self._job(job) for job in self._jobs_of(row)],
         }
+        if action == "reject_candidate":
+            del made["candidate"]["url"]
         if action.startswith("new_"):
+            for job in made["jobs"]:
+                job.update(url=f"{_WEB}/sdash/{job['id']}", hiring_team=_no_team())
             made["prospect_detail"] = {"prospect_pool": None, "prospect_stage": None, "prospect_owner": None}
         return made
 
@@ -237,15 +241,25 @@ class Payloads:
             "closed_at": _second(row["closed_at"]),
             "departments": [_named(department)] if department else [],
             "offices": [{**_named(office), "location": office["location"]} for office in offices if office],
-            "hiring_team": {"hiring_managers": [], "sourcers": [], "recruiters": [], "coordinators": []},
             "custom_fields": row["custom_fields"] or {},
         }
+
+    def _whole_job(self, row: Row) -> Payload:
+        openings = [
+            {"id": opening["id"], "opening_id": opening["opening_id"], "custom_fields": []}
+            for opening in self._store.find("openings", "job_id", row["id"])
+        ]
+        return {**self._job(row), "hiring_team": _no_team(), "openings": openings}
 
     def _row(self, entity: str, record_id: int) -> Row:
         row = self._store.get(entity, record_id)
         if row is None:
             raise LookupError(f"{entity} has no row {record_id}")
         return row
+
+
+def _no_team() -> Payload:
+    return {"hiring_managers": [], "sourcers": [], "recruiters": [], "coordinators": []}
 
 
 def _named(row: Row) -> Payload:
