@@ -105,7 +105,9 @@ class Build:
         budget = None
         if self.state_dir is not None:
             key = f"{system.connector}:{credentials.fingerprint}"
-            budget = RateBudget(self.state_dir / BUDGET_FILE, key, default_limit=default_limit)
+            clock = self.clock or Clock()
+            path = self.state_dir / BUDGET_FILE
+            budget = RateBudget(path, key, default_limit=default_limit, now=clock.now, sleep=clock.sleep)
         if self.retry is not None:
             # One attempt that outlasts the deadline would make it a wish.
             retry = self.retry
