@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 MODE_TAG = "referral-pipeline/mode"
 DRAIN = "drain"
-_OP = "process_events"
 _STOPPED = "lane_stopped"
 _EVERY_SECONDS = 5
 _LOOKED_AT = 200
@@ -52,12 +51,13 @@ def build_sensors(process_events: Any) -> list[dg.SensorDefinition]:
         "alerts that could not be sent before. Does nothing else while the lane beats.",
     )
     def inbox(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        return _evaluate(context, process_events.name)
+        (op,) = process_events.nodes
+        return _evaluate(context, process_events.name, op.name)
 
     return [inbox]
 
 
-def _evaluate(context: dg.SensorEvaluationContext, job_name: str) -> dg.RunRequest | dg.SkipReason:
+def _evaluate(context: dg.SensorEvaluationContext, job_name: str, op_name: str) -> dg.RunRequest | dg.SkipReason:
     from referral_pipeline.contract.problems import ContractError
     from referral_pipeline.orchestration.liveness import LANE, RECEIVER, SILENT_AFTER, is_alive, last_beat, open_ledger
     from referral_pipeline.settings import load_settings
@@ -91,7 +91,7 @@ def _evaluate(context: dg.SensorEvaluationContext, job_name: str) -> dg.RunReque
     run_key = f"after-{drains[0].run_id}" if drains else "first"
     return dg.RunRequest(
         run_key=run_key,
-        run_config={"ops": {_OP: {"config": {"mode": DRAIN}}}},
+        run_config={"ops": {op_name: {"config": {"mode": DRAIN}}}},
         tags={MODE_TAG: DRAIN},
     )
 

@@ -122,7 +122,10 @@ class Supervisor:
     def _tell_readiness(self, missing: Callable[[], Sequence[str]]) -> None:
         overdue = monotonic() + _READY_SECONDS
         while not self._stopping.is_set():
-            lacking = missing()
+            try:
+                lacking = missing()
+            except Exception as error:  # noqa: BLE001 - a look that fails must end neither the looking nor the rest
+                lacking = [f"{type(error).__name__}: {error}"]
             if not lacking:
                 self.say("ready")
                 return
