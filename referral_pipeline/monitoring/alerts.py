@@ -354,7 +354,7 @@ class AlertDesk:
 
     def _facts(self) -> dict[str, str]:
         """What the heartbeat tells besides being there."""
-        status, backlog = self.status(), self._ledger.inbox_backlog()
+        status, backlog, waiting = self.status(), self._ledger.inbox_backlog(), self._waiting()
         facts = {
             "Open alerts": f"{status.open_errors} errors, {status.open_warnings} warnings",
             "Events waiting": str(backlog.waiting + backlog.waiting_bulk + backlog.claimed),
@@ -362,7 +362,10 @@ class AlertDesk:
         }
         if backlog.oldest_received_at is not None:
             facts["Oldest waiting event"] = f"since {time_words(backlog.oldest_received_at)}"
-        undelivered = ", ".join(f"{count} on {name}" for name, count in sorted(status.undelivered.items()))
+        undelivered = "; ".join(
+            f"{count} on {channel} ({', '.join(sorted({r.name for r in waiting if r.channel == channel}))})"
+            for channel, count in sorted(status.undelivered.items())
+        )
         facts["Alerts not delivered"] = undelivered or "none"
         return facts
 

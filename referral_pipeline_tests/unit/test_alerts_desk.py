@@ -140,7 +140,7 @@ def test_the_heartbeat_comes_on_every_channel_and_names_what_is_open_and_what_di
         body = verified(hook.seen[-1])
         assert body["type"] == "alerting.heartbeat"
         assert body["data"]["facts"]["Open alerts"] == "1 errors, 0 warnings"
-        assert body["data"]["facts"]["Alerts not delivered"] == "1 on webhook-2"
+        assert body["data"]["facts"]["Alerts not delivered"] == "1 on webhook-2 (breaker_open)"
         assert body["data"]["facts"]["Events dead"] == "0"
 
 

@@ -149,6 +149,8 @@ def test_a_failed_check_is_an_error_where_it_blocks_and_a_warning_elsewhere_and_
     world.works = True
     world.run("checked")
     world.tick(alerting.alert_on_failed_checks)
+    counts = {seen.json["data"]["subject"]: seen.json["data"]["count"] for seen in world.hook.seen}
+    assert counts["numbers:looks_well"] == 2  # evaluations that failed, not ticks that saw it
     assert sorted(world.told()) == [
         ("alert.recovered", "check_failed", "numbers:adds_up"),
         ("alert.recovered", "check_failed", "numbers:looks_well"),
