@@ -42,10 +42,11 @@ class CommitFailedError(LedgerError):
 class _Batch:
     """One shared transaction. Everything but `done` is touched only by the thread whose turn it is."""
 
-    __slots__ = ("done", "failure", "members", "opened", "transaction")
+    __slots__ = ("done", "durable", "failure", "members", "opened", "transaction")
 
-    def __init__(self, transaction: RootTransaction) -> None:
+    def __init__(self, transaction: RootTransaction, durable: bool) -> None:
         self.transaction = transaction
+        self.durable = durable
         self.opened = time.monotonic()
         self.members = 0  # callers whose writes are in it
         self.failure: BaseException | None = None
@@ -63,18 +64,22 @@ class GroupCommit:
         self._batch: _Batch | None = None
         self._connection: Connection | None = None
         self._driver: Any = None
+        self._synced = True
         self._among_processes = _ProcessTurn(f"{engine.url.database}.keys")
 
     @contextmanager
-    def transaction(self) -> Generator[Connection]:
+    def transaction(self, *, durable: bool = True) -> Generator[Connection]:
         """A transaction, perhaps shared. When the block ends well, its writes are on disk; when not, none of them is.
+
+        When not `durable`, the writes survive the death of the process, but wait for the next durable commit to survive
+        a power cut. They are never lost alone: whatever was written after them goes with them.
 
         Raises:
             CommitFailedError: when the transaction was lost by somebody else's turn in it, or by the commit.
         """
         self._take_turn()
         try:
-            batch = self._join()
+            batch = self._join(durable)
             assert self._connection is not None
         except BaseException:
             self._turn.release()
@@ -131,7 +136,7 @@ class GroupCommit:
             with self._counting:
                 self._waiting -= 1
 
-    def _join(self) -> _Batch:
+    def _join(self, durable: bool) -> _Batch:
         batch = self._batch
         if batch is not None:
             self._driver.execute("SAVEPOINT member")
@@ -141,7 +146,11 @@ class GroupCommit:
             if self._connection is None:
                 self._connection = self._engine.connect()
                 self._driver = self._connection.connection.driver_connection
-            batch = self._batch = _Batch(self._connection.begin())
+                self._synced = True
+            if durable is not self._synced:
+                self._driver.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+                self._synced = durable
+            batch = self._batch = _Batch(self._connection.begin(), durable)
         except BaseException:
             self._among_processes.give()
             raise

@@ -35,7 +35,7 @@ class HealthPart(Transactions):
     ) -> None:
         """Say that a process is there, now. `owner` is one process of that name; `details` holds no personal data."""
         row = {"name": name, "owner": owner, "address": address, "at": self._clock(), "details": dict(details or {})}
-        with self._writing() as connection:
+        with self._writing(durable=False) as connection:
             upsert(connection, tables.heartbeats, [row])
 
     def heartbeats(self, name: str) -> list[Heartbeat]:

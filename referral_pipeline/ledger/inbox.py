@@ -6,6 +6,9 @@ event means (connectors, sync), who wakes whom (webhooks, orchestration).
 received -> claimed -> done. A claim is a lease: when its owner says nothing for that long, the row is free again and
 has one attempt more. A subject is worked on by one claimer at a time. What failed for good is dead and stays until a
 person replays or purges it.
+
+Claiming and finishing do not wait for the disk: an event whose claim or end was lost in a power cut is done again, and
+doing an event again changes nothing.
 """
 
 from __future__ import annotations
@@ -194,7 +197,7 @@ class InboxPart(Transactions):
         """
         now = self._clock()
         values = {"owner": owner, "until": now + lease, "now": now, "is_bulk": bulk, "most": limit}
-        with self._writing() as connection:
+        with self._writing(durable=False) as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ONE_CLAIMER)))
             connection.execute(_EXPIRE, {"now": now})
@@ -203,14 +206,14 @@ class InboxPart(Transactions):
 
     def renew(self, owner: str, lease: timedelta) -> int:
         """Lengthen every lease of this owner, from now; answers how many it still has."""
-        with self._writing() as connection:
+        with self._writing(durable=False) as connection:
             return connection.execute(_RENEW, {"owner": owner, "until": self._clock() + lease}).rowcount
 
     def finish_many(self, owner: str, outcomes: Sequence[tuple[int, str]], run_id: str | None) -> int:
         """Note what came of events (id, outcome). Only those still leased by the owner; answers how many."""
         now = self._clock()
         rows = [{"event": event, "what": what, "now": now, "run": run_id, "owner": owner} for event, what in outcomes]
-        return self._each(_FINISH, rows)
+        return self._each(_FINISH, rows, durable=False)
 
     def retry(
         self, owner: str, event_id: int, *, error: str, available_at: datetime, count_attempt: bool = True
@@ -353,11 +356,11 @@ class InboxPart(Transactions):
                 found.update(connection.execute(_UNFINISHED, {"subjects": some}).scalars())
         return found
 
-    def _each(self, statement: sa.Update, rows: list[dict[str, Any]]) -> int:
+    def _each(self, statement: sa.Update, rows: list[dict[str, Any]], *, durable: bool = True) -> int:
         if not rows:
             return 0
         rows.sort(key=lambda row: row["event"])
-        with self._writing() as connection:
+        with self._writing(durable=durable) as connection:
             return connection.execute(statement, rows).rowcount
 
     def _event_where(self, *conditions: sa.ColumnElement[bool]) -> InboxEvent | None:

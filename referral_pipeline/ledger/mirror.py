@@ -1,7 +1,7 @@
 """The mirror: records of other systems as last seen, so that an event need not ask for what is known.
 
 Belongs here: keeping and finding mirrored rows. Does not belong here: what is mirrored and when (sync), encryption
-(privacy). A mirror is a memory of a system of record, never one itself.
+(privacy). A mirror is a memory of a system of record, never one itself; saving does not wait for the disk.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class MirrorPart(Transactions):
             }
             for _, row in sorted(newest.items())
         ]
-        with self._writing() as connection:
+        with self._writing(durable=False) as connection:
             saved = connection.execute(_saving(connection.dialect.name), values)
             # PostgreSQL does not count the rows of a batch, but names them.
             return len(saved.all()) if saved.returns_rows else saved.rowcount

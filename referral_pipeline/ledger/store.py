@@ -180,7 +180,7 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
         """Keep what was measured of these calls, in one transaction."""
         if not calls:
             return
-        with self._writing() as connection:
+        with self._writing(durable=False) as connection:
             connection.execute(_RECORD_CALLS, [asdict(call) for call in calls])
 
     def calls(self, *, since: datetime | None = None, system: str | None = None) -> list[ApiCall]:

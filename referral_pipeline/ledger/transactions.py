@@ -47,14 +47,17 @@ class Transactions:
             yield
 
     @contextmanager
-    def _writing(self) -> Generator[Connection]:
+    def _writing(self, *, durable: bool = True) -> Generator[Connection]:
+        """A transaction that writes. Not `durable`: for what a power cut may undo, because it is then done again."""
         held: Connection | None = getattr(self._held, "connection", None)
         if held is not None:
             # A savepoint, so that a method that fails inside atomic() leaves nothing of itself, even when caught.
             with self._group.step() if self._group is not None else held.begin_nested():
                 yield held
             return
-        with self._group.transaction() if self._group is not None else self._writer.begin() as connection:
+        with (
+            self._group.transaction(durable=durable) if self._group is not None else self._writer.begin() as connection
+        ):
             self._held.connection = connection
             try:
                 yield connection

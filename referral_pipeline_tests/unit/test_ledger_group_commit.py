@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,21 @@ def test_whoever_fails_among_many_threads_the_others_keep_exactly_their_own(
                 name = f"t{place}.{step}"
                 expected[name] = expected.get(name, 0) + plan.count(step)
     assert ledger.counts() == expected
+
+
+def test_a_claim_does_not_wait_for_the_disk_and_what_must_not_be_lost_does(ledger: Ledger) -> None:
+    def synchronous() -> int:
+        return _group(ledger)._driver.execute("PRAGMA synchronous").fetchone()[0]
+
+    ledger.add_counts({"a": 1})
+    assert synchronous() == 2
+    ledger.claim("lane", limit=1, lease=timedelta(seconds=1), bulk=False)
+    assert synchronous() == 1
+    ledger.beat("lane", "a")
+    ledger.add_counts({"a": 1})
+    assert synchronous() == 2
+    beats: list[Callable[[], object]] = [lambda: ledger.beat("lane", "a")] * 3
+    assert _while_busy(ledger, [*beats, _add(ledger, "b"), *beats]) == [None] * 3 + [1] + [None] * 3
 
 
 _WRITE_AND_SAY = """
