@@ -40,7 +40,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OVERLAP = timedelta(minutes=15)
 _REMEMBERED_SECONDS = 20.0
 _MOST_REMEMBERED = 20_000
-_CATCH_UP_EVERY = timedelta(seconds=5)
 
 _T = TypeVar("_T", Advocate, Content, Share)
 
@@ -68,8 +67,8 @@ class Mirror:
         self._advocacy = advocacy
         self._clock = clock
         self._remembered: dict[tuple[str, str], tuple[datetime, Any]] = {}
-        self._lock = threading.Lock()
-        self._caught_up: dict[str, datetime] = {}
+        self._pulling = {entity: threading.Lock() for entity in ENTITIES}
+        self._pulled_at: dict[str, datetime] = {}
 
     # ------------------------------------------------------------ feeding
 
@@ -107,20 +106,20 @@ class Mirror:
             self._advocacy.system, f"mirror.{entity}", position=position, warehouse_id="", full_pull_at=position
         )
 
-    def catch_up(self, entity: str) -> bool:
-        """Pull what changed since the last time. False when that was a moment ago."""
-        with self._lock:
+    def catch_up(self, entity: str) -> None:
+        """Pull what changed since the last time; of many threads that ask at once the first pulls for all."""
+        asked_at = self._clock()
+        with self._pulling[entity]:
+            last = self._pulled_at.get(entity)
+            if last is not None and last >= asked_at:
+                return
             now = self._clock()
-            last = self._caught_up.get(entity)
-            if last is not None and now - last < _CATCH_UP_EVERY:
-                return False
-            self._caught_up[entity] = now
-        cursor = self._ledger.cursor(self._advocacy.system, f"mirror.{entity}")
-        since = cursor.position - _OVERLAP if cursor is not None else None
-        for page in self._advocacy.pull(entity, Window(since=since, until=now)):
-            self.keep(entity, page)
-        self.note_pull(entity, now)
-        return True
+            cursor = self._ledger.cursor(self._advocacy.system, f"mirror.{entity}")
+            since = cursor.position - _OVERLAP if cursor is not None else None
+            for page in self._advocacy.pull(entity, Window(since=since, until=now)):
+                self.keep(entity, page)
+            self.note_pull(entity, now)
+            self._pulled_at[entity] = now
 
     # ------------------------------------------------------------ reading
 
@@ -160,7 +159,8 @@ class Mirror:
         """Canonical records by id; those that nobody has heard of are pulled for."""
         wanted = set(ids)
         found = self._look_up(entity, wanted, read)
-        if found.keys() < wanted and self.catch_up(entity):
+        if found.keys() < wanted:
+            self.catch_up(entity)
             found |= self._look_up(entity, wanted - found.keys(), read)
         return found
 

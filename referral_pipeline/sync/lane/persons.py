@@ -55,6 +55,17 @@ class Systems:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
+@dataclass(frozen=True)
+class _Written:
+    """A person as written to the ATS: the case, the applications as read or made, the links since."""
+
+    case: PersonCase
+    applications: Mapping[str, AtsApplication]
+    links: Mapping[str, Link]
+    write_back: CandidateWriteBack
+    read_at: datetime
+
+
 class Jobs:
     """Jobs of the ATS by id, remembered for a while. Safe for threads."""
 
@@ -112,26 +123,35 @@ class Leveller:
             with self._s.ledger.exclusive(held):
                 found = self._s.people.around(referral_ids, candidates=candidates)
                 # Whoever works on a neighbour may make a candidate that is ours too: its keys are needed as well.
-                if found.keys <= held:
-                    return self._bring(found, referral_ids, candidates)
-            held |= found.keys
+                outcomes, written = self._write(found, referral_ids, candidates) if found.keys <= held else ({}, None)
+            if written is None:
+                held |= found.keys
+                continue
+            # Telling takes the locks of the applications, and locks are not taken inside locks.
+            for one in written:
+                outcomes |= self._follow_up(one)
+            return {i: outcomes[i] for i in referral_ids}
         raise NotYetVisibleError(self._s.clock() + timedelta(seconds=1))
 
-    def _bring(
+    def _write(
         self, found: Neighbourhood, referral_ids: Collection[str], candidates: Sequence[AtsCandidate]
-    ) -> dict[str, str]:
+    ) -> tuple[dict[str, str], list[_Written]]:
         advocacy, ats = self._s.advocacy.system, self._s.ats.system
         self._s.people.remember(
             found, [*(f"{advocacy}:{i}" for i in referral_ids), *(f"{ats}:{c.id}" for c in candidates)]
         )
         persons = {p for i in referral_ids if (p := found.person_of.get(f"{advocacy}:{i}")) is not None}
-        outcomes: dict[str, str] = {}
+        outcomes = dict.fromkeys(referral_ids, "unknown")
+        written: list[_Written] = []
         for person_id in sorted(persons | found.changed_persons):
             members = [found.referrals[i] for i in found.members(person_id, advocacy) if i in found.referrals]
             if members:
-                outcomes |= self._bring_person(person_id, members, found)
-        unfit = self._unfit(set(referral_ids) - outcomes.keys())
-        return {i: outcomes.get(i) or unfit.get(i, "unknown") for i in referral_ids}
+                strangers, one = self._write_person(person_id, members, found)
+                outcomes |= strangers
+                written.extend([one] if one is not None else [])
+        named = {*outcomes, *(r.id for one in written for r in one.case.referrals)}
+        outcomes |= self._unfit([i for i in named if f"{advocacy}:{i}" not in found.person_of])
+        return outcomes, written
 
     def _unfit(self, referral_ids: Collection[str]) -> dict[str, str]:
         if not referral_ids:
@@ -144,13 +164,16 @@ class Leveller:
                 outcomes[referral.id] = f"quarantined:{first.field}"
         return outcomes
 
-    def _bring_person(self, person_id: str, members: Sequence[Referral], found: Neighbourhood) -> dict[str, str]:
+    def _write_person(
+        self, person_id: str, members: Sequence[Referral], found: Neighbourhood
+    ) -> tuple[dict[str, str], _Written | None]:
+        """Write one person to the ATS; referrals that cannot be written, and what is to be told of the others."""
         s = self._s
         programme = s.mirror.programme(members)
         fit = [r for r in members if r.advocate_id in programme.advocates]
         outcomes = {r.id: "quarantined:advocate_id" for r in members if r not in fit}
         if not fit:
-            return outcomes
+            return outcomes, None
         read_at = s.clock()
         case, applications = self._case(person_id, fit, found)
         programme = replace(programme, jobs={j.id: j for j in self.jobs.get({r.job_id for r in fit})})
@@ -158,11 +181,19 @@ class Leveller:
         write_back.write(case)
         links = s.ledger.links_for(r.id for r in fit)
         self._remember_candidates(person_id, fit, links, found)
-        applications = {**applications, **write_back.records}
+        return outcomes, _Written(case, {**applications, **write_back.records}, links, write_back, read_at)
+
+    def _follow_up(self, written: _Written) -> dict[str, str]:
+        """Tell what was written, and recognise what was earned; the outcome of each referral."""
+        links = written.links
         wanted = {link.application_id for link in links.values() if link.application_id}
-        told = self._tell({i: a for i, a in applications.items() if i in wanted}, links, read_at=read_at)
-        self._recognise(case, applications, links, write_back)
-        return outcomes | {r.id: _outcome(case.links.get(r.id), links.get(r.id), write_back, told) for r in fit}
+        applications = {i: a for i, a in written.applications.items() if i in wanted}
+        told = self._tell(applications, links, read_at=written.read_at)
+        self._recognise(written.case, applications, links, written.write_back)
+        return {
+            r.id: _outcome(written.case.links.get(r.id), links.get(r.id), written.write_back, told)
+            for r in written.case.referrals
+        }
 
     def _case(
         self, person_id: str, referrals: Sequence[Referral], found: Neighbourhood
