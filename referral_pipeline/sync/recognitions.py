@@ -54,6 +54,9 @@ _ORDER: Final = {REVERSED: 0, HIRED: 1, ELIGIBLE: 2}
 _REFUSALS: Final = (Conflict, Invalid, NotFound)
 """Answers about this recognition. Any other failure is about the platform or our access: it stays pending."""
 
+_MOST_ROUNDS: Final = 20
+"""Of telling and deciding for one application; three are enough when nobody else does the same."""
+
 _LONGEST_KEY: Final = 255
 _BATCH: Final = 100
 
@@ -147,18 +150,20 @@ class Recogniser:
         today = today or self._clock().astimezone(UTC).date()
         case = HireCase(application, referrals, credits, paid)
         done: list[Recognition] = []
-        while True:
+        for _ in range(_MOST_ROUNDS):
             decision = self._decide(case, today)
-            if not decision.pending and decision.rows:
+            if decision.pending:
+                done += [self._tell(row) for row in _in_order(decision.pending)]
+            elif decision.rows:
                 with self._ledger.atomic():
                     # Once more on what no other writer can change meanwhile.
                     decision = self._decide(case, today)
                     for row in decision.rows:
                         self._ledger.begin_recognition(row)
-                continue
-            if not decision.pending:
+            else:
                 break
-            done += [self._tell(row) for row in _in_order(decision.pending)]
+        else:
+            raise RuntimeError(f"the recognitions of application {application.id} do not come to rest")
         return Settlement(
             told=tuple(row for row in done if row.state == "sent"),
             refused=tuple(row for row in done if row.state == "dead"),
