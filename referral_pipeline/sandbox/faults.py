@@ -38,8 +38,10 @@ KINDS: Mapping[str, int] = {
 }
 """Every kind with its weight. Timeouts weigh least: each costs the client its whole read timeout."""
 
-OUTAGES = ("unavailable", "dropped")
-"""How a sandbox can be away as a whole: every call is answered 503, or its connection is reset."""
+OUTAGES = ("unavailable", "dropped", "unauthorized")
+"""How a sandbox can be away as a whole: every call is answered 503, is reset, or (tokens are given) answered 401."""
+
+_TOKEN_PATHS = ("/token", "/oauth/token")
 
 _LONGEST_SILENCE_SECONDS = 300.0
 _HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
@@ -90,7 +92,8 @@ class Faults:
             await self._control_outage(scope, receive, send)
             return
         is_open = scope["type"] != "http" or scope["path"].startswith(self.exempt)
-        if self.outage is not None and not is_open:
+        gives_tokens = self.outage == "unauthorized" and scope["path"] in _TOKEN_PATHS
+        if self.outage is not None and not is_open and not gives_tokens:
             await self._refuse(receive, send)
             return
         kind = None if is_open else self._draw()
@@ -145,6 +148,8 @@ class Faults:
     async def _refuse(self, receive: Receive, send: Send) -> None:
         if self.outage == "dropped":
             await _reset(receive, send)
+        elif self.outage == "unauthorized":
+            await _answer(send, 401, b'{"message":"Unauthorized"}')
         else:
             await _answer(send, 503, b'{"message":"Service Unavailable"}')
 

@@ -88,7 +88,7 @@ class Control:
         self._post("webhooks/log/reset", {})
 
     def release(self, order: str | Sequence[str] = "made") -> int:
-        """Send held webhooks one after the other: "made", "reversed", "shuffled", or these delivery ids."""
+        """Send held webhooks one after the other ("made", "reversed", "shuffled", these ids), or all "together"."""
         return self._post("webhooks/release", {"order": order})["released"]
 
     def emit(self, event_type: str, record_id: str | int, *, delivery_id: str | None = None) -> str | None:
@@ -104,7 +104,11 @@ class Control:
         return self._get(f"arrivals?since={since!r}")
 
     def outage(self, kind: str | None = "unavailable") -> dict[str, Any]:
-        """Let every call be answered 503 ("unavailable") or be reset ("dropped"); None ends it. Webhooks go on."""
+        """Close the whole API, None ends it; webhooks go on.
+
+        "unavailable": every call is answered 503. "dropped": its connection is reset. "unauthorized": every call but
+        that for a token is answered 401.
+        """
         return self._post("outage", {"kind": kind})
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import threading
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
@@ -42,6 +43,7 @@ from referral_pipeline.sandbox.greenhouse.switches import Switches as Greenhouse
 from referral_pipeline.sandbox.programme import Programme, ProgrammeSize, generate
 from referral_pipeline.sandbox.programme.story import Stories
 from referral_pipeline.sandbox.webhooks.emitter import Emitter
+from referral_pipeline.sandbox.webhooks.modes import check_address
 from referral_pipeline.sandbox.webhooks.signing import GreenhouseSigner, StandardSigner
 from referral_pipeline.sandbox.webhooks.surface import WithWebhooks
 
@@ -122,7 +124,7 @@ def build(options: Options) -> Apps:
     )
 
     def finish(app: ASGIApp, seed: int, emitter: Emitter, arrived: list[dict[str, Any]]) -> ASGIApp:
-        told = WithWebhooks(app, emitter, lambda since: [row for row in arrived if row["at"] >= since])
+        told = WithWebhooks(app, emitter, lambda since: arrived[bisect_left(arrived, since, key=_at) :])
         return Faults(WithTruth(told, programme.truth), options.faults, options.fault_kinds, seed)
 
     return Apps(
@@ -131,6 +133,10 @@ def build(options: Options) -> Apps:
         programme,
         emitters,
     )
+
+
+def _at(row: dict[str, Any]) -> float:
+    return row["at"]
 
 
 def _keys(name: str) -> tuple[str, str]:
@@ -151,7 +157,10 @@ def serve(options: Options, on_ready: Callable[[dict[str, Any]], None], *, paren
 
     Raises:
         OSError: A port is taken.
+        ValueError: `webhooks_to` is no address of a receiver.
     """
+    if options.webhooks_to is not None:
+        check_address(options.webhooks_to)
     sockets = [_listen(options.advocacy_port), _listen(options.ats_port)]
     apps = build(options)
     # What a client does to a connection that was reset on purpose is no error of the server.

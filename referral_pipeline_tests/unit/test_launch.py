@@ -151,6 +151,9 @@ def test_an_outage_closes_the_api_until_it_is_lifted_while_webhooks_go_on(sandbo
             control.outage("dropped")
             with pytest.raises(requests.ConnectionError):
                 requests.get(f"{control.root}/v1/shares", timeout=5)
+            control.outage("unauthorized")
+            headers = token(sandbox, name.upper())
+            assert requests.get(f"{control.root}/v1/shares", headers=headers, timeout=5).status_code == 401
             count = len(receiver.got)
             control.act(act, count=1)
             receiver.wait(count + 1)
@@ -201,6 +204,11 @@ def test_the_child_ends_when_its_parent_is_killed() -> None:
 def test_a_taken_port_is_told_in_one_line(sandbox: Sandbox) -> None:
     port = int(sandbox.advocacy_url.rpartition(":")[2])
     with pytest.raises(SandboxFailed, match="cannot run"), Sandbox(size=SMALL, advocacy_port=port):
+        pass
+
+
+def test_an_address_that_no_webhook_can_go_to_is_told_in_one_line() -> None:
+    with pytest.raises(SandboxFailed, match="must be an http address"), Sandbox(webhooks_to="receiver:80"):
         pass
 
 

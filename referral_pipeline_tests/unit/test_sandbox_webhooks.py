@@ -166,6 +166,23 @@ def test_held_deliveries_are_released_one_by_one_in_any_order(emitter: Emitter, 
         emitter.release("by colour")
 
 
+def test_held_deliveries_can_be_released_together_over_as_many_connections_as_asked(
+    emitter: Emitter, receiver: Receiver
+) -> None:
+    for connections in (30, 1):
+        emitter.set({"hold": True, "duplicate": 50, "connections": connections})
+        send(emitter, 1)
+        assert emitter.release("together") == 50
+        settled(emitter)
+    assert len({got.peer for got in receiver.got[:50]}) <= 30
+    assert len({got.peer for got in receiver.got[50:]}) == 1
+    emitter.set({"hold": False, "duplicate": 1})
+    receiver.got = []
+    ids = send(emitter, 30)
+    settled(emitter)
+    assert [got.headers["webhook-id"] for got in receiver.got] == ids
+
+
 def test_a_window_is_sent_in_another_order_and_its_rest_after_a_moment(emitter: Emitter, receiver: Receiver) -> None:
     emitter.set({"shuffle": 30})
     ids = send(emitter, 40)

@@ -20,8 +20,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-CONNECTIONS = 16
-
 
 @dataclass(eq=False)
 class Entry:
@@ -73,7 +71,9 @@ class Courier:
     """Delivers parcels in the background. Safe to call from any thread; nothing here waits for the network."""
 
     def __init__(self, name: str) -> None:
+        self.connections = 16
         self._name = name
+        self._workers: dict[int, asyncio.Task[None]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -131,19 +131,23 @@ class Courier:
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
         self._queue: asyncio.Queue[Parcel] = asyncio.Queue()
-        workers = [loop.create_task(self._work()) for _ in range(CONNECTIONS)]
         try:
             loop.run_forever()
         finally:
-            for task in (*workers, *self._tasks):
+            tasks = [*self._workers.values(), *self._tasks]
+            for task in tasks:
                 task.cancel()
-            loop.run_until_complete(asyncio.gather(*workers, *self._tasks, return_exceptions=True))
+            loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            self._workers.clear()
             loop.close()
 
     def _take(self) -> None:
         with self._lock:
             batches, self._new = self._new, deque()
             self._is_told = False
+        for number in range(self.connections):
+            if number not in self._workers:
+                self._workers[number] = asyncio.get_running_loop().create_task(self._work(number))
         for after, parcels in batches:
             if len(parcels) > 1:
                 self._spawn(self._one_by_one(parcels))
@@ -163,12 +167,17 @@ class Courier:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _work(self) -> None:
+    async def _work(self, number: int) -> None:
         connection = _Connection()
         try:
             while True:
-                await self._attempt(connection, await self._queue.get())
+                parcel = await self._queue.get()
+                if number >= self.connections:  # one too many by now: the first of all never is
+                    self._queue.put_nowait(parcel)
+                    return
+                await self._attempt(connection, parcel)
         finally:
+            self._workers.pop(number, None)
             connection.close()
 
     async def _one_by_one(self, parcels: Sequence[Parcel]) -> None:

@@ -84,6 +84,7 @@ class Emitter:
             parts = urlsplit(modes.url)
             self._target = (parts.hostname or "", parts.port or 80, f"{parts.path}/webhooks/{self.system}")
         self.modes = modes
+        self._courier.connections = modes.connections
         if "seed" in changes or modes.seed != before.seed:
             self._chance = random.Random(modes.seed)  # noqa: S311
         if before.hold and not modes.hold:
@@ -149,9 +150,10 @@ class Emitter:
         return entry.id
 
     def release(self, order: str | Sequence[str]) -> int:
-        """Send what is held, one after the other; answers how many. `order`: "made", "reversed", "shuffled", or ids.
+        """Send what is held; answers how many.
 
-        Ids that are named go, in this order; the others stay held.
+        `order`: "made", "reversed", "shuffled" (one after the other), "together" (all at once), or ids: those that are
+        named go one after the other, the others stay held.
 
         Raises:
             ValueError: The order is unknown.
@@ -163,15 +165,18 @@ class Emitter:
                 chosen = [parcel for parcel in held if parcel.entry.id in places]
                 self._held = [parcel for parcel in held if parcel.entry.id not in places]
                 chosen.sort(key=lambda parcel: places[parcel.entry.id])
-            elif order in {"made", "reversed", "shuffled"}:
+            elif order in {"made", "reversed", "shuffled", "together"}:
                 chosen, self._held = held, []
                 if order == "reversed":
                     chosen.reverse()
                 elif order == "shuffled":
                     self._chance.shuffle(chosen)
             else:
-                raise ValueError("order must be made, reversed, shuffled, or a list of delivery ids")
-        self._courier.send_in_order(chosen)
+                raise ValueError("order must be made, reversed, shuffled, together, or a list of delivery ids")
+        if order == "together":
+            self._courier.send(chosen)
+        else:
+            self._courier.send_in_order(chosen)
         return len(chosen)
 
     def _parcel(self, entry: Entry, body: bytes, modes: Modes, notes: list[str]) -> Parcel:

@@ -19,7 +19,8 @@ RETRIES: dict[str, tuple[float, ...]] = {
 """Seconds before each further attempt; `vendor` is Greenhouse's own schedule."""
 
 
-def _is_address(url: str) -> str:
+def check_address(url: str) -> str:
+    """The address without a slash at its end. ValueError when it is no http address without a query."""
     parts = urlsplit(url)
     if parts.scheme != "http" or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("must be an http address such as http://127.0.0.1:8780")
@@ -36,7 +37,7 @@ class Modes(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    url: Annotated[str, AfterValidator(_is_address)] | None = None
+    url: Annotated[str, AfterValidator(check_address)] | None = None
     """The receiver's address; the path /webhooks/{system} is added. None: nothing is sent, nothing is kept."""
     delay: Seconds | tuple[Seconds, Seconds] = 0.0
     """Seconds before the first attempt, or the range from which they are drawn."""
@@ -60,6 +61,8 @@ class Modes(BaseModel):
     """What follows an answer that is not 200: a schedule by name, or seconds before each further attempt."""
     timeout_seconds: float = Field(default=10.0, gt=0, le=120)
     """How long an answer may take."""
+    connections: int = Field(default=16, ge=1, le=64)
+    """How many deliveries can be under way at once; with 1 they arrive in the order in which they were made."""
     seed: int = 7
     """Of what is drawn."""
 
