@@ -10,7 +10,7 @@ Rules
    that dies between the two sends it again under the same id.
 3. What was fired is told even when it is over before its channel could be reached, and its recovery after it; only what
    has been over for a day is let go, and of heartbeats the newest alone counts.
-4. A channel that takes nothing for five minutes is itself an alert, on the other channels; the heartbeat names it.
+4. A channel that has not taken a message for five minutes is itself an alert, on the other channels; the heartbeat names it.
 """
 
 from __future__ import annotations
@@ -291,21 +291,30 @@ class AlertDesk:
         late = self._clock() - _CHANNEL_PATIENCE
         waiting = self._waiting()
         news = False
+        failed = {
+            r.details.get("subject")
+            for r in self._ledger.alerts(open_only=True, limit=_ROWS)
+            if r.name == CHANNEL_FAILED
+        }
+        for gone in failed - {channel.name for channel in self._channels}:
+            self._close_alert(CHANNEL_FAILED, str(gone), f"The contract no longer names the alert channel {gone}.")
+            news = True
         for channel in self._channels:
             mine = [r for r in waiting if r.channel == channel.name]
-            is_open = self._ledger.open_alert(_fingerprint(CHANNEL_FAILED, channel.name)) is not None
-            if mine and not is_open and mine[-1].fired_at <= late:
+            others = [other for other in self._channels if other is not channel]
+            is_open = channel.name in failed
+            if mine and others and not is_open and mine[-1].fired_at <= late:
                 alert = Alert(
                     CHANNEL_FAILED,
                     channel.name,
                     "error",
-                    f"The alert channel {channel.name} has taken nothing for five minutes.",
+                    f"The alert channel {channel.name} has not taken messages for more than five minutes.",
                     "Look at monitoring.alerts of the contract and at the channel's secrets; `referral-pipeline check` "
                     "names what is missing. Everything is kept and sent once it answers.",
                     count=len(mine),
                     since=mine[-1].fired_at,
                 )
-                self._open(alert, [other for other in self._channels if other.name != channel.name])
+                self._open(alert, others)
                 news = True
             elif is_open and not mine:
                 self._close_alert(CHANNEL_FAILED, channel.name, f"The alert channel {channel.name} answers again.")

@@ -132,6 +132,29 @@ def test_a_channel_that_takes_nothing_for_five_minutes_is_an_alert_on_the_others
         assert told(hook)[2:] == [("alert.recovered", "channel_failed")]
 
 
+def test_a_failed_channel_that_leaves_the_contract_is_no_trouble_any_more(rig, hook):
+    with serving(lambda _: Reply(503, {})) as deaf:
+        both = rig.desk(f"{hook_channel(hook)}, {hook_channel(deaf)}")
+        both.fire(OUTAGE)
+        rig.later(minutes=5)
+        both.deliver_pending()
+    desk = rig.desk(hook_channel(hook))
+    desk.deliver_pending()
+    assert told(hook)[1:] == [("alert.fired", "channel_failed"), ("alert.recovered", "channel_failed")]
+    assert desk.status().undelivered == {}
+    assert desk.status().open_errors == 1
+
+
+def test_the_only_channel_is_tried_once_each_time_and_has_nobody_to_tell_of_itself(rig):
+    with serving(lambda _: Reply(503, {})) as deaf:
+        desk = rig.desk(hook_channel(deaf))
+        desk.fire(OUTAGE)
+        rig.later(minutes=10)
+        desk.deliver_pending()
+        assert len(deaf.seen) == 2
+    assert [alert.name for alert in rig.ledger.alerts()] == ["breaker_open"]
+
+
 def test_the_heartbeat_comes_on_every_channel_and_names_what_is_open_and_what_did_not_arrive(rig, hook):
     with serving(lambda _: Reply(503, {})) as deaf:
         desk = rig.desk(f"{hook_channel(hook)}, {hook_channel(deaf)}")
