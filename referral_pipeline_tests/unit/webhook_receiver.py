@@ -52,6 +52,7 @@ def receiving() -> Generator[Receiver]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # head and body go in two packets; the second would wait 40 ms
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
