@@ -10,7 +10,8 @@ Rules
    that dies between the two sends it again under the same id.
 3. What was fired is told even when it is over before its channel could be reached, and its recovery after it; only what
    has been over for a day is let go, and of heartbeats the newest alone counts.
-4. A channel that has not taken a message for five minutes is itself an alert, on the other channels; the heartbeat names it.
+4. A channel that has not taken a message for five minutes is itself an alert, on the other channels; the heartbeat
+   names it.
 """
 
 from __future__ import annotations
