@@ -1,4 +1,4 @@
-"""Assembly: assets, checks, jobs, schedules and resources become one Definitions object.
+"""Assembly: assets, checks, jobs, schedules, sensors and resources become one Definitions object.
 
 Belongs here: putting together, with a way for a test to put other resources in. Does not belong here: definitions
 themselves.
@@ -7,12 +7,12 @@ themselves.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 
 import dagster as dg
 
-from referral_pipeline.orchestration.assets import analytics, ingest, reconciliation, sync
+from referral_pipeline.orchestration import alerting
+from referral_pipeline.orchestration.assets import analytics, events, ingest, reconciliation, sync
 from referral_pipeline.orchestration.checks import build_checks
 from referral_pipeline.orchestration.jobs import JOBS
 from referral_pipeline.orchestration.pruning import prune
@@ -27,8 +27,6 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
     Args:
         resource_overrides: resources by name that replace the defaults ("bridge"), for tests.
     """
-    events, alerting = _there("assets.events"), _there("alerting")
-    process_events = getattr(events, "process_events", None)
     return dg.Definitions(
         assets=[
             ingest.pull_advocacy,
@@ -37,7 +35,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
             sync.advocacy_referral_statuses,
             sync.advocacy_jobs,
             reconciliation.reconciliation,
-            *getattr(events, "ASSETS", ()),
+            *events.ASSETS,
             analytics.people,
             analytics.attribution,
             analytics.kpis,
@@ -45,23 +43,9 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
             analytics.leadership_report,
         ],
         asset_checks=build_checks(),
-        jobs=[*JOBS, prune, *getattr(alerting, "JOBS", ()), *([process_events] if process_events is not None else [])],
-        schedules=[*SCHEDULES, *getattr(alerting, "SCHEDULES", ())],
-        sensors=[
-            *(build_sensors(process_events) if process_events is not None else []),
-            *getattr(alerting, "SENSORS", ()),
-        ],
+        jobs=[*JOBS, events.process_events, prune, *alerting.JOBS],
+        schedules=[*SCHEDULES, *alerting.SCHEDULES],
+        sensors=[*build_sensors(events.process_events), *alerting.SENSORS],
         resources={"bridge": BridgeResource(), **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )
-
-
-def _there(name: str) -> Any:
-    """A module of this package, None while it is not there."""
-    full = f"referral_pipeline.orchestration.{name}"
-    try:
-        return import_module(full)
-    except ModuleNotFoundError as error:
-        if error.name != full:
-            raise
-        return None

@@ -31,7 +31,13 @@ GROUPS = {
     },
     "identity": {"people", "duplicate_review"},
     "attribution": {"touchpoints", "attribution", "attribution_credit", "status_history"},
-    "sync": {"ats_referral_candidates", "advocacy_referral_statuses", "advocacy_jobs"},
+    "sync": {
+        "ats_referral_candidates",
+        "advocacy_referral_statuses",
+        "advocacy_jobs",
+        "reconciliation",
+        "processed_events",
+    },
     "kpis": {"kpis"},
     "reports": {"published_tables", "leadership_report"},
 }
@@ -75,13 +81,34 @@ def test_every_rule_is_a_check_and_those_that_guard_attribution_block(defs):
     assert any(rule.asset == "attribution" for rule in RULES if rule.blocking)
 
 
-def test_jobs_and_schedules_have_the_names_that_the_runbook_uses(defs):
+def test_jobs_schedules_and_sensors_have_the_names_that_the_runbook_uses(defs):
     repository = defs.get_repository_def()
-    assert {"refresh", "reconcile"} <= {job.name for job in repository.get_all_jobs()}
+    jobs = {job.name for job in repository.get_all_jobs()}
+    assert {"process_events", "refresh", "reconcile", "prune", "alert_heartbeat"} <= jobs
     assert {s.name: s.execution_timezone for s in repository.schedule_defs} == {
         "refresh_hourly": "UTC",
         "reconcile_every_15_minutes": "UTC",
+        "prune_daily": "UTC",
+        "alert_heartbeat_daily": "UTC",
     }
+    sensors = {"inbox", "alert_on_failed_runs", "alert_on_failed_checks"}
+    assert {s.name for s in repository.sensor_defs} == sensors
+
+
+def test_all_that_runs_by_itself_is_on_from_the_start(defs):
+    repository = defs.get_repository_def()
+    assert {s.default_status for s in repository.schedule_defs} == {dg.DefaultScheduleStatus.RUNNING}
+    assert {s.default_status for s in repository.sensor_defs} == {dg.DefaultSensorStatus.RUNNING}
+
+
+def test_reconcile_pulls_and_compares_and_refresh_writes_by_itself(defs):
+    def assets(job: str) -> set[str]:
+        return {key.to_user_string() for key in defs.resolve_job_def(job).asset_layer.executable_asset_keys}
+
+    assert assets("reconcile") == GROUPS["ingest"] | {"reconciliation"}
+    writes = GROUPS["sync"] - {"reconciliation", "processed_events"}
+    assert writes < assets("refresh")
+    assert "reconciliation" not in assets("refresh")
 
 
 def test_numbers_and_publication_wait_for_the_checks_of_attribution(specs):

@@ -13,8 +13,6 @@ from referral_pipeline.orchestration.resources import BridgeResource
 from referral_pipeline.orchestration.specs import WAREHOUSE_POOL, counts_table, spec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from referral_pipeline.orchestration.bridge import Bridge
     from referral_pipeline.sync.reconciliation import Pulled
 
@@ -57,7 +55,7 @@ def reconciliation(context: dg.AssetExecutionContext, bridge: BridgeResource) ->
     if lane:
         _wake(own)
     else:
-        metadata["worked_off_here"] = counts_table(_work_off(own))
+        metadata["worked_off_here"] = counts_table(own.drain_inbox(), header=("outcome", "events"))
     return dg.MaterializeResult(asset_key="reconciliation", metadata=metadata)
 
 
@@ -87,13 +85,3 @@ def _wake(bridge: "Bridge") -> None:
     waker = Waker(bridge.ledger)
     waker.wake()
     waker.close()
-
-
-def _work_off(bridge: "Bridge") -> "Mapping[str, int]":
-    drain = getattr(bridge, "drain_inbox", None)
-    if drain is None:
-        bridge.write_candidates()
-        bridge.return_statuses()
-        bridge.publish_jobs()
-        return {}
-    return dict(drain() or {})
