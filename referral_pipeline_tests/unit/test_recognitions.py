@@ -259,6 +259,17 @@ def test_credit_of_a_share_goes_to_the_referral_of_its_advocate(world):
     assert world.told() == [("R1", "hired", 0), ("R1", "bonus_eligible", BONUS)]
 
 
+def test_credit_of_a_share_never_goes_to_a_referral_made_after_the_application(world):
+    world.settle(status=CandidateStatus.APPLIED, weights={"R1": "1", "R2": "1"})
+    case = world.case()
+    first, second = case.referrals
+    late = replace(second, advocate_id=first.advocate_id, applied_at=APPLIED_AT + timedelta(days=1))
+    share = Touch(first.advocate_id, "S1", None, None, None, "share", APPLIED_AT - timedelta(days=1))
+    hired = make_application(id="31", status=CandidateStatus.HIRED, applied_at=APPLIED_AT)
+    world.recogniser().settle(hired, [first, late], [Credit(share, Decimal(1))])
+    assert world.told() == [("R1", "hired", 0)]
+
+
 def test_a_bonus_of_nothing_is_never_eligible(world):
     world.settle(rules={"amount_cents": 0}, today=DUE_ON)
     assert world.told() == [("R1", "hired", 0)]
@@ -304,6 +315,13 @@ def test_a_referral_stands_for_one_application_at_a_time(world):
     assert world.standing() == {"R1": 100_000, "R2": 100_000}
 
 
+def test_an_application_of_another_ats_with_the_same_id_is_another(world):
+    world.settle()
+    other = Recogniser(world.platform.connector, world.ledger, contract_with(), ats_system="lever")
+    assert other.settle(make_application(id="31"), [], []) == Settlement()
+    assert world.standing() == {"R1": 0}
+
+
 # ---------------------------------------------------------------- with time alone
 
 
@@ -323,6 +341,14 @@ def test_time_alone_makes_a_bonus_eligible_and_asks_only_for_hires_that_wait(wor
     assert [row.kind for row in world.recogniser().due(loading).told] == ["bonus_eligible"]
     assert world.recogniser().due(loading) == Settlement()
     assert asked == [["31"]]
+
+
+def test_a_rehire_waits_anew(world):
+    world.settle(today=DUE_ON)
+    world.settle(status=CandidateStatus.OFFERED)
+    world.settle(status=CandidateStatus.HIRED, starts_on=DUE_ON)
+    world.today = DUE_ON + timedelta(days=90)
+    assert [row.kind for row in world.recogniser().due(load(world.case())).told] == ["bonus_eligible"]
 
 
 def test_an_unhire_that_nobody_heard_of_is_found_in_time(world):
@@ -387,6 +413,19 @@ def test_what_was_begun_and_is_no_longer_true_is_told_and_taken_back(world):
         world.settle(advocacy=losing(world, lambda *_: True, before=False, error=Crash()))
     world.settle(status=CandidateStatus.OFFERED)
     assert world.told() == [("R1", "hired", 0), ("R1", "reversed", 0)]
+
+
+def test_a_decision_is_kept_whole_or_not_at_all(world):
+    begun = itertools.count()
+
+    def begin(row: Any) -> Any:
+        if next(begun) == 2:
+            raise Crash
+        return world.ledger.begin_recognition(row)
+
+    with pytest.raises(Crash):
+        world.settle(ledger=Spoilt(world.ledger, begin_recognition=begin), weights=THIRDS)
+    assert (world.ledger.recognitions(), world.rows()) == ([], [])
 
 
 def test_a_refused_credential_leaves_it_for_later(world):
