@@ -63,6 +63,7 @@ def _burst(live: Live, installation: Installation, sandbox: Sandbox, events: int
     done_by = max((row["at"] for row in there), default=time.time())
     live.idle(seconds=max(events / 20, 60))
     lags = [row["at"] - sent.answered[row["referral_id"]] for row in there if row["referral_id"] in sent.answered]
+    calls = Counter(f"{call.system}_calls_per_event" for call in live.calls(since))
     people = len(ats.dump()["candidates"]) - people_before
     tagged = Counter(_tags(ats))
     wanted = {row["id"] for row in referrals}
@@ -81,6 +82,7 @@ def _burst(live: Live, installation: Installation, sandbox: Sandbox, events: int
         "lag_p50_seconds": round(percentile(lags, 0.5), 1),
         "lag_p95_seconds": round(percentile(lags, 0.95), 1),
         "lag_max_seconds": round(percentile(lags, 1.0), 1),
+        **{name: round(count / events, 2) for name, count in sorted(calls.items())},
         "disk_mib": round((folder_bytes(installation.home) - disk) / 2**20, 1),
     }
 
@@ -89,12 +91,12 @@ def _limited(live: Live, sandbox: Sandbox, windows: int) -> dict[str, float]:
     """How much of what is allowed in whole windows is used while more waits, and whether anything went beyond it."""
     advocacy, ats = sandbox.control("advocacy"), sandbox.control("greenhouse")
     referrals = _new_referrals(advocacy, _LIMITED_EVENTS)
+    # The limit changes as a window begins: within one, the calls made under the old limit would already be too many.
+    first = (int(time.time()) // _WINDOW_SECONDS + 1) * _WINDOW_SECONDS
+    time.sleep(max(first - time.time(), 0.0))
     ats.switches(rate_limit=_LIMIT, rate_window_seconds=_WINDOW_SECONDS)
     ats.reset_calls()
-    began = time.time()
     sent = _sent_by_clients(live.port, referrals)
-    # The window in which it begins is not counted: part of it is over, and what was allowed before is not known yet.
-    first = (int(began) // _WINDOW_SECONDS + 1) * _WINDOW_SECONDS
     time.sleep(max(first + windows * _WINDOW_SECONDS - time.time(), 0.0))
     waiting = live.ledger.inbox_backlog().waiting
     calls = [call for call in live.calls(first) if call.system == "greenhouse"]
