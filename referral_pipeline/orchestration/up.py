@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby
@@ -89,6 +90,11 @@ class Supervisor:
         """Ask for the end."""
         self._stopping.set()
 
+    def _tell(self, line: str) -> None:
+        """Say a line; nobody who listens any more is no reason to leave children behind."""
+        with suppress(OSError):
+            self.say(line)
+
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         del number, frame
         self._stopping.set()
@@ -102,7 +108,7 @@ class Supervisor:
         )
         self._groups = {group for group in self._groups if _signalled(group, 0)} | {child.process.pid}
         child.started_at = monotonic()
-        self.say(f"{child.name} started (process {child.process.pid})")
+        self._tell(f"{child.name} started (process {child.process.pid})")
 
     def _watch(self, child: Child) -> None:
         if child.process is None:
@@ -114,7 +120,7 @@ class Supervisor:
             return
         if monotonic() - child.started_at >= _HEALTHY_AFTER:
             child.pause = 1.0
-        self.say(f"{child.name} ended with code {code}; starting it again in {child.pause:.0f} s")
+        self._tell(f"{child.name} ended with code {code}; starting it again in {child.pause:.0f} s")
         child.process = None
         child.restart_at = monotonic() + child.pause
         child.pause = min(child.pause * 2, _LONGEST_PAUSE)
@@ -127,18 +133,20 @@ class Supervisor:
             except Exception as error:  # noqa: BLE001 - a look that fails must end neither the looking nor the rest
                 lacking = [f"{type(error).__name__}: {error}"]
             if not lacking:
-                self.say("ready")
+                self._tell("ready")
                 return
             if monotonic() >= overdue:
-                self.say(f"not ready after {_READY_SECONDS:.0f} s: {'; '.join(lacking)}")
+                self._tell(f"not ready after {_READY_SECONDS:.0f} s: {'; '.join(lacking)}")
                 overdue = float("inf")
             self._stopping.wait(0.5)
 
     def _stop_all(self) -> None:
         alive = [c for c in self.children if c.process is not None and c.process.poll() is None]
-        for _, together in groupby(sorted(alive, key=lambda c: c.stops), key=lambda c: c.stops):
-            self._stop(list(together))
-        self._end_groups()
+        try:
+            for _, together in groupby(sorted(alive, key=lambda c: c.stops), key=lambda c: c.stops):
+                self._stop(list(together))
+        finally:
+            self._end_groups()
 
     def _stop(self, children: Sequence[Child]) -> None:
         """Ask these to end, and wait for them: each finishes what it holds."""
@@ -151,10 +159,10 @@ class Supervisor:
             try:
                 child.process.wait(timeout=max(0.1, deadline - monotonic()))
             except subprocess.TimeoutExpired:
-                self.say(f"{child.name} did not end in {_STOP_SECONDS:.0f} s; ending it now")
+                self._tell(f"{child.name} did not end in {_STOP_SECONDS:.0f} s; ending it now")
                 child.process.kill()
                 child.process.wait()
-            self.say(f"{child.name} stopped")
+            self._tell(f"{child.name} stopped")
 
     def _end_groups(self) -> None:
         """End what the children started: a run in progress would go on writing to the systems without anybody."""

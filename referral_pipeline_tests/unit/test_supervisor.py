@@ -74,6 +74,18 @@ def test_the_receiver_ends_first_then_the_lane_then_the_rest(tmp_path):
     assert said[-4:-2] == ["receiver stopped", "lane stopped"]
 
 
+def test_children_end_even_when_nobody_reads_what_is_said(tmp_path):
+    def say(line: str) -> None:
+        if "started" in line:
+            supervisor.stop()
+        raise BrokenPipeError
+
+    children = [Child(name, [sys.executable, "-c", "import time; time.sleep(60)"]) for name in ("one", "two")]
+    supervisor = Supervisor(children, dict(os.environ), say=say)
+    supervisor.run()
+    assert [child.process is not None and child.process.poll() for child in children] == [-15, -15]
+
+
 @pytest.mark.parametrize("late", [False, True])
 def test_ready_is_said_once_nothing_is_missing_and_before_that_what_is(late, monkeypatch):
     monkeypatch.setattr(up, "_READY_SECONDS", 0.0 if late else 60.0)
