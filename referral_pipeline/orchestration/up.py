@@ -213,7 +213,7 @@ def supervisor_for(
     }
     children = [
         Child("webserver", [sys.executable, "-m", "dagster_webserver", "-h", host, "-p", str(port), "-m", module]),
-        Child("daemon", [sys.executable, "-m", "dagster._daemon", "run", "-m", module]),
+        Child("daemon", [sys.executable, "-m", "dagster._daemon", "run", "-m", module, "--log-level", "warning"]),
     ]
     if receiver is not None:
         require_free(*receiver, option="--receiver-port")
