@@ -49,6 +49,7 @@ _LOG = logging.getLogger(__name__)
 RETRY = RetryPolicy(max_attempts=3, base_seconds=0.1, cap_seconds=2.0, deadline_seconds=20.0)
 """Little patience for one call: a thread that waits holds up others, and the inbox brings the event back."""
 _TICK_SECONDS = 60.0
+_HOUR_SECONDS = 3600.0
 _RESTART_SECONDS = 5.0
 
 
@@ -192,6 +193,14 @@ class _Told:
         self._ledger = ledger
         self._desk = desk
         self._stages: set[str] = set()
+        self._next_hour = 0.0
+
+    def is_hour_over(self) -> bool:
+        """Whether an hour has passed since this last said so. Bonuses come with a day, and each look costs calls."""
+        if monotonic() < self._next_hour:
+            return False
+        self._next_hour = monotonic() + _HOUR_SECONDS
+        return True
 
     def breaker_changed(self, change: BreakerChange) -> None:
         self._ledger.save_breaker(
@@ -270,7 +279,8 @@ class _Told:
 
 def _tick(systems: Systems, leveller: Leveller, told: _Told) -> None:
     """What comes with time: bonuses that are due, dead events that were mended."""
-    leveller.recognise_due()
+    if told.is_hour_over():
+        leveller.recognise_due()
     for system in (systems.ats.system, systems.advocacy.system):
         told.none_dead(system)
 

@@ -26,6 +26,7 @@ from referral_pipeline.sync.assignment import Assignment, assign
 from referral_pipeline.sync.creation import Creator, NotYetVisibleError, Opened, digest
 from referral_pipeline.sync.evidence import Sealer
 from referral_pipeline.sync.facts import Programme, credited_referral, mapped_tags, touches_for
+from referral_pipeline.sync.lifecycle import State
 from referral_pipeline.sync.report import SyncFailure, SyncReport
 from referral_pipeline.vocabulary import Block
 
@@ -393,11 +394,20 @@ class CandidateWriteBack:
             status=before.status if before else None,
             status_at=before.status_at if before else None,
             updated_at=self._clock(),
+            state=_state(before, block).value,
         )
 
 
 def _timed(referrals: Sequence[Referral], applied_at: datetime, opened_for: Set[str]) -> list[Referral]:
     return [replace(r, applied_at=min(r.touched_at, applied_at)) if r.id in opened_for else r for r in referrals]
+
+
+def _state(before: Link | None, block: Block | None) -> State:
+    """Where the referral stands after the gate; what its application says comes with the status."""
+    if block is not None:
+        return State.ERASED if block is Block.ERASED else State.BLOCKED
+    known = State(before.state) if before is not None and before.state else State.RECEIVED
+    return State.RECEIVED if known is State.BLOCKED else known
 
 
 def _was_opened_for(link: Link, application: AtsApplication) -> bool:

@@ -16,7 +16,6 @@ Both hold the application's lock while they tell, so that an older word never fo
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
@@ -113,7 +112,7 @@ class StatusReturn:
         *,
         again: Callable[[], AtsApplication | None],
         read_at: datetime | None = None,
-    ) -> Counter[str]:
+    ) -> dict[str, str]:
         """Tell the platform one application's status for each of its referrals, where it differs from what it knows.
 
         The caller holds the lock of the application and has read it since.
@@ -125,22 +124,23 @@ class StatusReturn:
             read_at: when `application` was read, where that was before the lock was had: what was told since stands.
 
         Returns:
-            How many were sent, unchanged, superseded (the platform insists that it knows better) or gone.
+            By referral id: sent, unchanged, superseded (the platform insists that it knows better) or gone.
 
         Raises:
             TransientFailure, PermanentFailure: from the platform. What was told before it is kept.
         """
-        outcomes: Counter[str] = Counter()
+        outcomes: dict[str, str] = {}
         open_links = [link for link in links if link.block is None]
         told = self._ledger.deliveries_by_key(status_key(link.referral_id) for link in open_links)
         for link in open_links:
             update = _update(link, application, None, self._ats_system)
             delivery = told.get(status_key(link.referral_id))
-            is_told = delivery is not None and delivery.state is DeliveryState.CONFIRMED
-            if is_told and delivery is not None and delivery.request_hash == request_hash(update):
-                outcomes["unchanged"] += 1
-                continue
-            outcomes[self._tell_one(link, update, again)] += 1
+            if delivery is not None and delivery.state is DeliveryState.CONFIRMED:
+                is_newer = read_at is not None and delivery.last_attempt_at >= read_at
+                if is_newer or delivery.request_hash == request_hash(update):
+                    outcomes[link.referral_id] = "unchanged"
+                    continue
+            outcomes[link.referral_id] = self._tell_one(link, update, again)
         return outcomes
 
     def _tell_one(self, link: Link, update: StatusUpdate, again: Callable[[], AtsApplication | None]) -> str:

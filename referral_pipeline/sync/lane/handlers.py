@@ -24,6 +24,7 @@ from referral_pipeline.privacy.crypto import Cipher, CryptoError
 from referral_pipeline.sync.jobs import jobs_due, tell_job
 from referral_pipeline.sync.lane.mirror import ENTITIES
 from referral_pipeline.sync.lane.persons import Leveller, Systems
+from referral_pipeline.sync.lifecycle import State
 from referral_pipeline.vocabulary import Block
 
 _FRESH = timedelta(seconds=60)
@@ -345,7 +346,7 @@ class Handlers:
 
     def _block_erased(self, links: Sequence[Link]) -> str:
         fresh = [link for link in links if link.block != Block.ERASED]
-        self._s.ledger.save_links([replace(link, block=Block.ERASED.value) for link in fresh])
+        self._s.ledger.save_links([replace(link, block=Block.ERASED.value, state=State.ERASED.value) for link in fresh])
         return f"blocked:{Block.ERASED}" if links else "not_ours"
 
     def _erased(self, referral_id: str) -> str:

@@ -26,9 +26,10 @@ from referral_pipeline.sync.candidates import CandidateWriteBack, PersonCase
 from referral_pipeline.sync.cases import case_of
 from referral_pipeline.sync.creation import NotYetVisibleError
 from referral_pipeline.sync.evidence import Sealer
-from referral_pipeline.sync.facts import Programme
+from referral_pipeline.sync.facts import Programme, credited_referral
 from referral_pipeline.sync.lane.mirror import Mirror
 from referral_pipeline.sync.lane.people import Neighbourhood, People
+from referral_pipeline.sync.lifecycle import Event, Facts, State, advance
 from referral_pipeline.sync.recognitions import HireCase, Recogniser, Settlement
 from referral_pipeline.sync.statuses import StatusReturn, lock_of
 from referral_pipeline.vocabulary import Block, CandidateStatus
@@ -306,7 +307,7 @@ class Leveller:
             rewarded: list[AtsApplication] = []
             for application in live.values():
                 links = [self._moved(link, application) for link in links_of[application.id]]
-                told = self._tell_one(links, application, read_at=None)
+                told = self._tell_one(links, application, Event.APPLICATION_CHANGED, read_at=None)
                 outcomes[application.id] = _told_word(told)
                 if _may_be_rewarded(application, links):
                     rewarded.append(application)
@@ -333,19 +334,47 @@ class Leveller:
             with s.ledger.exclusive([lock_of(s.ats.system, application.id)]):
                 own = [x for x in links.values() if x.application_id == application.id]
                 s.ledger.append_statuses([self._fact(application)])
-                told[application.id] = _told_word(self._tell_one(own, application, read_at=read_at))
+                told[application.id] = _told_word(
+                    self._tell_one(own, application, Event.REFERRAL_CHANGED, read_at=read_at)
+                )
         return told
 
-    def _tell_one(self, links: Sequence[Link], application: AtsApplication, *, read_at: datetime | None) -> list[str]:
+    def _tell_one(
+        self, links: Sequence[Link], application: AtsApplication, event: Event, *, read_at: datetime | None
+    ) -> list[str]:
         if not self._s.contract.phases.status_return:
             return []
+        standing = [replace(link, state=self._stands(link, application, event).value) for link in links]
         outcomes = self._s.statuses.tell(
-            links,
+            standing,
             application,
             again=lambda: self._s.ats.get_applications([application.id]).get(application.id),
             read_at=read_at,
         )
-        return list(outcomes)
+        # A status that was sent is saved with its link; here is what moved without a word to the platform.
+        moved = [
+            now
+            for now, before in zip(standing, links, strict=True)
+            if now.state != before.state and outcomes.get(now.referral_id) != "sent"
+        ]
+        if moved:
+            self._s.ledger.save_links(moved)
+        return list(outcomes.values())
+
+    def _stands(self, link: Link, application: AtsApplication, event: Event, *, credited: bool | None = None) -> State:
+        """Where a referral stands now, by the lifecycle's table."""
+        before = State(link.state) if link.state else State.RECEIVED
+        facts = Facts(
+            block=Block(link.block) if link.block else None,
+            status=application.status if link.application_id == application.id else None,
+            gone=link.block == Block.ERASED,
+            credited=credited if credited is not None else before is State.BONUS_ELIGIBLE,
+            starts_on=application.starts_on,
+            today=self._s.clock().astimezone(UTC).date(),
+            waiting_days=self._s.contract.rules.bonus.waiting_days,
+            paid=False,
+        )
+        return advance(before, event, facts).state
 
     def _fact(self, application: AtsApplication) -> StatusFact:
         if application.unmapped_stage is not None:
@@ -414,6 +443,20 @@ class Leveller:
     ) -> None:
         may_count, credits = self._credited(application, own, referrals, links, write_back)
         self._hear(self._s.recogniser.settle(application, may_count, credits))
+        if application.status is CandidateStatus.HIRED:
+            self._note_hire(application, own, {credited_referral(part.touch, may_count).id for part in credits})
+
+    def _note_hire(self, application: AtsApplication, own: Sequence[Link], credited: Collection[str]) -> None:
+        """Keep where the referrals of a hire stand: the hire, or the bonus that is due."""
+        fresh = self._s.ledger.links_for(link.referral_id for link in own)
+        moved = [
+            replace(link, state=state.value)
+            for link in fresh.values()
+            for state in [self._stands(link, application, Event.TIME_PASSED, credited=link.referral_id in credited)]
+            if link.state != state.value
+        ]
+        if moved:
+            self._s.ledger.save_links(moved)
 
     def _credited(
         self,
