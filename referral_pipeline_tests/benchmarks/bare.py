@@ -5,6 +5,7 @@ Belongs here: repeating recorded operations for other people. Does not belong he
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import time
 from collections import Counter
@@ -37,6 +38,17 @@ def usual_calls(calls: Iterable[ApiCall], spans: Iterable[tuple[float, float]]) 
     for start, end in spans:
         found[tuple(call for at, call in recorded if start <= at <= end)] += 1
     return list(found.most_common(1)[0][0]) if found else []
+
+
+def first_calls(calls: Iterable[ApiCall], spans: Iterable[tuple[float, float]]) -> list[float]:
+    """Seconds from the beginning of each event to the first call that was made for it."""
+    moments = sorted(call.at.timestamp() for call in calls)
+    found: list[float] = []
+    for start, end in spans:
+        place = bisect.bisect_left(moments, start)
+        if place < len(moments) and moments[place] <= end:
+            found.append(moments[place] - start)
+    return found
 
 
 class Bare:

@@ -17,7 +17,7 @@ import pytest
 
 from referral_pipeline.sandbox.launch import Control, Sandbox
 from referral_pipeline.sandbox.programme.size import ProgrammeSize
-from referral_pipeline_tests.benchmarks.bare import Bare, Call, usual_calls
+from referral_pipeline_tests.benchmarks.bare import Bare, Call, first_calls, usual_calls
 from referral_pipeline_tests.benchmarks.live import Live, percentile
 from referral_pipeline_tests.benchmarks.result import Result
 from referral_pipeline_tests.pipeline.conftest import installed
@@ -52,13 +52,18 @@ def _measured(live: Live, flow: _Flow, events: int) -> Result:
     began = time.time()
     sent = flow.submit(events)
     forward = flow.arrived(sent)
-    forward_calls = usual_calls(live.calls(began), forward.values())
+    made = live.calls(began)
+    forward_calls = usual_calls(made, forward.values())
+    forward_begins = [seconds * 1000 for seconds in first_calls(made, forward.values())]
+    received = flow.received_ms("advocacy", began)
     live.idle(seconds=60)
 
     applications = flow.applications(forward)
     began = time.time()
     back = flow.advance(applications)
-    back_calls = usual_calls(live.calls(began), back.values())
+    made = live.calls(began)
+    back_calls = usual_calls(made, back.values())
+    back_begins = [seconds * 1000 for seconds in first_calls(made, back.values())]
     live.idle(seconds=60)
 
     flow.tell(False)
@@ -95,6 +100,9 @@ def _measured(live: Live, flow: _Flow, events: int) -> Result:
             **_figures("return", back_ms),
             **_figures("bare_forward", bare_there),
             **_figures("bare_return", bare_back_ms),
+            "received_p50_ms": round(percentile(received, 0.5), 1),
+            "forward_first_call_p50_ms": round(percentile(forward_begins, 0.5), 1),
+            "return_first_call_p50_ms": round(percentile(back_begins, 0.5), 1),
             "forward_calls": " ".join(operation for _, operation in forward_calls),
             "return_calls": " ".join(operation for _, operation in back_calls),
             "forward_missing": len(sent) - len(forward),
@@ -156,6 +164,11 @@ class _Flow:
         sent = self._sent(self._advocacy, "referral.submitted", "referral")
         there = _first(self._ats.arrivals(), "referral_id")
         return {one: (sent[one], there[one]["at"]) for one in referral_ids if one in sent and one in there}
+
+    def received_ms(self, system: str, since: float) -> list[float]:
+        """How long the receiver took to answer each webhook, as the sender saw it."""
+        log = self.sandbox.control(system).webhook_log(since)
+        return [attempt["seconds"] * 1000 for entry in log for attempt in entry["attempts"] if attempt["status"] == 200]
 
     def applications(self, referral_ids: Sequence[str] | Spans) -> dict[str, dict[str, Any]]:
         """The application of each referral, as it arrived."""
