@@ -20,8 +20,9 @@ from typing import Self
 
 from referral_pipeline.connectors.calls import CallRecorder
 from referral_pipeline.connectors.factory import build_advocacy, build_ats
+from referral_pipeline.connectors.failures import HttpFailure, TransientFailure
 from referral_pipeline.connectors.protocols import AdvocacyConnector, AtsConnector, Source
-from referral_pipeline.connectors.records import AdvocacyStaged, AtsStaged, Row
+from referral_pipeline.connectors.records import AdvocacyStaged, AtsApplication, AtsStaged, Row
 from referral_pipeline.contract.loader import load_contract
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.kpis.compute import compute_kpis
@@ -36,7 +37,10 @@ from referral_pipeline.sync.evidence import Sealer
 from referral_pipeline.sync.facts import Programme
 from referral_pipeline.sync.jobs import publish_jobs
 from referral_pipeline.sync.lane.mirror import Mirror, Tapped
-from referral_pipeline.sync.report import SyncReport
+from referral_pipeline.sync.lane.people import People
+from referral_pipeline.sync.lane.persons import Leveller, Systems
+from referral_pipeline.sync.recognitions import Recogniser
+from referral_pipeline.sync.report import SyncFailure, SyncReport
 from referral_pipeline.sync.statuses import StatusReturn
 from referral_pipeline.vocabulary import Side
 from referral_pipeline.warehouse.core import PeopleReport, build_core, build_people
@@ -285,7 +289,8 @@ class Bridge:
         if not self.contract.phases.status_return:
             return SyncReport()
         staged = self.staged_ats
-        return StatusReturn(
+        applications = {a.id: a for a in staged.applications}
+        report = StatusReturn(
             advocacy=self.advocacy,
             ledger=self.ledger,
             ats_system=self.ats.system,
@@ -293,10 +298,47 @@ class Bridge:
             sealer=self._sealer,
         ).run(
             self.ledger.links(),
-            {a.id: a for a in staged.applications},
+            applications,
             {r.id: r for r in self.staged_advocacy.referrals},
             progress=lambda done, total: self.progress("return statuses", done, total),
         )
+        self._recognise(applications, report)
+        return report
+
+    def _recognise(self, applications: Mapping[str, AtsApplication], report: SyncReport) -> None:
+        """Recognise the hires of this pull that nobody has recognised yet, and take back what is none any more."""
+        recogniser = Recogniser(self.advocacy, self.ledger, self.contract)
+        people = People(
+            ledger=self.ledger,
+            mirror=self._mirror,
+            ats=self.ats,
+            contract=self.contract,
+            hash_key=self.settings.secret("REFERRAL_PIPELINE_HASH_KEY"),
+        )
+        systems = Systems(
+            contract=self.contract,
+            ledger=self.ledger,
+            ats=self.ats,
+            advocacy=self.advocacy,
+            mirror=self._mirror,
+            people=people,
+            statuses=StatusReturn(advocacy=self.advocacy, ledger=self.ledger, ats_system=self.ats.system),
+            recogniser=recogniser,
+            sealer=self._sealer,
+            on_refused_recognition=lambda row: report.fail(
+                SyncFailure(row.referral_id, "recognise", row.last_error or "refused", transient=False)
+            ),
+        )
+        leveller = Leveller(systems, started_at=datetime.now(UTC))
+        for application_id in leveller.recognisable(applications):
+            try:
+                leveller.recognise_applications([application_id])
+            except HttpFailure as failure:
+                is_passing = isinstance(failure, TransientFailure)
+                report.fail(SyncFailure(application_id, "recognise", str(failure), transient=is_passing))
+            else:
+                report.count("hires_settled")
+        leveller.recognise_due()
 
     def publish_jobs(self) -> SyncReport:
         """Publish job postings on the advocacy platform."""

@@ -69,6 +69,7 @@ class Mirror:
         self._remembered: dict[tuple[str, str], tuple[datetime, Any]] = {}
         self._pulling = {entity: threading.Lock() for entity in ENTITIES}
         self._pulled_at: dict[str, datetime] = {}
+        self._primed = False
 
     # ------------------------------------------------------------ feeding
 
@@ -105,6 +106,23 @@ class Mirror:
         self._ledger.save_cursor(
             self._advocacy.system, f"mirror.{entity}", position=position, warehouse_id="", full_pull_at=position
         )
+
+    def is_complete(self, entity: str) -> bool:
+        """Whether everything of this kind was kept once."""
+        return self._ledger.cursor(self._advocacy.system, f"mirror.{entity}") is not None
+
+    def prime(self) -> None:
+        """Pull whatever was never kept as a whole. Without its neighbours a referral cannot be told from a stranger's.
+
+        Raises:
+            TransientFailure, PermanentFailure: from the platform.
+        """
+        if self._primed:
+            return
+        for entity in ENTITIES:
+            if not self.is_complete(entity):
+                self.catch_up(entity)
+        self._primed = True
 
     def catch_up(self, entity: str) -> None:
         """Pull what changed since the last time; of many threads that ask at once the first pulls for all."""
@@ -230,7 +248,7 @@ class Tapped:
             if entity in ENTITIES:
                 self._mirror.keep(entity, page)
             yield page
-        if entity in ENTITIES:
+        if entity in ENTITIES and (window.is_full or self._mirror.is_complete(entity)):
             self._mirror.note_pull(entity, window.until)
 
     def probe(self) -> list[Finding]:

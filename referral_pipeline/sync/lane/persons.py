@@ -119,6 +119,7 @@ class Leveller:
             NotYetVisibleError: an earlier create may have succeeded; come back at its time.
             TransientFailure, PermanentFailure: from a connector.
         """
+        self._s.mirror.prime()
         held = {*keys, *(f"referral:{i}" for i in referral_ids)}
         for _ in range(_MOST_ROUNDS):
             with self._s.ledger.exclusive(held):
@@ -417,6 +418,39 @@ class Leveller:
     def recognise_due(self) -> None:
         """Settle what comes with time alone: a waiting period that is over, a recognition that was never answered."""
         self._hear(self._s.recogniser.due(self._hire_cases))
+
+    def recognise_applications(self, application_ids: Sequence[str]) -> None:
+        """Settle the recognitions of these applications, each read anew.
+
+        Raises:
+            TransientFailure, PermanentFailure: from a connector; those before it are settled.
+        """
+        for case in self._hire_cases(application_ids):
+            self._hear(self._s.recogniser.settle(case.application, case.referrals, case.credits))
+
+    def recognisable(self, applications: Mapping[str, AtsApplication]) -> list[str]:
+        """The applications whose recognitions may not be level, by what a pull showed and what the platform was told.
+
+        Hires that nobody was recognised for, recognised ones that are no hire any more, and those of which a recognised
+        referral was blocked since.
+        """
+        ledger = self._s.ledger
+        standing: dict[str, str] = {}
+        for row in sorted(ledger.recognitions(), key=lambda row: (row.cycle, row.created_at)):
+            if row.kind == "reversed":
+                standing.pop(row.referral_id, None)
+            else:
+                standing[row.referral_id] = row.application_id
+        linked: set[str] = set()
+        blocked: set[str] = set()
+        for link in ledger.links():
+            if link.block is None and link.application_id:
+                linked.add(link.application_id)
+            elif link.block != Block.ERASED and link.referral_id in standing:
+                blocked.add(standing[link.referral_id])
+        hired = {i for i, a in applications.items() if a.status is CandidateStatus.HIRED and i in linked}
+        known = set(standing.values())
+        return sorted((hired - known) | ((known - hired) & applications.keys()) | (blocked & applications.keys()))
 
     def _hear(self, settlement: Settlement) -> None:
         for recognition in settlement.refused:
