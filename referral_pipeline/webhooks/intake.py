@@ -1,7 +1,7 @@
 """The way into the inbox: deliveries that come at the same time share one commit.
 
-Belongs here: the queue, its one writer thread, encryption of bodies, group commit. Does not belong here: HTTP, reading
-of bodies, the inbox's own rules (`ledger`).
+Belongs here: the queue, its one thread, group commit. Does not belong here: HTTP, reading of bodies, how a batch is
+encrypted and committed (`writer`).
 
 While a batch is being committed the next one gathers. A delivery that is alone waits for nobody.
 """
@@ -11,15 +11,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from time import perf_counter
 
-from referral_pipeline.ledger.records import InboxDelivery
-from referral_pipeline.ledger.store import Ledger
-from referral_pipeline.privacy.crypto import Cipher
+from referral_pipeline.webhooks.writer import Row
 
 MOST_WAITING = 2_000
 MOST_WAITING_BYTES = 64 * 2**20
@@ -36,20 +32,7 @@ class NotCommitted(Exception):
     """The inbox did not take it. The sender shall try again."""
 
 
-@dataclass(slots=True)
-class Arrival:
-    """A verified delivery, not yet encrypted. Its body holds personal data."""
-
-    system: str
-    delivery_id: str
-    event_type: str
-    subject: str | None
-    occurred_at: datetime | None
-    bulk: bool
-    body: bytes
-
-
-_Waiting = tuple[Arrival, "asyncio.Future[bool]"]
+_Waiting = tuple[Row, "asyncio.Future[bool]"]
 
 
 class Intake:
@@ -57,8 +40,7 @@ class Intake:
 
     def __init__(
         self,
-        ledger: Ledger,
-        cipher: Cipher,
+        commit: Callable[[Sequence[Row]], list[bool]],
         *,
         on_commit: Callable[[], None] = lambda: None,
         observe: Callable[[float, int], None] = lambda seconds, rows: None,
@@ -66,13 +48,11 @@ class Intake:
         """Start no thread yet.
 
         Args:
-            ledger: where arrivals go.
-            cipher: encrypts their bodies.
+            commit: encrypts rows and puts them on disk; called in the writer thread.
             on_commit: called in the writer thread after each commit that brought something new.
             observe: called in the event loop with the seconds and the rows of each commit.
         """
-        self._ledger = ledger
-        self._cipher = cipher
+        self._commit = commit
         self._on_commit = on_commit
         self._observe = observe
         # All of these belong to the event loop; the two threads meet only in the queue and in call_soon_threadsafe.
@@ -83,22 +63,22 @@ class Intake:
         self._batches: SimpleQueue[list[_Waiting] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def submit(self, arrival: Arrival) -> asyncio.Future[bool]:
-        """Queue an arrival. The future tells whether it is new (True) or was there already.
+    def submit(self, row: Row) -> asyncio.Future[bool]:
+        """Queue a verified delivery, its body last. The future tells whether it is new (True) or was there already.
 
         The future raises NotCommitted when the inbox did not take it.
 
         Raises:
             IntakeFull: too much is waiting.
         """
-        size = len(arrival.body)
+        size = len(row[-1])
         if len(self._gathering) >= MOST_WAITING or self._gathering_bytes + size > MOST_WAITING_BYTES:
             raise IntakeFull
         if self._thread is None:
             self._start()
         assert self._loop is not None
         future: asyncio.Future[bool] = self._loop.create_future()
-        self._gathering.append((arrival, future))
+        self._gathering.append((row, future))
         self._gathering_bytes += size
         if not self._is_busy:
             # At the end of this turn of the loop: what came in the same turn goes into the same commit.
@@ -121,7 +101,7 @@ class Intake:
     def _hand_over(self) -> None:
         batch = self._gathering[:_MOST_IN_ONE_COMMIT]
         del self._gathering[:_MOST_IN_ONE_COMMIT]
-        self._gathering_bytes = sum(len(arrival.body) for arrival, _ in self._gathering) if self._gathering else 0
+        self._gathering_bytes = sum(len(row[-1]) for row, _ in self._gathering) if self._gathering else 0
         self._batches.put(batch)
 
     def _committed(self, batch: list[_Waiting], fresh: list[bool] | None, seconds: float) -> None:
@@ -141,25 +121,10 @@ class Intake:
 
     def _write(self) -> None:
         assert self._loop is not None
-        encrypt = self._cipher.encrypt
         while (batch := self._batches.get()) is not None:
             started, fresh = perf_counter(), None
             try:
-                fresh = self._ledger.receive_many(
-                    [
-                        InboxDelivery(
-                            arrival.system,
-                            arrival.delivery_id,
-                            arrival.event_type,
-                            "webhook",
-                            arrival.subject,
-                            arrival.occurred_at,
-                            encrypt(arrival.body),
-                            arrival.bulk,
-                        )
-                        for arrival, _ in batch
-                    ]
-                )
+                fresh = self._commit([row for row, _ in batch])
             except Exception as error:  # noqa: BLE001 whatever it was, the senders must hear that it is not kept
                 # The type alone: the text of a database error is not ours to vouch for.
                 _log.error("%d deliveries could not be committed: %s", len(batch), type(error).__name__)

@@ -25,6 +25,7 @@ from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.settings import Settings
 from referral_pipeline.webhooks.app import RECEIVER, create_app
 from referral_pipeline.webhooks.protocol import BoundedHead
+from referral_pipeline.webhooks.writer import WriterProcess
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8780
@@ -49,8 +50,16 @@ def serve(
     contract = load_contract(settings)
     settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     listener = _listen(host, port)
-    with listener, Ledger.open(contract.ledger.url, home=settings.home) as ledger:
-        app = create_app(contract=contract, settings=settings, ledger=ledger, clock=lambda: datetime.now(UTC))
+    with listener, Ledger.open(contract.ledger.url, home=settings.home) as ledger, contextlib.ExitStack() as stack:
+        writer = WriterProcess(settings)
+        stack.callback(writer.close)
+        app = create_app(
+            contract=contract,
+            settings=settings,
+            ledger=ledger,
+            clock=lambda: datetime.now(UTC),
+            commit_rows=writer.commit,
+        )
         # What a sender does to its own connection is no error of the server, and its log lines could show what it sent.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         server = _Server(config(app))

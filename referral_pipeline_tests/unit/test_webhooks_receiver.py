@@ -155,21 +155,21 @@ def test_headers_are_bounded(receiver: Receiver) -> None:
 
 
 class Refusing:
-    """A ledger of which the disk is full."""
+    """A commit to a disk that is full."""
 
-    def __init__(self, ledger: Any) -> None:
-        self._ledger = ledger
+    def __init__(self, commit: Any) -> None:
+        self._commit = commit
         self.is_full = True
 
-    def receive_many(self, deliveries: Any) -> list[bool]:
+    def __call__(self, rows: Any) -> list[bool]:
         if self.is_full:
             raise LedgerError("disk full")
-        return self._ledger.receive_many(deliveries)
+        return self._commit(rows)
 
 
 def test_what_could_not_be_committed_is_sent_again_by_its_sender(receiver: Receiver) -> None:
     intake = next(r for r in receiver.app.routes if getattr(r, "path", "") == "/webhooks/{system}").endpoint._intake  # pyright: ignore
-    disk = intake._ledger = Refusing(receiver.ledger)
+    disk = intake._commit = Refusing(intake._commit)
 
     async def twice() -> tuple[int, int]:
         first = (await receiver.advocacy())[0]
