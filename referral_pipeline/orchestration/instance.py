@@ -31,6 +31,10 @@ concurrency:
     granularity: run
     default_limit: 1
 
+# When the lane is silent, a run of the inbox sensor must not wait long for its turn.
+run_queue:
+  dequeue_interval_seconds: 2
+
 # A run that does not get to its start is marked as failed; `up` and each command look after those whose process ended.
 run_monitoring:
   enabled: true

@@ -22,6 +22,8 @@ KEEP_BODIES_DAYS = 7
 KEEP_ROWS_DAYS = 30
 KEEP_CALLS_DAYS = 90
 _EVENTS_JOB = "process_events"
+_SLACK = timedelta(seconds=5)
+"""The stores of Dagster keep some times in whole seconds."""
 _PAGE = 500
 _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
@@ -30,28 +32,19 @@ def prune_runs(
     instance: dg.DagsterInstance, ledger: "Ledger", *, now: datetime, most: int = MOST_RUNS, job: str = _EVENTS_JOB
 ) -> int:
     """Delete finished runs of the lane that are too old or too many; answers how many went."""
-    held = _held_runs(ledger)
+    open_since = ledger.inbox_backlog().oldest_received_at
     before = now - timedelta(days=KEEP_RUNS_DAYS)
     filters = dg.RunsFilter(job_name=job, statuses=_FINISHED)
-    doomed = [
+    gone = [
         record.dagster_run.run_id
         for number, record in enumerate(_newest_first(instance, filters), start=1)
-        if number > most or _aware(record.create_timestamp) < before
+        if (number > most or _aware(record.create_timestamp) < before)
+        # A run that ended before the oldest open event came cannot have held it; any later one may have.
+        and (open_since is None or _aware(record.update_timestamp) < open_since - _SLACK)
     ]
-    gone = [run_id for run_id in doomed if not any(run_id in name for name in held)]
     for run_id in gone:
         instance.delete_run(run_id)
     return len(gone)
-
-
-def _held_runs(ledger: "Ledger") -> set[str]:
-    """Runs, and owners named after runs, whose events are not done."""
-    held = set(ledger.claim_owners())
-    before_id = None
-    while events := ledger.inbox_events(state="claimed", limit=_PAGE, before_id=before_id):
-        held |= {name for event in events for name in (event.run_id, event.lease_owner) if name}
-        before_id = events[-1].id
-    return held
 
 
 def _newest_first(instance: dg.DagsterInstance, filters: dg.RunsFilter) -> Iterator[dg.RunRecord]:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 MODE_TAG = "referral-pipeline/mode"
 DRAIN = "drain"
 _STOPPED = "lane_stopped"
-_EVERY_SECONDS = 5
+_EVERY_SECONDS = 4
+"""The daemon looks every five seconds whether a sensor is due; one of five seconds would miss every other look."""
 _LOOKED_AT = 200
 """Up to so many waiting events are looked at one by one; of more, some can be taken."""
 _UNFINISHED = [

@@ -69,14 +69,15 @@ def test_of_too_many_runs_the_newest_stay(instance, ledger):
     assert left(instance) == set(runs[-2:])
 
 
-def test_a_run_stays_while_the_ledger_does_not_know_what_became_of_its_events(instance, ledger):
-    run_id = add_run(instance)
+@pytest.mark.parametrize(("minutes", "gone"), [(-1, 0), (1, 1)], ids=["before its end", "after its end"])
+def test_a_run_stays_while_an_event_that_came_before_its_end_is_open(minutes, gone, instance, ledger):
+    add_run(instance)
+    ledger._clock = lambda: datetime.now(UTC) + timedelta(minutes=minutes)
     receive(ledger)
-    owner = f"lane {run_id}"
-    (event,) = ledger.claim(owner, limit=1, lease=timedelta(minutes=1), bulk=False)
-    assert prune_runs(instance, ledger, now=OLD) == 0
-    ledger.finish_many(owner, [(event.id, "ping")], run_id)
-    assert prune_runs(instance, ledger, now=OLD) == 1
+    (event,) = ledger.claim("lane", limit=1, lease=timedelta(minutes=1), bulk=False)
+    assert prune_runs(instance, ledger, now=OLD) == gone
+    ledger.finish_many("lane", [(event.id, "ping")], None)
+    assert prune_runs(instance, ledger, now=OLD) == 1 - gone
 
 
 def test_the_job_prunes_inbox_and_calls_too_and_tells_how_much_went(instance, ledger):
