@@ -78,13 +78,20 @@ def is_dead(owner: str) -> bool:
 
 
 @contextmanager
-def open_lane(settings: Settings, *, stop: threading.Event, address: str | None = None) -> Generator[Lane]:
+def open_lane(
+    settings: Settings,
+    *,
+    stop: threading.Event,
+    address: str | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Generator[Lane]:
     """Put a lane together for the length of the block; nothing is claimed yet.
 
     Args:
         settings: whose installation.
         stop: set when the process is to end; a wait for the rate limit ends with it.
         address: where this lane listens for being woken, told with its heartbeat. None for a run that only drains.
+        now: the time, aware.
 
     Raises:
         ContractError: the contract does not hold, is not approved, or the state belongs to other systems.
@@ -94,9 +101,9 @@ def open_lane(settings: Settings, *, stop: threading.Event, address: str | None 
     refuse_unapproved(contract)
     refuse_other_systems(contract, settings)
     state = state_folder(settings)
-    ledger = Ledger.open(contract.ledger.url, home=settings.home)
+    ledger = Ledger.open(contract.ledger.url, home=settings.home, clock=now)
     calls = CallRecorder(ledger.record_calls)
-    desk = AlertDesk(contract, settings, ledger)
+    desk = AlertDesk(contract, settings, ledger, now)
     told = _Told(contract, ledger, desk)
 
     def sleep(seconds: float) -> None:
@@ -132,7 +139,7 @@ def open_lane(settings: Settings, *, stop: threading.Event, address: str | None 
     for side in (Side.ATS, Side.ADVOCACY):
         remember_system(side, contract, settings)
     cipher = Cipher(settings.secret("REFERRAL_PIPELINE_KEY"))
-    mirror = Mirror(ledger=ledger, cipher=cipher, advocacy=advocacy)
+    mirror = Mirror(ledger=ledger, cipher=cipher, advocacy=advocacy, clock=now)
     sealer = Sealer(cipher)
     systems = Systems(
         contract=contract,
@@ -147,13 +154,14 @@ def open_lane(settings: Settings, *, stop: threading.Event, address: str | None 
             contract=contract,
             hash_key=settings.secret("REFERRAL_PIPELINE_HASH_KEY"),
         ),
-        statuses=StatusReturn(advocacy=advocacy, ledger=ledger, ats_system=ats.system, sealer=sealer),
-        recogniser=Recogniser(advocacy, ledger, contract),
+        statuses=StatusReturn(advocacy=advocacy, ledger=ledger, ats_system=ats.system, clock=now, sealer=sealer),
+        recogniser=Recogniser(advocacy, ledger, contract, now),
         sealer=sealer,
         on_unmapped_stage=told.unmapped_stage,
         on_refused_recognition=told.refused,
+        clock=now,
     )
-    leveller = Leveller(systems, started_at=datetime.now(UTC))
+    leveller = Leveller(systems, started_at=now())
     owner = owner_name()
     details = {"process": os.getpid()}
 
@@ -171,6 +179,7 @@ def open_lane(settings: Settings, *, stop: threading.Event, address: str | None 
         },
         ats_system=ats.system,
         owner=owner,
+        clock=now,
         watch=Watch(dead=lambda event, error: told.dead(event, error, engine.run_id), beat=beat),
     )
     try:
