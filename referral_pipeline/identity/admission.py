@@ -6,8 +6,9 @@ here: what happens to those that are not fit (quarantine, events), consent and r
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from referral_pipeline.connectors.records import AtsCandidate, Referral
 from referral_pipeline.identity.canonical import canonical_country, canonical_email, canonical_phone, email_problem
@@ -20,7 +21,7 @@ class Unfit:
 
     field: str
     reason: str
-    value: str | None = field(repr=False)
+    value: str | None = dataclasses.field(repr=False)
 
 
 def unfit_fields(referral: Referral, *, has_advocate: bool) -> Iterator[Unfit]:

@@ -15,12 +15,15 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
 _E164_DIGITS = 15
+_REMEMBERED = 4096
+"""Forms kept in memory: one record is looked at several times in a row."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ def email_problem(text: str | None) -> str | None:
     return "is not a well-formed address"
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def canonical_phone(text: str | None, country: str | None) -> str | None:
     """The number in E.164, or None when it is missing, not valid, or a line shared by extensions.
 
@@ -206,6 +210,7 @@ def _clean(text: str | None) -> str:
     return unicodedata.normalize("NFKC", text or "").translate(_INVISIBLE).strip()
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _email_parts(text: str | None) -> tuple[str, str] | None:
     cleaned = _clean(text)
     if not cleaned:

@@ -23,6 +23,8 @@ from sqlalchemy.exc import ArgumentError
 BUSY_TIMEOUT_SECONDS = 60.0
 WRITES = "ledger_writes"
 """Execution option of a connection that is about to write."""
+READS = "ledger_reads"
+"""Execution option of a connection that reads with single statements."""
 
 
 class LedgerError(Exception):
@@ -111,5 +113,8 @@ def _sqlite_connected(connection: Any, _record: object) -> None:
 
 
 def _sqlite_begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(WRITES, False)
+    options = connection.get_execution_options()
+    if options.get(READS, False):
+        return  # one SELECT sees one state by itself, and half of the cost of a small one is its transaction
+    writes = options.get(WRITES, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -52,7 +52,7 @@ from referral_pipeline.ledger.records import (
     Recognition,
     StatusFact,
 )
-from referral_pipeline.ledger.transactions import parts
+from referral_pipeline.ledger.transactions import MOST_VALUES, parts
 from referral_pipeline.vocabulary import CandidateStatus
 
 __all__ = [
@@ -94,6 +94,10 @@ _LINKS_OF_CANDIDATES = sa.select(tables.links).where(
 _KEYS_OF = sa.select(tables.identity_keys).where(tables.identity_keys.c.record_id.in_(_some))
 
 _KEYS = sa.select(tables.identity_keys).where(tables.identity_keys.c.key_hash.in_(_some))
+_KEYS_AROUND = sa.select(tables.identity_keys).where(
+    tables.identity_keys.c.record_id.in_(sa.bindparam("records", expanding=True))
+    | tables.identity_keys.c.key_hash.in_(sa.bindparam("hashes", expanding=True))
+)
 _FORGET_RECORDS = sa.delete(tables.identity_keys).where(tables.identity_keys.c.record_id.in_(_some))
 _TOMBSTONED = sa.select(tables.tombstones.c.value).where(tables.tombstones.c.value.in_(_some))
 _consents = tables.consents.c
@@ -397,6 +401,16 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
                 for some in parts(record_ids)
                 for row in connection.execute(_KEYS_OF, {"some": some}).mappings()
             ]
+        return sorted(found, key=lambda key: (key.key_hash, key.kind, key.record_id))
+
+    def keys_around(self, record_ids: Iterable[str], key_hashes: Iterable[str]) -> list[IdentityKey]:
+        """Every key of these records, and every record that carries one of these keys; in one look where it fits."""
+        records, hashes = sorted(set(record_ids)), sorted(set(key_hashes))
+        if max(len(records), len(hashes)) > MOST_VALUES:
+            return [*self.keys_of(records), *self.records_for(hashes)]
+        with self._reading() as connection:
+            rows = connection.execute(_KEYS_AROUND, {"records": records, "hashes": hashes}).mappings()
+            found = [IdentityKey(**row) for row in rows]
         return sorted(found, key=lambda key: (key.key_hash, key.kind, key.record_id))
 
     def forget_records(self, record_ids: Iterable[str]) -> int:

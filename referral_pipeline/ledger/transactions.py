@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 
 from sqlalchemy.engine import Connection, Engine
 
-from referral_pipeline.ledger.engine import WRITES
+from referral_pipeline.ledger.engine import READS, WRITES
 from referral_pipeline.ledger.group_commit import GroupCommit
 
-_MOST_VALUES = 500
+MOST_VALUES = 500
 """Values in one IN list; SQLite and PostgreSQL both bound the parameters of a statement."""
 
 
@@ -24,7 +24,8 @@ class Transactions:
     """One database and its transactions; the parts of the ledger are built on it."""
 
     def __init__(self, engine: Engine, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._reader = engine
+        self._engine = engine
+        self._reader = engine.execution_options(**{READS: True})
         self._writer = engine.execution_options(**{WRITES: True})
         self._clock = clock
         self._held = threading.local()
@@ -34,7 +35,7 @@ class Transactions:
         """Close every connection. The ledger can be used again afterwards; it opens new ones."""
         if self._group is not None:
             self._group.close()
-        self._reader.dispose()
+        self._engine.dispose()
 
     @contextmanager
     def atomic(self) -> Generator[None]:
@@ -77,5 +78,5 @@ class Transactions:
 def parts(values: Iterable[str]) -> Iterator[list[str]]:
     """Distinct values in sorted lists that fit an IN."""
     every = sorted(set(values))
-    for start in range(0, len(every), _MOST_VALUES):
-        yield every[start : start + _MOST_VALUES]
+    for start in range(0, len(every), MOST_VALUES):
+        yield every[start : start + MOST_VALUES]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from time import sleep as _sleep
@@ -72,6 +72,7 @@ class CandidateWriteBack:
         started_at: datetime | None = None,
         known_until: datetime | None = None,
         sealer: Sealer | None = None,
+        on_links: Callable[[Sequence[Link]], None] | None = None,
     ) -> None:
         """Bind the write-back to its systems.
 
@@ -89,6 +90,7 @@ class CandidateWriteBack:
             known_until: when the cases were pulled. What was written after it is known better by whoever wrote it, and
                 is left alone. None: the cases are fresh.
             sealer: keeps request and answer of what is refused for good.
+            on_links: told the links that changed, inside the transaction that keeps them.
         """
         self._ats = ats
         self._ledger = ledger
@@ -108,6 +110,8 @@ class CandidateWriteBack:
         self._sealer = sealer or Sealer(None)
         self.report = SyncReport()
         self.records: dict[str, AtsApplication] = {}
+        self.links: dict[str, Link] = {}
+        self._on_links = on_links
         self._creator = Creator(
             ats=ats,
             ledger=ledger,
@@ -162,7 +166,9 @@ class CandidateWriteBack:
     # ------------------------------------------------------------ one person
 
     def write(self, case: PersonCase) -> None:
-        """Write one case now. `records` then holds the applications that were made, as the ATS described them.
+        """Write one case now.
+
+        `records` then holds the applications that were made, as the ATS described them, `links` all links judged.
 
         Raises:
             NotYetVisibleError: an earlier attempt may have succeeded; come back at its time.
@@ -231,7 +237,9 @@ class CandidateWriteBack:
             )
             # Linked before the lock is let go: who waits for it must see what was made.
             new_links = [self._link(case, r, links, opened=opened) for r in assignment.referrals]
-            self._save(new_links, links)
+            with self._ledger.atomic():
+                opened.settle()
+                self._save(new_links, links)
         if opened.made is not None:
             self.records[opened.made.id] = opened.made
         if opened.application is not None:
@@ -322,9 +330,13 @@ class CandidateWriteBack:
     # ------------------------------------------------------------ links
 
     def _save(self, new: Sequence[Link], known: Mapping[str, Link | None]) -> None:
+        self.links.update({link.referral_id: link for link in new})
         changed = [link for link in new if link != known.get(link.referral_id)]
         if changed:
-            self._ledger.save_links(changed)
+            with self._ledger.atomic() if self._on_links is not None else nullcontext():
+                self._ledger.save_links(changed)
+                if self._on_links is not None:
+                    self._on_links(changed)
         for link in new:
             if link.block is not None:
                 self.report.block(link.referral_id, link.block)

@@ -55,7 +55,7 @@ class Opened:
     """An application that now exists: its ids, and whether this run created it and its candidate.
 
     `application` is the record when the ATS showed it, else None (it may not be visible yet). `made` is the record that
-    the answer to our own create described.
+    the answer to our own create described. `settle` confirms the intents, in the transaction that keeps the links.
     """
 
     candidate_id: str
@@ -64,6 +64,7 @@ class Opened:
     created_application: bool
     application: AtsApplication | None = None
     made: AtsApplication | None = None
+    settle: Callable[[], None] = lambda: None
 
 
 class Creator:
@@ -202,10 +203,14 @@ class Creator:
             # The answer did not show the application. Whether it exists can be seen once it must be visible.
             self._ledger.confirm(candidate_key, {"candidate_id": candidate_id})
             raise NotYetVisibleError(self._clock() + self._lag)
-        with self._ledger.atomic():
-            self._ledger.confirm(candidate_key, {"candidate_id": candidate_id})
-            self._confirm_application(referrals, candidate_id, application.id, created=True)
-        return Opened(candidate_id, application.id, True, True, made=application)
+        self._count_created(application.id)
+        result = {"candidate_id": candidate_id, "application_id": application.id}
+
+        def settle() -> None:
+            keys = [self._application_key(r) for r in referrals]
+            self._ledger.confirm_many([(candidate_key, {"candidate_id": candidate_id}), *((k, result) for k in keys)])
+
+        return Opened(candidate_id, application.id, True, True, made=application, settle=settle)
 
     # ------------------------------------------------------------ application
 
@@ -230,8 +235,13 @@ class Creator:
             return Opened(existing.candidate_id, existing.id, False, bool(unclear), existing)
         with self._attempt(self._application_intents(candidate_id, referrals)):
             application = self._ats.create_application(candidate_id, new)
-        self._confirm_application(referrals, candidate_id, application.id, created=True)
-        return Opened(candidate_id, application.id, False, True, made=application)
+        self._count_created(application.id)
+        result = {"candidate_id": candidate_id, "application_id": application.id}
+
+        def settle() -> None:
+            self._ledger.confirm_many([(self._application_key(r), result) for r in referrals])
+
+        return Opened(candidate_id, application.id, False, True, made=application, settle=settle)
 
     def _own_application(
         self, applications: Sequence[AtsApplication], referrals: Sequence[Referral]
@@ -254,8 +264,13 @@ class Creator:
             self._ledger.begin_many([intent for key, intent in intents.items() if key not in begun])
             self._ledger.confirm_many([(key, result) for key in intents])
         if created:
-            self._report.count("applications_created")
-        self._report.touch(application_id, created=created)
+            self._count_created(application_id)
+        else:
+            self._report.touch(application_id)
+
+    def _count_created(self, application_id: str) -> None:
+        self._report.count("applications_created")
+        self._report.touch(application_id, created=True)
 
     # ------------------------------------------------------------ intents
 

@@ -112,6 +112,7 @@ class StatusReturn:
         *,
         again: Callable[[], AtsApplication | None],
         read_at: datetime | None = None,
+        fact: StatusFact | None = None,
     ) -> dict[str, str]:
         """Tell the platform one application's status for each of its referrals, where it differs from what it knows.
 
@@ -122,6 +123,7 @@ class StatusReturn:
             application: as the ATS holds it now.
             again: reads it once more, for when the platform says that it knows something newer.
             read_at: when `application` was read, where that was before the lock was had: what was told since stands.
+            fact: what the status history learns with it.
 
         Returns:
             By referral id: sent, unchanged, superseded (the platform insists that it knows better) or gone.
@@ -140,12 +142,15 @@ class StatusReturn:
                 if is_newer or delivery.request_hash == request_hash(update):
                     outcomes[link.referral_id] = "unchanged"
                     continue
+            with self._ledger.atomic():
+                self._ledger.begin(self._intent(update))
+                if fact is not None:
+                    self._ledger.append_status(fact)
             outcomes[link.referral_id] = self._tell_one(link, update, again)
         return outcomes
 
     def _tell_one(self, link: Link, update: StatusUpdate, again: Callable[[], AtsApplication | None]) -> str:
         key = status_key(link.referral_id)
-        self._ledger.begin(self._intent(update))
         try:
             accepted = self._advocacy.return_status(update)
             if not accepted:

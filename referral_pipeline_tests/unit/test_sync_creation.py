@@ -82,7 +82,7 @@ def test_an_answer_without_an_application_ends_in_one_application(tmp_path, answ
 @pytest.mark.parametrize("visible", [True, False])
 def test_a_crash_between_create_and_confirm_ends_in_one_candidate(rig, visible):
     with pytest.raises(KilledError):
-        rig.run(rig.case(rig.referral()), ledger=Spoilt(rig.ledger, confirm=killed))
+        rig.run(rig.case(rig.referral()), ledger=Spoilt(rig.ledger, confirm_many=killed))
     assert rig.counts() == (1, 1)
     if visible:
         rig.time_passes()

@@ -41,6 +41,8 @@ class Neighbourhood:
     keys: frozenset[str] = field(repr=False)
     hashes_of: Mapping[str, frozenset[str]] = field(repr=False)
     aliases: Mapping[str, str]
+    known: frozenset[tuple[str, str, str]] = field(repr=False)
+    """What the ledger held of these records: record, keyed hash, person."""
 
     def members(self, person_id: str, system: str) -> list[str]:
         """The ids of this system's records that are this person."""
@@ -107,7 +109,7 @@ class People:
         candidate_ids = {aliases.get(i, i) for i in candidate_ids} - live.keys()
         if candidate_ids:
             live |= self._ats.get_candidates(sorted(candidate_ids))
-        return self._resolved(referrals, live, links, previous, aliases, candidate_ids)
+        return self._resolved(referrals, live, links, previous, aliases, candidate_ids, known)
 
     def _grown(self, record_ids: set[str], hashes: set[str]) -> tuple[list[IdentityKey], dict[str, Link]]:
         """Follow keys and links outward until nothing new turns up; `record_ids` and `hashes` grow on the way."""
@@ -115,18 +117,16 @@ class People:
         links: dict[str, Link] = {}
         fresh_ids, fresh_hashes = set(record_ids), set(hashes)
         while fresh_ids or fresh_hashes:
-            found = self._ledger.keys_of(fresh_ids) if fresh_ids else []
+            found = self._ledger.keys_around(fresh_ids, fresh_hashes)
             new_links = list(self._links_around(fresh_ids))
             links |= {link.referral_id: link for link in new_links}
-            fresh_hashes |= {key.key_hash for key in found} - hashes
-            sharing = self._ledger.records_for(fresh_hashes) if fresh_hashes else []
             hashes |= fresh_hashes
-            known |= {(key.key_hash, key.record_id): key for key in (*found, *sharing)}
-            near = {key.record_id for key in sharing}
+            known |= {(key.key_hash, key.record_id): key for key in found}
+            near = {key.record_id for key in found}
             near |= {f"{self._advocacy}{link.referral_id}" for link in new_links}
             near |= {f"{self._ats_prefix}{link.candidate_id}" for link in new_links if link.candidate_id}
             fresh_ids = near - record_ids
-            fresh_hashes = set()
+            fresh_hashes = {key.key_hash for key in found} - hashes
             if len(record_ids) + len(fresh_ids) > _MOST_RECORDS:
                 fresh_ids = set(sorted(fresh_ids)[: max(0, _MOST_RECORDS - len(record_ids))])
             record_ids |= fresh_ids
@@ -148,6 +148,7 @@ class People:
         previous: Mapping[str, str],
         aliases: Mapping[str, str],
         asked: Iterable[str],
+        known: Iterable[IdentityKey],
     ) -> Neighbourhood:
         records = {
             f"{self._advocacy}{r.id}": referral_record(r, self._contract.advocacy.connector)
@@ -191,19 +192,30 @@ class People:
                 i.removeprefix(self._advocacy): some for i, some in hashes.items() if i.startswith(self._advocacy)
             },
             aliases=aliases,
+            known=frozenset((key.record_id, key.key_hash, key.person_id) for key in known),
         )
 
     def remember(self, found: Neighbourhood, record_ids: Iterable[str]) -> None:
         """Save the keys of these records ("advocacy:R1"), and of all whose person changed, under their persons."""
-        known = {key.record_id: key.person_id for key in self._ledger.keys_of(found.person_of)}
-        wanted = set(record_ids) | {i for i, person in known.items() if found.person_of[i] != person}
-        keys: list[IdentityKey] = []
-        for record_id in sorted(wanted & found.person_of.keys()):
+        held: dict[str, set[tuple[str, str]]] = {}
+        for record_id, key_hash, person_id in found.known:
+            held.setdefault(record_id, set()).add((key_hash, person_id))
+        moved = {i for i, person in found.person_of.items() if any(p != person for _, p in held.get(i, ()))}
+        added: list[IdentityKey] = []
+        replaced: list[IdentityKey] = []
+        for record_id in sorted((set(record_ids) | moved) & found.person_of.keys()):
             record = self._record(found, record_id)
-            if record is not None:
-                keys.extend(self._keys(record, found.person_of[record_id]))
-        if keys:
-            self._ledger.save_identity_keys(keys, replace=True)
+            if record is None:
+                continue
+            keys = self._keys(record, found.person_of[record_id])
+            if record_id not in held:
+                added.extend(keys)
+            elif held[record_id] != {(key.key_hash, key.person_id) for key in keys}:
+                replaced.extend(keys)
+        if added or replaced:
+            with self._ledger.atomic():
+                self._ledger.save_identity_keys(replaced, replace=True)
+                self._ledger.save_identity_keys(added)
 
     def remember_candidate(self, candidate_id: str, referral: Referral, person_id: str) -> None:
         """Save a candidate that was just made from a referral: its contact details are the referral's."""

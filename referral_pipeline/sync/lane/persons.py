@@ -179,10 +179,9 @@ class Leveller:
         read_at = s.clock()
         case, applications = self._case(person_id, fit, found)
         programme = replace(programme, jobs={j.id: j for j in self.jobs.get({r.job_id for r in fit})})
-        write_back = self._write_back(programme)
+        write_back = self._write_back(programme, lambda links: self._remember_candidates(person_id, fit, links, found))
         write_back.write(case)
-        links = s.ledger.links_for(r.id for r in fit)
-        self._remember_candidates(person_id, fit, links, found)
+        links = {**case.links, **write_back.links}
         return outcomes, _Written(case, {**applications, **write_back.records}, links, write_back, read_at)
 
     def _follow_up(self, written: _Written) -> dict[str, str]:
@@ -259,7 +258,9 @@ class Leveller:
         forgotten = self._s.ledger.tombstoned({h for some in hashes.values() for h in some})
         return frozenset(gone | {i for i, some in hashes.items() if not forgotten.isdisjoint(some)})
 
-    def _write_back(self, programme: Programme) -> CandidateWriteBack:
+    def _write_back(
+        self, programme: Programme, on_links: Callable[[Sequence[Link]], None] | None = None
+    ) -> CandidateWriteBack:
         s = self._s
         return CandidateWriteBack(
             ats=s.ats,
@@ -270,18 +271,18 @@ class Leveller:
             clock=s.clock,
             started_at=self._started_at,
             sealer=s.sealer,
+            on_links=on_links,
         )
 
     def _remember_candidates(
-        self, person_id: str, referrals: Sequence[Referral], links: Mapping[str, Link], found: Neighbourhood
+        self, person_id: str, referrals: Sequence[Referral], links: Sequence[Link], found: Neighbourhood
     ) -> None:
         """A candidate that was made or taken now is this person's, before the next pull shows it."""
-        for referral in referrals:
-            link = links.get(referral.id)
-            if link is None or link.candidate_id is None:
+        by_id = {referral.id: referral for referral in referrals}
+        for link in links:
+            if link.candidate_id is None or f"{self._s.ats.system}:{link.candidate_id}" in found.person_of:
                 continue
-            if f"{self._s.ats.system}:{link.candidate_id}" not in found.person_of:
-                self._s.people.remember_candidate(link.candidate_id, referral, person_id)
+            self._s.people.remember_candidate(link.candidate_id, by_id[link.referral_id], person_id)
 
     # ------------------------------------------------------------ applications
 
@@ -304,7 +305,6 @@ class Leveller:
                 return outcomes
             live = s.ats.get_applications(sorted(links_of))
             outcomes |= {i: "missing" for i in links_of if i not in live}
-            s.ledger.append_statuses([self._fact(a) for a in live.values()])
             rewarded: list[AtsApplication] = []
             for application in live.values():
                 links = [self._moved(link, application) for link in links_of[application.id]]
@@ -334,7 +334,6 @@ class Leveller:
         for application in applications.values():
             with s.ledger.exclusive([lock_of(s.ats.system, application.id)]):
                 own = [x for x in links.values() if x.application_id == application.id]
-                s.ledger.append_statuses([self._fact(application)])
                 told[application.id] = _told_word(
                     self._tell_one(own, application, Event.REFERRAL_CHANGED, read_at=read_at)
                 )
@@ -344,6 +343,7 @@ class Leveller:
         self, links: Sequence[Link], application: AtsApplication, event: Event, *, read_at: datetime | None
     ) -> list[str]:
         if not self._s.contract.phases.status_return:
+            self._s.ledger.append_statuses([self._fact(application)])
             return []
         standing = [replace(link, state=self._stands(link, application, event).value) for link in links]
         outcomes = self._s.statuses.tell(
@@ -351,6 +351,7 @@ class Leveller:
             application,
             again=lambda: self._s.ats.get_applications([application.id]).get(application.id),
             read_at=read_at,
+            fact=self._fact(application),
         )
         # A status that was sent is saved with its link; here is what moved without a word to the platform.
         moved = [
