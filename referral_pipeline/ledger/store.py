@@ -185,7 +185,7 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
         if not calls:
             return
         with self._writing(durable=False) as connection:
-            connection.execute(_RECORD_CALLS, [asdict(call) for call in calls])
+            connection.execute(_RECORD_CALLS, [dict(vars(call)) for call in calls])
 
     def calls(self, *, since: datetime | None = None, system: str | None = None) -> list[ApiCall]:
         """Recorded calls, oldest first."""
@@ -334,7 +334,7 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
         now = self._clock()
         rows: dict[str, dict[str, Any]] = {}
         for link in links:
-            rows[link.referral_id] = asdict(link)
+            rows[link.referral_id] = dict(vars(link))
             rows[link.referral_id]["updated_at"] = link.updated_at or now
         with self._writing() as connection:
             upsert(connection, tables.links, list(rows.values()))
@@ -370,7 +370,7 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
 
         An address that was corrected must not go on to match: give all keys of a record, with `replace`.
         """
-        rows = {(key.key_hash, key.kind, key.record_id): asdict(key) for key in keys}
+        rows = {(key.key_hash, key.kind, key.record_id): dict(vars(key)) for key in keys}
         with self._writing() as connection:
             if replace:
                 _forget_records(connection, {key.record_id for key in keys})
@@ -427,7 +427,7 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
     def append_statuses(self, facts: Sequence[StatusFact]) -> int:
         """`append_status` for many in one transaction; answers how many were new."""
         table, now = tables.status_history, self._clock()
-        rows = [{**asdict(fact), "recorded_at": now} for fact in sorted(facts, key=_by_application)]
+        rows = [{**vars(fact), "recorded_at": now} for fact in sorted(facts, key=_by_application)]
         if not rows:
             return 0
         with self._writing() as connection:
@@ -454,7 +454,7 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
             for fact in facts:
                 if known.get(fact.referral_id) != fact:
                     known[fact.referral_id] = fact
-                    rows.append({**asdict(fact), "seen_at": self._clock()})
+                    rows.append({**vars(fact), "seen_at": self._clock()})
             if rows:
                 connection.execute(sa.insert(tables.consents), rows)
         return len(rows)
