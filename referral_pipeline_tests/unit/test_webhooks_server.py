@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 import pytest
 
 from referral_pipeline.ledger.store import Ledger
@@ -100,3 +101,19 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
         monkeypatch.setenv(name, value)
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="choose another one"):
         serve(load_settings(tmp_path), port=taken.getsockname()[1], say=print)
+
+
+def test_a_writer_that_is_killed_is_not_believed_and_started_again(tmp_path: Path) -> None:
+    with serving(tmp_path / "home") as (child, port), socket.create_connection(("127.0.0.1", port), 20) as connection:
+        connection.sendall(request("msg_1"))
+        assert answer(connection) == b"HTTP/1.1 200 OK"
+        (writer,) = psutil.Process(child.pid).children()
+        writer.kill()
+        psutil.wait_procs([writer], 10)
+        connection.sendall(request("msg_2"))
+        assert answer(connection) == b"HTTP/1.1 503 Service Unavailable"
+        connection.sendall(request("msg_2"))
+        assert answer(connection) == b"HTTP/1.1 200 OK"
+        (again,) = psutil.Process(child.pid).children()
+        child.kill()
+        assert psutil.wait_procs([again], 10)[1] == []
