@@ -84,6 +84,7 @@ def open_lane(
     stop: threading.Event,
     address: str | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    monotonic: Callable[[], float] = monotonic,
 ) -> Generator[Lane]:
     """Put a lane together for the length of the block; nothing is claimed yet.
 
@@ -92,6 +93,7 @@ def open_lane(
         stop: set when the process is to end; a wait for the rate limit ends with it.
         address: where this lane listens for being woken, told with its heartbeat. None for a run that only drains.
         now: the time, aware.
+        monotonic: seconds that pass as `now` does.
 
     Raises:
         ContractError: the contract does not hold, is not approved, or the state belongs to other systems.
@@ -110,7 +112,7 @@ def open_lane(
         if stop.wait(seconds):
             raise Stopped
 
-    clock = Clock(sleep=sleep)
+    clock = Clock(now=lambda: now().timestamp(), monotonic=monotonic, sleep=sleep)
     breakers = {
         system.connector: Breaker(system.connector, clock=clock, on_change=told.breaker_changed)
         for system in (contract.ats, contract.advocacy)

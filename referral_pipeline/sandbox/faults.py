@@ -1,8 +1,8 @@
 """Injected faults: what networks, gateways and tired servers do to a client, at a given rate.
 
-Belongs here: one ASGI middleware for every sandbox, and its controls (`GET/POST /_sandbox/faults` and
-`/_sandbox/outage`). Does not belong here: a vendor's own refusals (rate limits, scopes), which its sandbox knows
-itself.
+Belongs here: one ASGI middleware for every sandbox, and its controls (`GET/POST /_sandbox/faults`,
+`/_sandbox/outage` and `/_sandbox/poison`). Does not belong here: a vendor's own refusals (rate limits, scopes), which
+its sandbox knows itself.
 
 Each request outside the exempt paths is an independent draw from one seeded generator, in order of arrival: the same
 seed and the same order of requests meet the same faults. The resets are real (RST on the socket), the truncated bodies
@@ -21,6 +21,7 @@ import struct
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
+from urllib.parse import unquote_plus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -65,6 +66,7 @@ class Faults:
         self.slow_seconds = slow_seconds
         self.injected: Counter[str] = Counter()
         self.outage: str | None = None
+        self.poison: tuple[str, int] | None = None
         self.set(rate=rate, kinds=kinds, seed=seed)
 
     def set(self, *, rate: float, kinds: Sequence[str] | None = None, seed: int = 7) -> None:
@@ -91,7 +93,15 @@ class Faults:
         if scope["type"] == "http" and scope["path"] == "/_sandbox/outage":
             await self._control_outage(scope, receive, send)
             return
+        if scope["type"] == "http" and scope["path"] == "/_sandbox/poison":
+            await self._control_poison(scope, receive, send)
+            return
         is_open = scope["type"] != "http" or scope["path"].startswith(self.exempt)
+        if self.poison is not None and not is_open:
+            passed = await self._taste(scope, receive, send, *self.poison)
+            if passed is None:
+                return
+            receive = passed
         gives_tokens = self.outage == "unauthorized" and scope["path"] in _TOKEN_PATHS
         if self.outage is not None and not is_open and not gives_tokens:
             await self._refuse(receive, send)
@@ -152,6 +162,28 @@ class Faults:
             await _answer(send, 401, b'{"message":"Unauthorized"}')
         else:
             await _answer(send, 503, b'{"message":"Service Unavailable"}')
+
+    async def _taste(self, scope: Scope, receive: Receive, send: Send, text: str, status: int) -> Receive | None:
+        """Refuse a call whose address or body holds `text`; else what it can be read from again."""
+        body = await _body(receive)
+        address = unquote_plus(scope["path"] + "?" + scope["query_string"].decode("latin-1"))
+        if text in address or text.encode() in body:
+            self.injected["poison"] += 1
+            entry = b'{"message":"poison","errors":["is refused for this record"]}'
+            await _answer(send, status, entry)
+            return None
+        kept: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def again() -> Message:
+            return kept.pop() if kept else await receive()
+
+        return again
+
+    async def _control_poison(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "POST":
+            wish = cast("dict[str, Any]", json.loads(await _body(receive) or b"{}"))
+            self.poison = (str(wish["text"]), int(wish.get("status", 500))) if wish.get("text") else None
+        await _answer(send, 200, json.dumps({"poison": self.poison}).encode())
 
     async def _control_outage(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "POST":

@@ -111,6 +111,10 @@ class Control:
         """
         return self._post("outage", {"kind": kind})
 
+    def poison(self, text: str | None, status: int = 500) -> dict[str, Any]:
+        """Answer `status` to every call whose address or body holds `text`: one bad record. None ends it."""
+        return self._post("poison", {"text": text, "status": status})
+
     def close(self) -> None:
         """Close the session."""
         self._session.close()

@@ -9,11 +9,13 @@ from __future__ import annotations
 import http.client
 import math
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -39,6 +41,7 @@ class Live:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._groups: list[int] = []  # of daemons: one that is killed leaves its code servers behind
         self._ledger_context = open_ledger(installation.settings)
 
     def __enter__(self) -> Self:
@@ -48,6 +51,9 @@ class Live:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         for name in ("receiver", "lane", "daemon"):
             self.stop(name)
+        for group in self._groups:
+            with suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
         self._ledger_context.__exit__(kind, error, at)
 
     def start(self, *names: str) -> None:
@@ -73,7 +79,10 @@ class Live:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
+                    start_new_session=name == "daemon",
                 )
+            if name == "daemon":
+                self._groups.append(self._processes[name].pid)
         for name in names:
             if name == "receiver":
                 self.until("the receiver is ready", self._ready, seconds=_START_SECONDS)
@@ -91,6 +100,12 @@ class Live:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+    def kill(self, name: str) -> None:
+        """End one of them with SIGKILL, whatever it is doing."""
+        process = self._processes.pop(name)
+        process.kill()
+        process.wait()
 
     def until(self, what: str, look: Callable[[], _T | None], *, seconds: float = 30.0, every: float = 0.05) -> _T:
         """What `look` finds, as soon as it finds something.
