@@ -365,13 +365,14 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
 
     # ------------------------------------------------------------ identity keys
 
-    def save_identity_keys(self, keys: Sequence[IdentityKey], *, replace: bool = False) -> None:
+    def save_identity_keys(self, keys: Sequence[IdentityKey], *, replace: bool = False, durable: bool = True) -> None:
         """Add keys, or move them to another person. With `replace`, records named here lose the keys not given.
 
-        An address that was corrected must not go on to match: give all keys of a record, with `replace`.
+        An address that was corrected must not go on to match: give all keys of a record, with `replace`. Not `durable`
+        is for keys that are found again from the same event after a power cut; a killed process loses none.
         """
         rows = {(key.key_hash, key.kind, key.record_id): dict(vars(key)) for key in keys}
-        with self._writing() as connection:
+        with self._writing(durable=durable) as connection:
             if replace:
                 _forget_records(connection, {key.record_id for key in keys})
             upsert(connection, tables.identity_keys, list(rows.values()))

@@ -6,9 +6,7 @@ Belongs here: turning a failure into the two sealed bodies of a dead delivery. D
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
+from referral_pipeline.connectors.failures import HttpFailure
 from referral_pipeline.privacy.crypto import Cipher
 
 
@@ -20,14 +18,9 @@ class Sealer:
 
     def of(self, failure: Exception) -> tuple[bytes | None, bytes | None]:
         """The encrypted request and answer of a failure, None where it knows none."""
-        evidence: Any = getattr(failure, "evidence", None)
+        evidence = failure.evidence if isinstance(failure, HttpFailure) else None
         if self._cipher is None or evidence is None:
             return None, None
-        request = json.dumps(
-            {"method": evidence.method, "path": evidence.path, "body": evidence.request_body}, default=str
-        ).encode()
-        response = None
-        if evidence.status is not None or evidence.response_body:
-            text = (evidence.response_body or b"").decode(errors="replace")
-            response = json.dumps({"status": evidence.status, "body": text}).encode()
-        return self._cipher.encrypt(request), self._cipher.encrypt(response) if response is not None else None
+        response = evidence.response
+        sealed = self._cipher.encrypt(response) if response is not None else None
+        return self._cipher.encrypt(evidence.request), sealed

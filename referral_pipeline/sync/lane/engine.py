@@ -200,13 +200,17 @@ class Engine:
 
     def _claim(self) -> None:
         self._more = False
+        self._ping_what_is_due()
+        self._claim_events()
+        self._start()
         if not self._bulk_running:
             bulk = self._ledger.claim(self.owner, limit=_CLAIM_BULK, lease=LEASE, bulk=True)
             if bulk:
-                self._more = len(bulk) == _CLAIM_BULK
+                self._more = self._more or len(bulk) == _CLAIM_BULK
                 self._bulk_running = True
                 self._submit(Work("bulk", bulk, frozenset(), lambda: dict(self._handlers.bulk(bulk))))
-        self._ping_what_is_due()
+
+    def _claim_events(self) -> None:
         if self._breakers[self._ats_system].state is not Circuit.CLOSED:
             return
         room = 2 * self._workers - len(self._waiting) - self._running

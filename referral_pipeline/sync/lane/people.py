@@ -212,10 +212,11 @@ class People:
                 added.extend(keys)
             elif held[record_id] != {(key.key_hash, key.person_id) for key in keys}:
                 replaced.extend(keys)
-        if added or replaced:
-            with self._ledger.atomic():
-                self._ledger.save_identity_keys(replaced, replace=True)
-                self._ledger.save_identity_keys(added)
+        # The intents of a create are committed to disk after these, and carry them along.
+        if replaced:
+            self._ledger.save_identity_keys(replaced, replace=True, durable=False)
+        if added:
+            self._ledger.save_identity_keys(added, durable=False)
 
     def remember_candidate(self, candidate_id: str, referral: Referral, person_id: str) -> None:
         """Save a candidate that was just made from a referral: its contact details are the referral's."""
