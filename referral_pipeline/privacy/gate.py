@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from referral_pipeline.connectors.records import Consent, Referral
+from referral_pipeline.contract.models import Contract
 from referral_pipeline.identity.canonical import canonical_country
 from referral_pipeline.vocabulary import Block, ReferralStage
 
@@ -30,6 +31,15 @@ class GatePolicy:
     create_when_stage: str
     require_consent: bool
     allowed_countries: frozenset[str]
+
+    @classmethod
+    def of(cls, contract: Contract) -> GatePolicy:
+        """The policy of a contract."""
+        return cls(
+            create_when_stage=contract.rules.create_when_stage,
+            require_consent=contract.privacy.require_consent,
+            allowed_countries=frozenset(contract.privacy.allowed_countries),
+        )
 
 
 def blocked_by(referral: Referral, policy: GatePolicy, *, at: datetime, erased: bool) -> Block | None:

@@ -99,11 +99,7 @@ class CandidateWriteBack:
         self._clock = clock
         self._sleep = sleep
         self._workers = workers
-        self._policy = GatePolicy(
-            create_when_stage=contract.rules.create_when_stage,
-            require_consent=contract.privacy.require_consent,
-            allowed_countries=frozenset(contract.privacy.allowed_countries),
-        )
+        self._policy = GatePolicy.of(contract)
         self._tag_sources = contract.tag_sources()
         self._lag = timedelta(seconds=ats.visibility_lag_seconds)
         self._known_until = known_until

@@ -140,11 +140,7 @@ def _referrals(
         return
     link_of = {link.referral_id: link for link in links}
     jobs = {job.id: job for job in pulled.jobs}
-    policy = GatePolicy(
-        create_when_stage=contract.rules.create_when_stage,
-        require_consent=contract.privacy.require_consent,
-        allowed_countries=frozenset(contract.privacy.allowed_countries),
-    )
+    policy = GatePolicy.of(contract)
     known_keys: dict[str, set[str]] = {}
     for key in ledger.keys_of(f"{system}:{r.id}" for r in pulled.referrals):
         known_keys.setdefault(key.record_id.partition(":")[2], set()).add(key.key_hash)
