@@ -54,6 +54,9 @@ _EVENT = sa.select(
     _c.done_at,
     _c.run_id,
 )
+_KNOWN = sa.select(inbox.c.delivery_id).where(
+    inbox.c.system == sa.bindparam("of_system"), inbox.c.delivery_id.in_(sa.bindparam("some", expanding=True))
+)
 _EXPIRE = (
     sa.update(inbox)
     .where(
@@ -179,9 +182,21 @@ class InboxPart(Transactions):
                     "available_at": now,
                 },
             )
+        ids: dict[str, list[str]] = {}
+        for system, delivery_id in rows:
+            ids.setdefault(system, []).append(delivery_id)
         with self._writing() as connection:
-            inserting = insert_new(connection.dialect.name, inbox, "system", "delivery_id")
-            fresh = {(row[0], row[1]) for row in connection.execute(inserting, list(rows.values()))}
+            # Asked before, not by RETURNING: one statement for all rows costs a third of one for each.
+            known = {
+                (system, delivery_id)
+                for system, some in ids.items()
+                for part in parts(some)
+                for delivery_id in connection.execute(_KNOWN, {"of_system": system, "some": part}).scalars()
+            }
+            fresh = set(rows) - known
+            if fresh:
+                inserting = insert_new(connection.dialect.name, inbox)
+                connection.execute(inserting, [row for key, row in rows.items() if key in fresh])
         answers: list[bool] = []
         for delivery in deliveries:
             key = (delivery.system, delivery.delivery_id)
