@@ -151,16 +151,18 @@ class Engine:
 
         With `until_empty` it ends by itself once nothing that may be done now is waiting.
         """
-        beating = threading.Thread(target=self._beat_until, args=(stop,), name="lane-heartbeat", daemon=True)
+        beating = threading.Thread(target=self._keep_beating, name="lane-heartbeat", daemon=True)
         beating.start()
         self._more = True
         try:
             while not stop.is_set():
-                self._turn()
+                self._begin()
                 if until_empty and self.is_idle():
                     break
+                self._await()
         finally:
             self._finish()
+            beating.join()
 
     def _finish(self) -> None:
         self._waiting.clear()
@@ -169,11 +171,14 @@ class Engine:
         self._ledger.free_claims(self.owner)
         self._finished.set()
 
-    def _turn(self) -> None:
-        """One round: claim, start, wait for a signal, settle."""
+    def _begin(self) -> None:
+        """The first half of a round: claim and start."""
         if self._more or not self._waiting:
             self._claim()
         self._start()
+
+    def _await(self) -> None:
+        """The second half: wait for a signal, settle."""
         idle = not self._more or len(self._waiting) + self._running >= 2 * self._workers
         results = self._drained(_POLL_SECONDS if idle else 0.0)
         self._settle(results)
@@ -345,12 +350,13 @@ class Engine:
 
     # ------------------------------------------------------------ the clock
 
-    def _beat_until(self, stop: threading.Event) -> None:
+    def _keep_beating(self) -> None:
+        """Until all is finished, not only until told to stop: what is under way then still needs its lease."""
         while True:
             self._told(lambda: self._ledger.renew(self.owner, LEASE))
             self._told(self._watch.beat)
             self._told(self._watch.tick)
-            if stop.wait(_BEAT_SECONDS):
+            if self._finished.wait(_BEAT_SECONDS):
                 return
 
     def _told(self, call: Callable[[], object]) -> None:
