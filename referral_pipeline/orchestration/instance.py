@@ -5,6 +5,7 @@ Belongs here: where Dagster keeps its state. Does not belong here: what runs (`r
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 from pathlib import Path
@@ -55,7 +56,11 @@ HOST_TAG = "referral-pipeline/host"
 
 
 def dagster_home(settings: Settings) -> Path:
-    """The instance's folder, with a dagster.yaml in it."""
+    """The instance's folder, with a dagster.yaml and its databases in it.
+
+    Two processes that create the databases at once leave them in a state that no later one can read, so they are
+    created here, by one.
+    """
     home = state_folder(settings) / "dagster"
     home.mkdir(exist_ok=True)
     config = home / "dagster.yaml"
@@ -63,6 +68,13 @@ def dagster_home(settings: Settings) -> Path:
         beside = config.with_suffix(f".{os.getpid()}.tmp")
         beside.write_text(_DAGSTER_YAML, encoding="utf-8")
         beside.replace(config)
+    created = home / "created"
+    if not created.exists():
+        with (home / "creating.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not created.exists():
+                with dg.DagsterInstance.from_config(str(home)):
+                    created.touch()
     return home
 
 
