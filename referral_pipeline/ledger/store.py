@@ -466,7 +466,7 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
             return _latest_consents(connection)
 
     def add_tombstone(self, kind: str, value: str, reason: str) -> None:
-        """Remember one who must not come back. `kind` is email or phone (a keyed hash), candidate or person (an id)."""
+        """Remember one who must not come back. `kind` is email or phone (a keyed hash), referral, candidate or person."""
         row = {"kind": kind, "value": value, "reason": reason, "at": self._clock()}
         with self._writing() as connection:
             upsert(connection, tables.tombstones, [row])

@@ -196,7 +196,7 @@ consents = sa.Table(
 tombstones = sa.Table(
     "tombstones",
     metadata,
-    sa.Column("kind", sa.String, primary_key=True),  # email, phone (keyed hashes), candidate (system:id), person
+    sa.Column("kind", sa.String, primary_key=True),  # email, phone (keyed hashes), referral, candidate (system:id), person
     sa.Column("value", sa.String, primary_key=True),
     sa.Column("reason", sa.String, nullable=False),
     sa.Column("at", UtcDateTime, nullable=False),

@@ -111,6 +111,7 @@ class Handlers:
                 self._plan_advocacy(event, hint, plan, pending, rows)
             else:
                 self._plan_ats(event, hint, plan, applications)
+        self._leave_out_erased(plan, pending, rows)
         for entity, kept in rows.items():
             self._s.mirror.keep(entity, kept)
         plan.works.extend(self._referral_works(pending))
@@ -171,6 +172,21 @@ class Handlers:
             at = hint.occurred_at or event.occurred_at
             is_fresh = hint.row is not None and at is not None and self._s.clock() - at < _FRESH
             pending.append(_Pending(event, referral_id, keys | {f"referral:{referral_id}"}, read_anew=not is_fresh))
+
+    def _leave_out_erased(self, plan: Plan, pending: list[_Pending], rows: Mapping[str, list[dict[str, Any]]]) -> None:
+        """What comes late of a referral that was erased: its row is not even kept."""
+        of_id = {self._record_id(one.referral_id): one for one in pending}
+        erased = self._s.ledger.tombstoned(of_id) if of_id else set[str]()
+        if not erased:
+            return
+        late = [one for one in pending if self._record_id(one.referral_id) in erased]
+        plan.done.extend((one.event, f"blocked:{Block.ERASED}") for one in late)
+        pending[:] = [one for one in pending if one not in late]
+        if "referrals" in rows:
+            rows["referrals"][:] = [row for row in rows["referrals"] if self._record_id(row["id"]) not in erased]
+
+    def _record_id(self, referral_id: str) -> str:
+        return f"{self._advocacy}:{referral_id}"
 
     def _plan_ats(self, event: InboxEvent, hint: Hint, plan: Plan, applications: dict[str, list[InboxEvent]]) -> None:
         if hint.job_ids and not hint.application_ids and not hint.candidate_ids:
@@ -354,6 +370,7 @@ class Handlers:
         referrals, _ = self._s.mirror.referrals([referral_id])
         referral: Referral | None = referrals.get(referral_id)
         ledger = self._s.ledger
+        ledger.add_tombstone("referral", self._record_id(referral_id), "candidate.erased")
         if referral is not None:
             for key in self._s.people.keys_of(referral):
                 ledger.add_tombstone(key.kind, key.key_hash, "candidate.erased")
@@ -363,7 +380,7 @@ class Handlers:
             links = list(ledger.links_for([referral_id]).values())
         self._block_erased(links)
         self._s.mirror.forget("referrals", referral_id)
-        ledger.forget_records([f"{self._advocacy}:{referral_id}"])
+        ledger.forget_records([self._record_id(referral_id)])
         return f"blocked:{Block.ERASED}"
 
     def _jobs(self, job_ids: Sequence[str]) -> str:
