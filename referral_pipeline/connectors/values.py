@@ -32,7 +32,13 @@ def parse_instant(value: object) -> datetime:
         moment = _from_text(text)
     else:
         raise ValueError("not a time")
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        # The last hours of the year 9999, in an offset that puts them into the next.
+        raise ValueError("not a time") from None
 
 
 def _from_text(text: str) -> datetime:

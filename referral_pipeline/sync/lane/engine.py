@@ -6,8 +6,10 @@ what the work is (handlers, persons), the run in which it is shown (orchestratio
 What a failure means
 - The system is down or a breaker is open: the event goes back uncounted, to be taken when the system answers again.
 - Not to be judged yet (a fresh record may be hidden, an own create is under way): back uncounted, to its time.
-- In passing, while the system works otherwise: counted, with doubling pauses and jitter; dead after twelve.
+- In passing, while the system works otherwise (a cheap read right after it tells): counted, with doubling pauses and
+  jitter; dead after twelve. That read also keeps a record that one system cannot digest from opening its breaker.
 - Refused for good: dead at once, with request and answer in the ledger, and the owner is told.
+- Several records in one piece of work: it is taken apart first, so that one of them does not take others along.
 - A fault of our own: counted like one in passing; dead after five. Its words stay out of the ledger, they may quote a
   person.
 """
@@ -24,6 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 
 from referral_pipeline.connectors.breaker import Breaker, Circuit
 from referral_pipeline.connectors.failures import (
@@ -38,12 +41,14 @@ from referral_pipeline.connectors.failures import (
 from referral_pipeline.ledger.records import InboxEvent
 from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.sync.creation import NotYetVisibleError
-from referral_pipeline.sync.lane.handlers import Handlers, WaitUntil, Work
+from referral_pipeline.sync.lane.handlers import Handlers, Stopped, WaitUntil, Work
 
 _LOG = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=60)
 _BEAT_SECONDS = 3.0
+_STUCK_SECONDS = 120.0
+"""Longer than the ledger, or a look at both systems, keeps the dispatcher waiting."""
 _POLL_SECONDS = 0.25
 _CLAIM = 64
 _CLAIM_BULK = 1_000
@@ -71,7 +76,7 @@ class _Result:
     work: Work
     outcomes: dict[int, str] = field(default_factory=dict[int, str])
     failure: Exception | None = None
-    breakers_were_closed: bool = True
+    system_works: bool = True
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,7 @@ class Engine:
         self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="lane")
         self._bulk_running = False
         self._more = True
+        self._turned_at = monotonic()
         self._finished = threading.Event()
 
     # ------------------------------------------------------------ from outside
@@ -161,18 +167,22 @@ class Engine:
                     break
                 self._await()
         finally:
-            self._finish()
-            beating.join()
+            try:
+                self._finish()
+            finally:
+                # Whatever the ledger said: who waits for the end must hear of it, and a lane that ended must not beat.
+                self._finished.set()
+                beating.join()
 
     def _finish(self) -> None:
         self._waiting.clear()
         self._pool.shutdown(wait=True)
         self._settle(self._drained())
         self._ledger.free_claims(self.owner)
-        self._finished.set()
 
     def _begin(self) -> None:
         """The first half of a round: claim and start."""
+        self._turned_at = monotonic()
         if self._more or not self._waiting:
             self._claim()
         self._start()
@@ -229,6 +239,8 @@ class Engine:
         self._finish_events([(event, outcome) for event, outcome in plan.done])
         for event, error in plan.unreadable:
             self._bury(event, error)
+        for event, fault in plan.broken:
+            self._failed(_Result(Work("broken", [event], frozenset(), dict[int, str]), failure=fault))
         self._waiting.extend(plan.works)
 
     def _ping_what_is_due(self) -> None:
@@ -238,7 +250,7 @@ class Engine:
                 continue
             try:
                 self._pings[system]()
-            except HttpFailure as failure:
+            except Exception as failure:  # noqa: BLE001 - a look that fails, or is cut short by a stop, ends nothing
                 _LOG.info("%s does not answer yet: %s", system, type(failure).__name__)
 
     def _start(self) -> None:
@@ -261,12 +273,26 @@ class Engine:
         self._pool.submit(self._work, work)
 
     def _work(self, work: Work) -> None:
-        closed = all(b.state is Circuit.CLOSED for b in self._breakers.values())
         try:
             result = _Result(work, outcomes=dict(work.do()))
         except Exception as failure:  # noqa: BLE001 - sorted by kind in _settle; nothing may leave a thread unseen
-            result = _Result(work, failure=failure, breakers_were_closed=closed)
+            result = _Result(work, failure=failure, system_works=self._works_otherwise(failure))
         self._signals.put(result)
+
+    def _works_otherwise(self, failure: Exception) -> bool:
+        """Whether the system that failed answers a read. Tells a bad record from a bad system, to the breaker too."""
+        if not isinstance(failure, TransientFailure) or isinstance(failure, CircuitOpen | RateLimited):
+            return True
+        breaker, ping = self._breakers.get(failure.system), self._pings.get(failure.system)
+        if breaker is None or ping is None or breaker.state is not Circuit.CLOSED:
+            return False
+        try:
+            ping()
+        except PermanentFailure as answer:
+            return not isinstance(answer, Unauthorized)
+        except Exception:  # noqa: BLE001 - whatever it was, it was no answer
+            return False
+        return True
 
     # ------------------------------------------------------------ settling
 
@@ -308,9 +334,12 @@ class Engine:
     def _failed(self, result: _Result) -> None:
         failure = result.failure
         assert failure is not None
+        if result.work.parts is not None and _is_better_apart(result.work, failure):
+            self._waiting.extendleft(reversed(result.work.parts()))
+            return
         again: list[tuple[int, str, datetime, bool]] = []
         for event in result.work.events:
-            wait, counted, most = self._meaning(failure, event, result.breakers_were_closed)
+            wait, counted, most = self._meaning(failure, event, result.system_works)
             if wait is None or (counted and event.attempts >= most):
                 self._bury(event, _words(failure))
                 continue
@@ -319,7 +348,7 @@ class Engine:
         if again:
             self._ledger.retry_many(self.owner, again)
 
-    def _meaning(self, failure: Exception, event: InboxEvent, were_closed: bool) -> tuple[float | None, bool, int]:
+    def _meaning(self, failure: Exception, event: InboxEvent, works: bool) -> tuple[float | None, bool, int]:
         """Seconds until the next try (None: never), whether this one counts, and how many may."""
         jitter = random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
         pause = min(_LONGEST_PAUSE, 2.0 ** max(event.attempts - 1, 0)) * jitter
@@ -335,10 +364,13 @@ class Engine:
             # No event's fault: the breaker is open and its owner told.
             return pause, False, _MOST_ATTEMPTS
         if isinstance(failure, AmbiguousOutcome):
-            return pause, were_closed, _MOST_ATTEMPTS
+            return pause, works, _MOST_ATTEMPTS
         if isinstance(failure, TransientFailure):
-            return max(failure.retry_after or 0.0, pause), were_closed, _MOST_ATTEMPTS
+            return max(failure.retry_after or 0.0, pause), works, _MOST_ATTEMPTS
         if isinstance(failure, PermanentFailure):
+            if failure.status is None and type(failure) is PermanentFailure:
+                # Its certificate is not trusted: no event's fault, and a breaker counts it as an outage.
+                return pause, False, _MOST_ATTEMPTS
             return None, True, 0
         _LOG.error("an event could not be done: %s", _words(failure))
         return pause, True, _MOST_OWN_FAULTS
@@ -353,9 +385,11 @@ class Engine:
     def _keep_beating(self) -> None:
         """Until all is finished, not only until told to stop: what is under way then still needs its lease."""
         while True:
-            self._told(lambda: self._ledger.renew(self.owner, LEASE))
-            self._told(self._watch.beat)
-            self._told(self._watch.tick)
+            # A lane that turns no more must not look alive: its claims run out, and others take over.
+            if monotonic() - self._turned_at < _STUCK_SECONDS:
+                self._told(lambda: self._ledger.renew(self.owner, LEASE))
+                self._told(self._watch.beat)
+                self._told(self._watch.tick)
             if self._finished.wait(_BEAT_SECONDS):
                 return
 
@@ -364,6 +398,16 @@ class Engine:
             call()
         except Exception as error:  # noqa: BLE001 - the work goes on whoever cannot be told
             _LOG.error("the lane could not pass something on: %s", _words(error))
+
+
+def _is_better_apart(work: Work, failure: Exception) -> bool:
+    """Whether the records of a work should be tried one by one, now that it failed as a whole."""
+    if isinstance(failure, CircuitOpen | RateLimited | Stopped):
+        return False  # no record's fault
+    if isinstance(failure, TransientFailure | NotYetVisibleError):
+        # Referrals in one work are mostly one person's, and each would pay for the whole person again.
+        return work.kind == "applications" or any(event.attempts > 1 for event in work.events)
+    return True
 
 
 def _words(failure: BaseException) -> str:

@@ -54,12 +54,16 @@ class Stopped(WaitUntil):
 
 @dataclass
 class Work:
-    """Events that are done together. `keys` is what no other work may touch meanwhile; `do` answers outcomes by id."""
+    """Events that are done together. `keys` is what no other work may touch meanwhile; `do` answers outcomes by id.
+
+    `parts` is the same work in smaller pieces, None when there are none.
+    """
 
     kind: str
     events: list[InboxEvent]
     keys: frozenset[str]
     do: Callable[[], Mapping[int, str]] = field(repr=False)
+    parts: Callable[[], list[Work]] | None = field(default=None, repr=False)
 
 
 @dataclass
@@ -69,6 +73,8 @@ class Plan:
     works: list[Work] = field(default_factory=list[Work])
     done: list[tuple[InboxEvent, str]] = field(default_factory=list[tuple[InboxEvent, str]])
     unreadable: list[tuple[InboxEvent, str]] = field(default_factory=list[tuple[InboxEvent, str]])
+    broken: list[tuple[InboxEvent, Exception]] = field(default_factory=list[tuple[InboxEvent, Exception]])
+    """Events over which we stumbled; the others of the claim must not wait for them."""
 
 
 @dataclass
@@ -107,10 +113,14 @@ class Handlers:
                 continue
             if not hint.known:
                 plan.done.append((event, "ping" if hint.event_type == "ping" else "ignored"))
-            elif event.system == self._advocacy:
-                self._plan_advocacy(event, hint, plan, pending, rows)
-            else:
-                self._plan_ats(event, hint, plan, applications)
+                continue
+            try:
+                if event.system == self._advocacy:
+                    self._plan_advocacy(event, hint, plan, pending, rows)
+                else:
+                    self._plan_ats(event, hint, plan, applications)
+            except Exception as fault:  # noqa: BLE001 - one signed oddity must not stop the lane, again at each start
+                plan.broken.append((event, fault))
         self._leave_out_erased(plan, pending, rows)
         for entity, kept in rows.items():
             self._s.mirror.keep(entity, kept)
@@ -248,24 +258,34 @@ class Handlers:
                 outcomes |= self._leveller.bring_referrals(ids, keys)
             return {one.event.id: outcomes[one.referral_id] for one in members}
 
-        return Work("referrals", [one.event for one in members], keys, run)
+        def parts() -> list[Work]:
+            of_referral: dict[str, list[_Pending]] = defaultdict(list)
+            for one in members:
+                of_referral[one.referral_id].append(one)
+            return [self._referral_work(keys, own) for own in of_referral.values()]
+
+        several = len({one.referral_id for one in members}) > 1
+        return Work("referrals", [one.event for one in members], keys, run, parts if several else None)
 
     def _application_works(self, applications: Mapping[str, list[InboxEvent]]) -> list[Work]:
         ids = sorted(applications)
         works: list[Work] = []
         for start in range(0, len(ids), _APPLICATIONS_AT_ONCE):
-            some = ids[start : start + _APPLICATIONS_AT_ONCE]
-            events = {i: applications[i] for i in some}
-            keys = frozenset(f"application:{i}" for i in some)
             works.append(
-                Work(
-                    "applications",
-                    [event for own in events.values() for event in own],
-                    keys,
-                    lambda events=events: self._applications(events),
-                )
+                self._application_work({i: applications[i] for i in ids[start : start + _APPLICATIONS_AT_ONCE]})
             )
         return works
+
+    def _application_work(self, events: Mapping[str, list[InboxEvent]]) -> Work:
+        # An application without an event of its own came along with another's event, which answers for both.
+        several = len(events) > 1 and all(events.values())
+        return Work(
+            "applications",
+            [event for own in events.values() for event in own],
+            frozenset(f"application:{i}" for i in events),
+            lambda: self._applications(events),
+            (lambda: [self._application_work({i: own}) for i, own in events.items()]) if several else None,
+        )
 
     # ------------------------------------------------------------ doing
 

@@ -94,7 +94,7 @@ class Mirror:
             record_id=record_id,
             changed_at=changed_at(row),
             owner=owner if isinstance(owner, str) else None,
-            body=self._cipher.encrypt(json.dumps(row, ensure_ascii=False).encode()),
+            body=self._cipher.encrypt(json.dumps(row).encode()),  # escaped: JSON may hold what UTF-8 cannot
         )
 
     def forget(self, entity: str, record_id: str) -> None:

@@ -1,0 +1,104 @@
+"""What would stop the lane if one event could: bodies that are signed and odd, faults of ours, a ledger that refuses.
+
+The lane works in this process against both sandboxes, as in the tests of the event flows.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from referral_pipeline.orchestration.lane import Lane
+from referral_pipeline_tests.pipeline.event_rig import Delivery, World, shared_world, world
+
+__all__ = ["shared_world", "world"]
+
+
+def submitted(world: World) -> tuple[Delivery, str]:
+    """The webhook of a new referral, not yet in the inbox, and its last name."""
+    person = world.person()
+    world.submit(person)
+    (delivery,) = [one for one in world.arrived() if one.type == "referral.submitted"]
+    return delivery, person.last_name
+
+
+def changed(delivery: Delivery, change: Callable[[dict[str, Any]], object]) -> Delivery:
+    """The same webhook with other content, under an id of its own."""
+    body = json.loads(delivery.body)
+    change(body["data"])
+    return Delivery(delivery.system, f"{delivery.id}-odd", delivery.type, delivery.subject, json.dumps(body).encode())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda row: row["candidate"].update(first_name="A\ud800"),
+        lambda row: row.update(submitted_at="9999-12-31T23:59:59-14:00"),
+        lambda row: row.update(id=row["id"], updated_at=5, campaign_tag="\udfff"),
+    ],
+    ids=["half a character", "a time beyond all calendars", "a number for a time"],
+)
+def test_a_signed_oddity_does_not_stop_the_events_beside_it(world: World, change: Callable[[dict[str, Any]], object]):
+    odd, _ = submitted(world)
+    sound, name = submitted(world)
+    world.enter([changed(odd, change), sound])
+    with world.lane() as lane:
+        lane.engine.run(lane.stop, until_empty=True)
+    event = world.ledger.inbox_event_by_delivery(sound.system, sound.id)
+    assert event is not None
+    assert (event.state, event.outcome) == ("done", "created")
+    assert [row["last_name"] for row in world.dump("greenhouse")["candidates"]].count(name) == 1
+    world.settle()
+
+
+def test_an_event_over_which_we_stumble_is_tried_again_and_its_words_stay_out_of_the_ledger(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    odd, _ = submitted(world)
+    sound, _ = submitted(world)
+    world.enter([odd, sound])
+    with world.lane() as lane:
+        read = lane.systems.advocacy.referral_of
+
+        def stumbles(row: dict[str, Any]) -> Any:
+            if f"referral:{row['id']}" == odd.subject:
+                raise KeyError("a word of the row")
+            return read(row)
+
+        monkeypatch.setattr(lane.systems.advocacy, "referral_of", stumbles)
+        handlers = lane.engine._handlers  # pyright: ignore[reportPrivateUsage]
+        (event, other) = (world.ledger.inbox_event_by_delivery("advocacy", one.id) for one in (odd, sound))
+        assert event is not None
+        assert other is not None
+        plan = handlers.plan([event, other])
+        assert [(e.id, type(fault)) for e, fault in plan.broken] == [(event.id, KeyError)]
+        assert [e.id for work in plan.works for e in work.events] == [other.id]
+        lane.engine.run(lane.stop, until_empty=True)
+    event = world.ledger.inbox_event_by_delivery("advocacy", odd.id)
+    assert event is not None
+    assert event.state == "received"
+    assert event.attempts == 1
+    assert event.last_error is not None
+    assert event.last_error.startswith("KeyError at ")
+    assert "word" not in event.last_error
+    world.settle()
+
+
+def test_an_engine_whose_ledger_fails_ends_and_beats_no_more(world: World, monkeypatch: pytest.MonkeyPatch):
+    with world.lane() as lane:
+        beats: list[Lane] = []
+
+        def refuses(*_: object, **__: object) -> Any:
+            raise OSError("no space left on device")
+
+        monkeypatch.setattr(lane.systems.ledger, "claim", refuses)
+        monkeypatch.setattr(lane.systems.ledger, "free_claims", refuses)
+        monkeypatch.setattr(lane.systems.ledger, "renew", lambda *_: beats.append(lane))
+        with pytest.raises(OSError, match="no space"):
+            lane.engine.run(lane.stop)
+        assert lane.engine.is_finished
+        assert not [t for t in threading.enumerate() if t.name == "lane-heartbeat"]
