@@ -38,6 +38,7 @@ TINY = ProgrammeSize(
     advocates=6, jobs=5, content=8, shares=20, clicks=10, referrals=40, fresh=2, other_applications=2, per_case=0
 )
 """Three open jobs, one closed, one draft; the second open one has a stage that the contract does not map."""
+STAGES = ("Application Review", "Phone Screen", "Face to Face", "Offer")
 _MOST_TURNS = 40
 
 
@@ -127,7 +128,12 @@ class World:
         names = {"first_name": person.first_name, "last_name": person.last_name}
         return self.ats("create_candidate", **names, emails=[person.email], phones=phones, job_id=job_id, **details)
 
+    def job(self) -> str:
+        """A new job with openings for many; a hire may close one of the programme's."""
+        return str(self.ats("add_job", name="Porter", stages=STAGES, openings=9)["id"])
+
     def offer(self, application_id: int, starts_on: str) -> None:
+        """An offer that was accepted."""
         self.ats("offer_create", application_id=application_id, starts_on=starts_on)
         self.ats("offer_accept", application_id=application_id, starts_on=starts_on)
 

@@ -111,7 +111,7 @@ class Handlers:
             except (CryptoError, ValueError) as error:
                 plan.unreadable.append((event, f"the body cannot be read ({type(error).__name__})"))
                 continue
-            if not hint.known:
+            if not hint.known or hint.event_type == "ping":
                 plan.done.append((event, "ping" if hint.event_type == "ping" else "ignored"))
                 continue
             try:
