@@ -219,7 +219,7 @@ def disturbed(
         found.kills[name] += 1
         live.start(name)
         acting.join()
-    _wait_until_quiet(live, sandbox, patience)
+    wait_until_quiet(live, sandbox, patience)
     for control in (advocacy, ats):
         found.faults += sum(control.injected().values())
         control.faults(0)
@@ -229,7 +229,7 @@ def disturbed(
     return found
 
 
-def _wait_until_quiet(live: Live, sandbox: Sandbox, patience: float) -> None:
+def wait_until_quiet(live: Live, sandbox: Sandbox, patience: float) -> None:
     """Until no webhook is under way and no event waits, twice in a row: an event may be the cause of a webhook."""
     ends = time.monotonic() + patience
     quiet = 0
