@@ -78,21 +78,26 @@ def insert(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
     return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
-def upsert(connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-    """Insert rows, or overwrite those with the same primary key. All rows have the same columns, in one statement."""
+def upsert(connection: Connection, table: sa.Table, rows: list[dict[str, Any]], *, keep: tuple[str, ...] = ()) -> None:
+    """Insert rows, or overwrite those with the same primary key. All rows have the same columns, in one statement.
+
+    `keep` are columns of which a row that is there keeps what it has.
+    """
     if not rows:
         return
     keys = [column.name for column in table.primary_key]
     # One order of locks for every process, or two batches could wait for each other on PostgreSQL.
     rows = sorted(rows, key=lambda row: tuple(str(row[key]) for key in keys))
-    connection.execute(_upsert_statement(connection.dialect.name, table, tuple(rows[0])), rows)
+    connection.execute(_upsert_statement(connection.dialect.name, table, tuple(rows[0]), keep), rows)
 
 
 @cache
-def _upsert_statement(dialect: str, table: sa.Table, names: tuple[str, ...]) -> sqlite.Insert | postgresql.Insert:
+def _upsert_statement(
+    dialect: str, table: sa.Table, names: tuple[str, ...], keep: tuple[str, ...]
+) -> sqlite.Insert | postgresql.Insert:
     keys = [column.name for column in table.primary_key]
     statement = insert(dialect, table)
-    changed = {name: statement.excluded[name] for name in names if name not in keys}
+    changed = {name: statement.excluded[name] for name in names if name not in keys and name not in keep}
     return statement.on_conflict_do_update(index_elements=keys, set_=changed)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -329,15 +330,31 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
             ]
         return sorted(found, key=lambda link: link.referral_id)
 
-    def save_links(self, links: Sequence[Link]) -> None:
-        """Insert or overwrite links, in one transaction; of two for one referral the last stands."""
+    def save_links(self, links: Sequence[Link], *, keep: tuple[str, ...] = ()) -> None:
+        """Insert or overwrite links, in one transaction; of two for one referral the last stands.
+
+        `keep` are fields of which a link that is there keeps what it has: they are somebody else's to write.
+        """
         now = self._clock()
         rows: dict[str, dict[str, Any]] = {}
         for link in links:
             rows[link.referral_id] = dict(vars(link))
             rows[link.referral_id]["updated_at"] = link.updated_at or now
         with self._writing() as connection:
-            upsert(connection, tables.links, list(rows.values()))
+            upsert(connection, tables.links, list(rows.values()), keep=keep)
+
+    def change_links(self, links: Sequence[Link], *fields: str, unless_blocked: bool = False) -> None:
+        """Overwrite only these fields of links that are there; what others wrote of them meanwhile stays.
+
+        With `unless_blocked` a link that was blocked meanwhile is left alone.
+        """
+        rows = [
+            {"of_referral": link.referral_id, **{f"new_{name}": getattr(link, name) for name in fields}}
+            for link in sorted(links, key=lambda link: link.referral_id)
+        ]
+        if rows:
+            with self._writing() as connection:
+                connection.execute(_changing_links(fields, unless_blocked), rows)
 
     # ------------------------------------------------------------ aliases
 
@@ -466,7 +483,7 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
             return _latest_consents(connection)
 
     def add_tombstone(self, kind: str, value: str, reason: str) -> None:
-        """Remember one who must not come back. `kind` is email or phone (a keyed hash), referral, candidate or person."""
+        """Remember one who must not come back. `kind` is email or phone (keyed hash), referral, candidate, person."""
         row = {"kind": kind, "value": value, "reason": reason, "at": self._clock()}
         with self._writing() as connection:
             upsert(connection, tables.tombstones, [row])
@@ -478,6 +495,14 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
             for some in parts(values):
                 found.update(connection.execute(_TOMBSTONED, {"some": some}).scalars())
         return found
+
+
+@cache
+def _changing_links(fields: tuple[str, ...], unless_blocked: bool) -> sa.Update:
+    changing = sa.update(tables.links).where(_links.referral_id == sa.bindparam("of_referral"))
+    if unless_blocked:
+        changing = changing.where(_links.block.is_(None))
+    return changing.values({name: sa.bindparam(f"new_{name}") for name in fields})
 
 
 def _forget_records(connection: Connection, record_ids: Iterable[str]) -> int:

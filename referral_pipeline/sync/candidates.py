@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from time import sleep as _sleep
@@ -221,8 +221,8 @@ class CandidateWriteBack:
         with self._ledger.exclusive(case.lock_keys):
             if case.lock_keys:
                 written = self._ledger.links_for(opened_for)
-                if any(link.application_id for link in written.values()):
-                    return []  # another process has opened it since this case was made
+                if any(x.application_id or self._is_known_better(links.get(i), x) for i, x in written.items()):
+                    return []  # another process has opened it, or held it back, since this case was made
             opened = self._creator.open_application(
                 case.person_id,
                 assignment.referrals,
@@ -329,13 +329,30 @@ class CandidateWriteBack:
         self.links.update({link.referral_id: link for link in new})
         changed = [link for link in new if link != known.get(link.referral_id)]
         if changed:
-            with self._ledger.atomic() if self._on_links is not None else nullcontext():
-                self._ledger.save_links(changed)
+            with self._ledger.atomic():
+                if self._known_until is not None:
+                    changed = self._not_known_better(changed, known)
+                # What the platform was told of an application is written by whoever told it.
+                self._ledger.save_links(changed, keep=("status", "status_at"))
                 if self._on_links is not None:
                     self._on_links(changed)
         for link in new:
             if link.block is not None:
                 self.report.block(link.referral_id, link.block)
+
+    def _not_known_better(self, new: Sequence[Link], known: Mapping[str, Link | None]) -> list[Link]:
+        """Without the links that somebody wrote since this case was made, from what happened later."""
+        stored = self._ledger.links_for(link.referral_id for link in new)
+        kept = [x for x in new if not self._is_known_better(known.get(x.referral_id), stored.get(x.referral_id))]
+        if len(kept) < len(new):
+            self.report.count("links_known_better", len(new) - len(kept))
+        return kept
+
+    def _is_known_better(self, base: Link | None, now: Link | None) -> bool:
+        """Whether a link is another than the one that this case, of a pull that is some time ago, was made from."""
+        if self._known_until is None or now is None:
+            return False
+        return base is None or base.updated_at != now.updated_at
 
     def _link(
         self,

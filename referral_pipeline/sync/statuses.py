@@ -142,6 +142,12 @@ class StatusReturn:
                 if is_newer or delivery.request_hash == request_hash(update):
                     outcomes[link.referral_id] = "unchanged"
                     continue
+            if delivery is not None and read_at is not None:
+                # What was read before the lock was had may have been true only then, and been told as over since.
+                fresh = again() or application
+                if fact is not None:
+                    fact = replace(fact, status=fresh.status, at=_happened_at(fresh))
+                return outcomes | self.tell(open_links, fresh, again=again, fact=fact)
             with self._ledger.atomic():
                 self._ledger.begin(self._intent(update))
                 if fact is not None:
@@ -174,7 +180,10 @@ class StatusReturn:
             return "superseded"
         with self._ledger.atomic():
             self._ledger.confirm(key, {"status": update.status.value})
-            self._ledger.save_links([replace(link, status=update.status, status_at=update.status_at)])
+            now = replace(link, status=update.status, status_at=update.status_at)
+            # Not the whole link: whoever blocked or moved it while the platform was told has written the rest.
+            self._ledger.change_links([now], "status", "status_at")
+            self._ledger.change_links([now], "state", unless_blocked=True)
         return "sent"
 
     def _intent(self, update: StatusUpdate) -> DeliveryIntent:
@@ -194,7 +203,7 @@ class StatusReturn:
                 system=self._ats_system,
                 application_id=i,
                 status=applications[i].status,
-                at=applications[i].hired_at or applications[i].rejected_at or applications[i].status_at,
+                at=_happened_at(applications[i]),
                 source_event="pull",
             )
             for i in ids
@@ -233,7 +242,7 @@ class StatusReturn:
                     accepted_links.append(replace(link, status=update.status, status_at=update.status_at))
         with self._ledger.atomic():
             self._ledger.confirm_many(confirmed)
-            self._ledger.save_links(accepted_links)
+            self._ledger.change_links(accepted_links, "status", "status_at")
             for key, why in refused:
                 self._ledger.fail(key, why, dead=False)
         return failed
@@ -261,6 +270,10 @@ class StatusReturn:
             status_key(update.referral_id), str(failure), dead=not transient, request=request, response=response
         )
         self.report.fail(SyncFailure(update.referral_id, "return_status", str(failure), transient=transient))
+
+
+def _happened_at(application: AtsApplication) -> datetime:
+    return application.hired_at or application.rejected_at or application.status_at
 
 
 def lock_of(ats_system: str, application_id: str) -> str:

@@ -8,12 +8,15 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from referral_pipeline.orchestration.lane import Lane
+from referral_pipeline.vocabulary import CandidateStatus
 from referral_pipeline_tests.pipeline.event_rig import Delivery, World, shared_world, world
+from referral_pipeline_tests.unit.webhook_receiver import until
 
 __all__ = ["shared_world", "world"]
 
@@ -102,3 +105,48 @@ def test_an_engine_whose_ledger_fails_ends_and_beats_no_more(world: World, monke
             lane.engine.run(lane.stop)
         assert lane.engine.is_finished
         assert not [t for t in threading.enumerate() if t.name == "lane-heartbeat"]
+
+
+def test_a_status_that_is_told_while_consent_is_taken_back_does_not_open_the_referral_again(world: World):
+    """The application's event and the referral's are two works; each writes only what it knows of the link."""
+    person = world.person()
+    referral_id = world.submit(person)
+    world.settle()
+    world.ats("move", application_id=world.application(person)["id"], stage="Phone Screen")
+    world.advocacy("withdraw_consent", referral_id=referral_id)
+    world.enter(world.arrived())
+    with world.lane() as lane:
+        tell = lane.systems.statuses.tell
+
+        def late(*arguments: Any, **more: Any) -> dict[str, str]:
+            until(lambda: (link := world.ledger.link(referral_id)) is not None and link.block is not None)
+            return tell(*arguments, **more)
+
+        object.__setattr__(lane.systems.statuses, "tell", late)
+        lane.engine.run(lane.stop, until_empty=True)
+    link = world.ledger.link(referral_id)
+    assert link is not None
+    assert (link.block, link.state) == ("no_consent", "blocked")
+    assert link.status == "interviewed"
+    world.settle()
+
+
+def test_an_older_word_is_read_again_before_it_follows_a_newer_one(world: World):
+    """Between the look at an application and its lock it moved on and back, which another thread told."""
+    person = world.person()
+    referral_id = world.submit(person)
+    world.settle()
+    application_id = str(world.application(person)["id"])
+    with world.lane() as lane:
+        s = lane.systems
+        read_at = s.clock()
+        now = s.ats.get_applications([application_id])[application_id]
+        older = replace(now, status=CandidateStatus.OFFERED)
+        told = s.statuses.tell(
+            s.ledger.links_of_applications(s.ats.system, [application_id]),
+            older,
+            again=lambda: s.ats.get_applications([application_id]).get(application_id),
+            read_at=read_at,
+        )
+    assert told == {referral_id: "unchanged"}
+    assert world.referral(referral_id)["status"] == "applied"

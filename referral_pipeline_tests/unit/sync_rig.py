@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,7 @@ class Rig:
         person_of: Mapping[str, str] | None = None,
         rounds: int = 4,
         workers: int = 1,
+        known_until: datetime | None = None,
     ) -> SyncReport:
         """One run of a process of its own."""
         ids = {r.advocate_id for case in cases for r in case.referrals}
@@ -94,6 +95,7 @@ class Rig:
             clock=lambda: self.account.now,
             sleep=self.account.sleep,
             workers=workers,
+            known_until=known_until,
         )
         return write_back.run(list(cases), rounds=rounds)
 

@@ -232,3 +232,21 @@ def test_a_person_under_a_tombstone_is_held_back(rig: Rig) -> None:
     assert link is not None
     assert link.block == "erased"
     assert rig.account.store.dump()["candidates"] == []
+
+
+@pytest.mark.parametrize("blocked", [True, False])
+def test_a_run_over_an_older_pull_overwrites_no_link_that_was_written_since(rig, blocked):
+    """The lane works while a refresh does: consent was given, or taken back, after the refresh had pulled."""
+    old, new = rig.referral(consent=None), rig.referral()
+    if blocked:
+        old, new = new, old
+    pulled_at, stale = rig.account.now, rig.case(old, lock_keys=frozenset({"hash"}))
+    rig.time_passes()
+    rig.run(rig.case(new))
+    known = rig.ledger.link("R1")
+    report = rig.run(stale, known_until=pulled_at)
+    assert rig.ledger.link("R1") == known
+    assert rig.counts() == ((0, 0) if blocked else (1, 1))
+    assert report.counts["links_known_better"] == (0 if blocked else 1)
+    rig.run(rig.case(new), known_until=rig.account.now)
+    assert rig.ledger.link("R1") == known

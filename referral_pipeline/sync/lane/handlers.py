@@ -382,7 +382,8 @@ class Handlers:
 
     def _block_erased(self, links: Sequence[Link]) -> str:
         fresh = [link for link in links if link.block != Block.ERASED]
-        self._s.ledger.save_links([replace(link, block=Block.ERASED.value, state=State.ERASED.value) for link in fresh])
+        erased = [replace(link, block=Block.ERASED.value, state=State.ERASED.value) for link in fresh]
+        self._s.ledger.change_links(erased, "block", "state")
         return f"blocked:{Block.ERASED}" if links else "not_ours"
 
     def _erased(self, referral_id: str) -> str:

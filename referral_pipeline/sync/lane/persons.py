@@ -323,7 +323,7 @@ class Leveller:
         assert link.candidate_id is not None
         self._s.ledger.alias(self._s.ats.system, link.candidate_id, application.candidate_id)
         moved = replace(link, candidate_id=application.candidate_id)
-        self._s.ledger.save_links([moved])
+        self._s.ledger.change_links([moved], "candidate_id")
         return moved
 
     def _tell(
@@ -360,7 +360,7 @@ class Leveller:
             if now.state != before.state and outcomes.get(now.referral_id) != "sent"
         ]
         if moved:
-            self._s.ledger.save_links(moved)
+            self._s.ledger.change_links(moved, "state", unless_blocked=True)
         return list(outcomes.values())
 
     def _stands(self, link: Link, application: AtsApplication, event: Event, *, credited: bool | None = None) -> State:
@@ -491,7 +491,7 @@ class Leveller:
             if link.state != state.value
         ]
         if moved:
-            self._s.ledger.save_links(moved)
+            self._s.ledger.change_links(moved, "state", unless_blocked=True)
 
     def _credited(
         self,
