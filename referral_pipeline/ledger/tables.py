@@ -25,7 +25,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     def bind_processor(self, dialect: Dialect) -> Any:
         """Refuse a naive time: nobody can tell which instant it means."""
-        return _to_text if dialect.name == "sqlite" else _to_utc
+        return to_text if dialect.name == "sqlite" else _to_utc
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:
         """Give every time back aware, in UTC."""
@@ -40,7 +40,12 @@ def _to_utc(value: datetime | None) -> datetime | None:
     return value.astimezone(UTC)
 
 
-def _to_text(value: datetime | None) -> str | None:
+def to_text(value: datetime | None) -> str | None:
+    """A time as SQLite keeps it.
+
+    Raises:
+        ValueError: the time is naive.
+    """
     # As SQLAlchemy writes a DateTime: always with microseconds, so that texts compare as times do.
     if value is None:
         return None
@@ -196,7 +201,9 @@ consents = sa.Table(
 tombstones = sa.Table(
     "tombstones",
     metadata,
-    sa.Column("kind", sa.String, primary_key=True),  # email, phone (keyed hashes), referral, candidate (system:id), person
+    sa.Column(
+        "kind", sa.String, primary_key=True
+    ),  # email, phone (keyed hashes), referral, candidate (system:id), person
     sa.Column("value", sa.String, primary_key=True),
     sa.Column("reason", sa.String, nullable=False),
     sa.Column("at", UtcDateTime, nullable=False),
