@@ -66,13 +66,20 @@ class HireCase:
     """An application with all that decides its recognitions. Personal data inside the referrals.
 
     `referrals` are those that count for it (they passed the gate), `credits` what `attribution.models.credit` made of
-    their touches; `paid` are ids of referrals whose bonus was paid out.
+    their touches; `paid` are ids of referrals whose bonus was paid out, `erased` of those whose person was forgotten:
+    what stands for them stands, and nothing is added.
     """
 
     application: AtsApplication
     referrals: Sequence[Referral]
     credits: Sequence[Credit]
     paid: Collection[str] = ()
+    erased: Collection[str] = ()
+
+    @property
+    def unchangeable(self) -> frozenset[str]:
+        """Referrals whose bonus stays as it stands."""
+        return frozenset(self.paid) | frozenset(self.erased)
 
 
 @dataclass(frozen=True)
@@ -130,6 +137,7 @@ class Recogniser:
         credits: Sequence[Credit],
         *,
         paid: Collection[str] = (),
+        erased: Collection[str] = (),
         today: date | None = None,
     ) -> Settlement:
         """Bring what the platform has been told level with what is true for this application now.
@@ -141,6 +149,7 @@ class Recogniser:
             referrals: those that count for it: gated, of its person, as given to `touches_for`.
             credits: what they earned.
             paid: ids of referrals whose bonus was paid out.
+            erased: ids of referrals whose person was forgotten; see `HireCase`.
             today: the date; default today in UTC.
 
         Raises:
@@ -148,7 +157,7 @@ class Recogniser:
             PermanentFailure: the credential was refused, or lacks the right.
         """
         today = today or self._clock().astimezone(UTC).date()
-        case = HireCase(application, referrals, credits, paid)
+        case = HireCase(application, referrals, credits, paid, erased)
         done: list[Recognition] = []
         for _ in range(_MOST_ROUNDS):
             decision = self._decide(case, today)
@@ -205,7 +214,14 @@ class Recogniser:
                 continue
             for case in cases:
                 try:
-                    one = self.settle(case.application, case.referrals, case.credits, paid=case.paid, today=today)
+                    one = self.settle(
+                        case.application,
+                        case.referrals,
+                        case.credits,
+                        paid=case.paid,
+                        erased=case.erased,
+                        today=today,
+                    )
                 except HttpFailure as failure:
                     keep(case.application.id, failure)
                 else:
@@ -267,7 +283,7 @@ class Recogniser:
         wants = self._wants(case, credits, books)
         rows: list[Recognition] = []
         for referral_id, book in books.items():
-            if not book.is_settled_for_good(case.paid):
+            if referral_id not in case.erased and not book.is_settled_for_good(case.unchangeable):
                 want = wants.get(referral_id)
                 rows += self._steps(application, book, want if want is None or is_due else replace(want, cents=0))
         return _Decision(rows=tuple(rows), held=tuple(sorted(held)), due_on=due_on if credits and not is_due else None)
@@ -290,7 +306,7 @@ class Recogniser:
             # It divides as the credit divides: only the contract's amount may have changed since.
             amount, currency = promised, next(iter(stands.values())).currency
         shares = self._shares(case, credits, amount)
-        fixed = {i: row.amount_cents for i, row in stands.items() if books[i].is_settled_for_good(case.paid)}
+        fixed = {i: row.amount_cents for i, row in stands.items() if books[i].is_settled_for_good(case.unchangeable)}
         if any(shares[i] != cents for i, cents in fixed.items()):
             open_credits = [c for c in credits if _referral_behind(c, case).id not in fixed]
             shares = Counter(fixed) + self._shares(case, open_credits, max(0, amount - sum(fixed.values())))

@@ -187,6 +187,23 @@ def test_an_undone_hire_is_reversed_and_a_rehire_recognised_anew(world: World):
     assert world.recognitions(referral_id)[3:] == earned
 
 
+@pytest.mark.parametrize("side", ["advocacy", "ats"])
+def test_a_hire_whose_person_is_forgotten_stays_recognised_and_earns_nothing_more(world: World, side: str):
+    person, referral_id, application_id = written(world)
+    world.offer(application_id, starts_on=day(-89))
+    world.ats("hire", application_id=application_id)
+    world.settle()
+    if side == "advocacy":
+        world.advocacy("erase", referral_id=referral_id)
+    else:
+        world.ats("anonymize", candidate_id=world.candidate(person)["id"])
+    world.settle()
+    world.ahead += timedelta(days=1)
+    world.tick()
+    assert world.recognitions(referral_id) == [("hired", 0)]
+    assert [row.kind for row in world.ledger.recognitions(referral_ids=[referral_id])] == ["hired"]
+
+
 def test_only_the_credited_advocate_is_recognised_and_a_lost_credit_is_reversed(world: World):
     person, job = world.person(), world.job()
     first = world.submit(person, job_id=job, applied_at=ago(days=2), submitted_at=ago(days=2))

@@ -427,7 +427,7 @@ class Leveller:
             TransientFailure, PermanentFailure: from a connector; those before it are settled.
         """
         for case in self._hire_cases(application_ids):
-            self._hear(self._s.recogniser.settle(case.application, case.referrals, case.credits))
+            self._hear(self._s.recogniser.settle(case.application, case.referrals, case.credits, erased=case.erased))
 
     def recognisable(self, applications: Mapping[str, AtsApplication]) -> list[str]:
         """The applications whose recognitions may not be level, by what a pull showed and what the platform was told.
@@ -466,7 +466,7 @@ class Leveller:
             referrals = list(s.mirror.referrals(links)[0].values())
             write_back = self._write_back(s.mirror.programme(referrals))
             may_count, credits = self._credited(application, own, referrals, links, write_back)
-            yield HireCase(application, may_count, credits)
+            yield HireCase(application, may_count, credits, erased=_erased(links.values()))
 
     def _settle(
         self,
@@ -477,7 +477,7 @@ class Leveller:
         write_back: CandidateWriteBack,
     ) -> None:
         may_count, credits = self._credited(application, own, referrals, links, write_back)
-        self._hear(self._s.recogniser.settle(application, may_count, credits))
+        self._hear(self._s.recogniser.settle(application, may_count, credits, erased=_erased(links.values())))
         if application.status is CandidateStatus.HIRED:
             self._note_hire(application, own, {credited_referral(part.touch, may_count).id for part in credits})
 
@@ -512,6 +512,11 @@ class Leveller:
 
 def _links_before(case: PersonCase, links: Iterable[Link]) -> list[Link]:
     return [before for link in links if (before := case.links.get(link.referral_id)) is not None]
+
+
+def _erased(links: Iterable[Link]) -> frozenset[str]:
+    """The referrals whose person was forgotten: of their recognitions nothing is taken back, and nothing is added."""
+    return frozenset(link.referral_id for link in links if link.block == Block.ERASED)
 
 
 def _may_be_rewarded(application: AtsApplication, links: Iterable[Link]) -> bool:
