@@ -67,7 +67,8 @@ def main(debug: bool) -> None:
     level = logging.DEBUG if debug else logging.WARNING
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
     for handler in logging.getLogger().handlers:
-        handler.setLevel(level)  # some libraries set their own loggers to INFO
+        # Some libraries set their own loggers to INFO; of alerts also a recovery and the daily heartbeat must be seen.
+        handler.addFilter(lambda record: record.levelno >= level or record.name == "referral_pipeline.alerts")
 
 
 # ---------------------------------------------------------------- try it

@@ -18,8 +18,8 @@ from referral_pipeline.ledger.records import InboxEvent
 from referral_pipeline.sandbox.launch import Sandbox
 from referral_pipeline_tests.benchmarks.live import Live
 
-SWITCHES = {"rate_limit": 1_000_000, "hire_without_opening": "allowed"}
-"""Of the ATS: the limit and its openings are not what is tried here."""
+SWITCHES = {"rate_limit": 1_000_000, "hire_with_many_openings": "first_open"}
+"""Of the ATS: neither its limit nor its openings are what is tried here."""
 PATIENT = (0.25, 0.5, *(1.0,) * 120)
 """Seconds before each further attempt of a webhook: a receiver that is killed again and again is away for long."""
 _DOMAIN = "@chaos.example.org"
@@ -78,7 +78,7 @@ class _Person:
 class Story:
     """Acts on both sides, drawn; remembers who was referred for what."""
 
-    def __init__(self, sandbox: Sandbox, rng: random.Random) -> None:
+    def __init__(self, sandbox: Sandbox, rng: random.Random, acts: int) -> None:
         self.advocacy, self.ats = sandbox.control("advocacy"), sandbox.control("greenhouse")
         self.people: list[_Person] = []
         self.made = 0
@@ -88,6 +88,9 @@ class Story:
         self._content = [row["id"] for row in programme["content"]]
         self._shares = [row["id"] for row in programme["shares"]]
         self._jobs = [str(row["id"]) for row in self.ats.dump()["jobs"] if row["status"] == "open"]
+        for job_id in self._jobs:
+            for _ in range(acts // 10 // len(self._jobs) + 5):  # a job whose last opening is filled takes nobody more
+                self.ats.act("add_opening", job_id=int(job_id))
         self._of_referral: dict[str, _Person] = {}
         self._applications: list[tuple[int, _Person]] = []
         self._seen: set[int] = set()
@@ -202,7 +205,7 @@ def disturbed(
     Each kill falls somewhere into a portion of the acts and what follows from it. The processes must run.
     """
     advocacy, ats = sandbox.control("advocacy"), sandbox.control("greenhouse")
-    story, found = Story(sandbox, rng), Found()
+    story, found = Story(sandbox, rng, events), Found()
     for control in (advocacy, ats):
         control.forget_webhooks()
         control.webhooks(url=live.url, retries=PATIENT)

@@ -27,6 +27,7 @@ _TITLES: Mapping[str, str] = {
     "credential_refused": "A credential was refused",
     "heartbeat": "Alerting works",
     "unmapped_stage": "A stage has no meaning yet",
+    "event_late": "An event fails again and again",
     "channel_failed": "A channel of alerts cannot be reached",
 }
 

@@ -35,7 +35,7 @@ from referral_pipeline.orchestration.state import refuse_other_systems, refuse_u
 from referral_pipeline.privacy.crypto import Cipher
 from referral_pipeline.settings import Settings
 from referral_pipeline.sync.evidence import Sealer
-from referral_pipeline.sync.lane.engine import Engine, Watch
+from referral_pipeline.sync.lane.engine import LATE_AFTER, Engine, Watch
 from referral_pipeline.sync.lane.handlers import Handlers, Stopped
 from referral_pipeline.sync.lane.mirror import Mirror
 from referral_pipeline.sync.lane.people import People
@@ -51,6 +51,7 @@ RETRY = RetryPolicy(max_attempts=3, base_seconds=0.1, cap_seconds=2.0, deadline_
 _TICK_SECONDS = 60.0
 _HOUR_SECONDS = 3600.0
 _RESTART_SECONDS = 5.0
+_LOOKED_AT = 1_000
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,11 @@ def open_lane(
         ats_system=ats.system,
         owner=owner,
         clock=now,
-        watch=Watch(dead=lambda event, error: told.dead(event, error, engine.run_id), beat=beat),
+        watch=Watch(
+            dead=lambda event, error: told.dead(event, error, engine.run_id),
+            late=lambda event, error: told.late(event, error, engine.run_id),
+            beat=beat,
+        ),
     )
     try:
         yield Lane(engine, systems, desk, lambda: _tick(systems, leveller, told), stop)
@@ -269,6 +274,33 @@ class _Told:
             )
         )
 
+    def late(self, event: InboxEvent, error: str, run_id: str | None) -> None:
+        self._desk.fire(
+            Alert(
+                name="event_late",
+                subject=f"inbox:{event.system}",
+                severity="warning",
+                what=f"An event of {event.system} has failed {event.attempts} times and is tried on: "
+                f"{event.event_type}, number {event.id}: {error}",
+                todo="Look at the status page of the system that the error names. Without a cause there, see "
+                "`referral-pipeline events list --state received`",
+                link=self._desk.link_to_run(run_id) if run_id else None,
+            )
+        )
+
+    def none_late(self, system: str) -> None:
+        subject = f"inbox:{system}"
+        open_ones = (a for a in self._ledger.alerts(open_only=True) if a.name == "event_late")
+        if not any(alert.fingerprint.endswith(subject) for alert in open_ones):
+            return
+        waiting = (
+            event
+            for state in ("received", "claimed")
+            for event in self._ledger.inbox_events(state=state, system=system, limit=_LOOKED_AT)
+        )
+        if not any(event.attempts >= LATE_AFTER for event in waiting):
+            self._desk.resolve("event_late", subject, f"No event of {system} is late any more")
+
     def none_dead(self, system: str) -> None:
         if not self._ledger.inbox_events(state="dead", system=system, limit=1):
             self._desk.resolve("dead_letter", f"inbox:{system}", f"No event of {system} is dead any more")
@@ -294,6 +326,7 @@ def _tick(systems: Systems, leveller: Leveller, told: _Told) -> None:
         leveller.recognise_due()
     for system in (systems.ats.system, systems.advocacy.system):
         told.none_dead(system)
+        told.none_late(system)
 
 
 def free_dead_claims(ledger: Ledger) -> int:

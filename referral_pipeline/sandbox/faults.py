@@ -39,8 +39,9 @@ KINDS: Mapping[str, int] = {
 }
 """Every kind with its weight. Timeouts weigh least: each costs the client its whole read timeout."""
 
-OUTAGES = ("unavailable", "dropped", "unauthorized")
-"""How a sandbox can be away as a whole: every call is answered 503, is reset, or (tokens are given) answered 401."""
+OUTAGES = ("unavailable", "dropped", "unauthorized", "read_only")
+"""How a sandbox can be away as a whole: every call is answered 503, is reset, or (tokens are given) answered 401; or
+only what writes is answered 503."""
 
 _TOKEN_PATHS = ("/token", "/oauth/token")
 
@@ -102,8 +103,9 @@ class Faults:
             if passed is None:
                 return
             receive = passed
-        gives_tokens = self.outage == "unauthorized" and scope["path"] in _TOKEN_PATHS
-        if self.outage is not None and not is_open and not gives_tokens:
+        is_spared = self.outage in {"unauthorized", "read_only"} and scope["path"] in _TOKEN_PATHS
+        is_spared = is_spared or (self.outage == "read_only" and not is_open and scope["method"] == "GET")
+        if self.outage is not None and not is_open and not is_spared:
             await self._refuse(receive, send)
             return
         kind = None if is_open else self._draw()

@@ -107,7 +107,7 @@ class Control:
         """Close the whole API, None ends it; webhooks go on.
 
         "unavailable": every call is answered 503. "dropped": its connection is reset. "unauthorized": every call but
-        that for a token is answered 401.
+        that for a token is answered 401. "read_only": what writes is answered 503.
         """
         return self._post("outage", {"kind": kind})
 

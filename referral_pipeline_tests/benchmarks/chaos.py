@@ -41,9 +41,9 @@ def run(quick: bool) -> Result:
                 rng=random.Random(seed),
                 patience=600.0,
             )
+            for line in found.details[:50]:
+                click.echo(line, err=True)
             takeover = _takeover(live, sandbox)
-    for line in found.details[:50]:
-        click.echo(line, err=True)
     return Result(
         name="chaos",
         figures={

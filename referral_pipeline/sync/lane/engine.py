@@ -7,7 +7,8 @@ What a failure means
 - The system is down or a breaker is open: the event goes back uncounted, to be taken when the system answers again.
 - Not to be judged yet (a fresh record may be hidden, an own create is under way): back uncounted, to its time.
 - In passing, while the system works otherwise (a cheap read right after it tells): counted, with doubling pauses and
-  jitter; dead after twelve. That read also keeps a record that one system cannot digest from opening its breaker.
+  jitter; dead after twelve, but not within two hours: half an outage, where reads work and writes fail, looks the same.
+  That read also keeps a record that one system cannot digest from opening its breaker.
 - Refused for good: dead at once, with request and answer in the ledger, and the owner is told.
 - Several records in one piece of work: it is taken apart first, so that one of them does not take others along.
 - A fault of our own: counted like one in passing; dead after five. Its words stay out of the ledger, they may quote a
@@ -23,8 +24,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -53,8 +56,12 @@ _POLL_SECONDS = 0.25
 _CLAIM = 64
 _CLAIM_BULK = 1_000
 _MOST_ATTEMPTS = 12
+_LEAST_AGE = timedelta(hours=2)
+LATE_AFTER = _MOST_ATTEMPTS
+"""An event that has failed so often and is tried on is told to its owner: nothing else would show half an outage."""
 _MOST_OWN_FAULTS = 5
 _LONGEST_PAUSE = 600.0
+_MOST_REPORTS = 50_000
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,7 @@ class Watch:
     """What the engine tells others while it works. Each is called outside any lock; what it raises is logged."""
 
     dead: Callable[[InboxEvent, str], None] = lambda event, error: None
+    late: Callable[[InboxEvent, str], None] = lambda event, error: None
     tick: Callable[[], None] = lambda: None
     beat: Callable[[], None] = lambda: None
 
@@ -319,6 +327,9 @@ class Engine:
 
     def _report(self, event: InboxEvent, outcome: str) -> None:
         now = self._clock()
+        if self.reports.qsize() >= _MOST_REPORTS:
+            with suppress(queue.Empty):
+                self.reports.get_nowait()  # no run takes them; the inbox knows the outcomes
         self.reports.put(
             Done(
                 event_id=event.id,
@@ -340,10 +351,13 @@ class Engine:
         again: list[tuple[int, str, datetime, bool]] = []
         for event in result.work.events:
             wait, counted, most = self._meaning(failure, event, result.system_works)
-            if wait is None or (counted and event.attempts >= most):
+            may_pass = isinstance(failure, TransientFailure) and self._clock() - event.received_at < _LEAST_AGE
+            if wait is None or (counted and event.attempts >= most and not may_pass):
                 self._bury(event, _words(failure))
                 continue
             again.append((event.id, _words(failure), self._clock() + timedelta(seconds=wait), counted))
+            if counted and event.attempts == LATE_AFTER:
+                self._told(partial(self._watch.late, event, _words(failure)))
             self._report(event, f"again:{type(failure).__name__}")
         if again:
             self._ledger.retry_many(self.owner, again)
