@@ -43,7 +43,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from referral_pipeline.connectors.events import read_event
 from referral_pipeline.contract.models import Contract
-from referral_pipeline.ledger.store import Ledger
+from referral_pipeline.ledger.store import Ledger, LedgerError
 from referral_pipeline.privacy.crypto import Cipher
 from referral_pipeline.settings import PREFIX, MissingSecret, Settings
 from referral_pipeline.webhooks.intake import Intake, IntakeFull, NotCommitted
@@ -279,7 +279,7 @@ class _Probes:
             async with asyncio.timeout(_READY_SECONDS):
                 # A count that adds nothing is a write like any other: it needs the lock and the disk.
                 await asyncio.to_thread(self._ledger.add_counts, {"receiver.ready_checks": 0})
-        except (SQLAlchemyError, OSError) as error:  # TimeoutError is an OSError
+        except (SQLAlchemyError, LedgerError, OSError) as error:  # TimeoutError is an OSError
             _log.warning("the ledger takes no row: %s", type(error).__name__)
             wrong["ledger"] = "cannot be written"
         return JSONResponse(wrong or {"status": "ready"}, status_code=503 if wrong else 200)
@@ -289,7 +289,7 @@ class _Probes:
         try:
             async with asyncio.timeout(_READY_SECONDS):
                 gauges = await asyncio.to_thread(self._gauges)
-        except (SQLAlchemyError, OSError):
+        except (SQLAlchemyError, LedgerError, OSError):
             gauges = []
         return Response(self._metrics.text(gauges), headers={"content-type": CONTENT_TYPE})
 

@@ -134,4 +134,7 @@ class Intake:
             except RuntimeError:  # the loop is closed: nobody waits for an answer any more
                 return
             if fresh is not None and any(fresh):
-                self._on_commit()
+                try:
+                    self._on_commit()
+                except Exception as error:  # noqa: BLE001 without this thread no sender would ever hear again
+                    _log.error("what follows a commit failed: %s", type(error).__name__)

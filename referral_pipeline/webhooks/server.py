@@ -21,7 +21,7 @@ import uvicorn
 from sqlalchemy.exc import SQLAlchemyError
 
 from referral_pipeline.contract.loader import load_contract
-from referral_pipeline.ledger.store import Ledger
+from referral_pipeline.ledger.store import Ledger, LedgerError
 from referral_pipeline.settings import Settings
 from referral_pipeline.webhooks.app import RECEIVER, create_app
 from referral_pipeline.webhooks.protocol import BoundedHead
@@ -122,7 +122,7 @@ def _heartbeat(ledger: Ledger, address: str) -> Generator[None]:
         while True:
             try:
                 ledger.beat(RECEIVER, owner, address=address)
-            except SQLAlchemyError as error:
+            except Exception as error:  # noqa: BLE001 a full disk, a lock: the next one may be kept again
                 _log.warning("no heartbeat: %s", type(error).__name__)
             if over.wait(BEAT_SECONDS):
                 return
@@ -134,7 +134,7 @@ def _heartbeat(ledger: Ledger, address: str) -> Generator[None]:
     finally:
         over.set()
         thread.join()
-        with contextlib.suppress(SQLAlchemyError):
+        with contextlib.suppress(SQLAlchemyError, LedgerError, OSError):
             ledger.forget_heartbeat(RECEIVER, owner)
 
 

@@ -1,0 +1,26 @@
+"""The intake's one thread: whatever happens beside a commit, the next delivery is answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from referral_pipeline.webhooks.intake import Intake
+
+
+def test_whatever_fails_after_a_commit_the_next_delivery_is_still_answered() -> None:
+    def committed(rows: Sequence[Any]) -> list[bool]:
+        return [True] * len(rows)
+
+    def cannot_wake() -> None:
+        raise RuntimeError("nobody there")
+
+    async def two_deliveries() -> list[bool]:
+        intake = Intake(committed, on_commit=cannot_wake)
+        try:
+            return [await asyncio.wait_for(intake.submit(("advocacy", b"{}")), timeout=10) for _ in range(2)]
+        finally:
+            intake.close()
+
+    assert asyncio.run(two_deliveries()) == [True, True]
