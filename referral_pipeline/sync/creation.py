@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from referral_pipeline.connectors.failures import PermanentFailure, TransientFailure
+from referral_pipeline.connectors.failures import Invalid, NotFound, PermanentFailure, TransientFailure
 from referral_pipeline.connectors.protocols import AtsConnector
 from referral_pipeline.connectors.records import AtsApplication, AtsCandidate, NewApplication, NewCandidate, Referral
 from referral_pipeline.identity.canonical import canonical_phone
@@ -133,7 +133,20 @@ class Creator:
         same_job = [self._application_key(r) for r in of_person if r.job_id == new.job_id]
         unclear = [earlier[key] for key in same_job if key in earlier and _is_unclear(earlier[key])]
         own = [earlier[key] for r in referrals if (key := self._application_key(r)) in earlier]
-        return self._application_for(candidate_id, referrals, new, own, unclear)
+        try:
+            return self._application_for(candidate_id, referrals, new, own, unclear)
+        except (Invalid, NotFound) as refusal:
+            until = self._hidden_until(candidate_id, earlier.values())
+            if until is None:
+                raise
+            # Ours and fresh, it was taken unread: it may be gone already, which shows once it must be visible.
+            raise NotYetVisibleError(until) from refusal
+
+    def _hidden_until(self, candidate_id: str, earlier: Iterable[Delivery]) -> datetime | None:
+        """Until when a candidate that we made need not be visible; None when it must be."""
+        made = (d.last_attempt_at for d in earlier if d.result and str(d.result.get("candidate_id")) == candidate_id)
+        until = max((at + self._lag for at in made), default=None)
+        return until if until is not None and self._clock() < until else None
 
     def _is_younger(self, candidate_id: str, moment: datetime) -> bool:
         candidate = self._ats.get_candidates([candidate_id]).get(candidate_id)

@@ -128,9 +128,9 @@ class World:
         names = {"first_name": person.first_name, "last_name": person.last_name}
         return self.ats("create_candidate", **names, emails=[person.email], phones=phones, job_id=job_id, **details)
 
-    def job(self) -> str:
+    def job(self, *, openings: int = 9) -> str:
         """A new job with openings for many; a hire may close one of the programme's."""
-        return str(self.ats("add_job", name="Porter", stages=STAGES, openings=9)["id"])
+        return str(self.ats("add_job", name="Porter", stages=STAGES, openings=openings)["id"])
 
     def offer(self, application_id: int, starts_on: str) -> None:
         """An offer that was accepted."""

@@ -295,6 +295,15 @@ def test_a_deleted_candidate_is_not_created_again_from_its_referral_but_from_a_n
     assert tags(world.application(person))["referral_id"] == again
 
 
+def test_a_candidate_deleted_right_after_it_was_made_does_not_stop_the_next_referral(world: World):
+    person, _, _ = written(world)
+    world.ats("delete_candidate", candidate_id=world.candidate(person)["id"])
+    world.arrived()  # never delivered: the lane takes its own fresh candidate unread
+    again = world.submit(person, job_id=world.jobs[1])
+    world.settle()
+    assert tags(world.application(person))["referral_id"] == again
+
+
 def test_a_deleted_application_is_not_opened_again_from_its_referral(world: World):
     person, referral_id, application_id = written(world)
     world.ats("delete_application", application_id=application_id)
