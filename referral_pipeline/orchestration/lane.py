@@ -162,6 +162,7 @@ def open_lane(
         sealer=sealer,
         on_unmapped_stage=told.unmapped_stage,
         on_refused_recognition=told.refused,
+        on_many_gone=told.many_gone,
         clock=now,
     )
     leveller = Leveller(systems, started_at=now())
@@ -301,6 +302,24 @@ class _Told:
         if not any(event.attempts >= LATE_AFTER for event in waiting):
             self._desk.resolve("event_late", subject, f"No event of {system} is late any more")
 
+    def many_gone(self) -> None:
+        system = self._contract.ats.connector
+        self._desk.fire(
+            Alert(
+                name="many_gone",
+                subject=f"applications:{system}",
+                severity="error",
+                what=f"{system} hides more linked applications than deletions explain; no more are taken for deleted",
+                todo="Look whether its credential lost a right or jobs became private. If they were really deleted, "
+                "nothing is to be done: a few are noted each day",
+            )
+        )
+
+    def not_many_gone(self, are_many_gone: Callable[[], bool]) -> None:
+        subject = f"applications:{self._contract.ats.connector}"
+        if self._ledger.open_alert(f"many_gone/{subject}") is not None and not are_many_gone():
+            self._desk.resolve("many_gone", subject, "Applications that are gone are taken for deleted again")
+
     def none_dead(self, system: str) -> None:
         if not self._ledger.inbox_events(state="dead", system=system, limit=1):
             self._desk.resolve("dead_letter", f"inbox:{system}", f"No event of {system} is dead any more")
@@ -324,6 +343,7 @@ def _tick(systems: Systems, leveller: Leveller, told: _Told) -> None:
     """What comes with time: bonuses that are due, dead events that were mended."""
     if told.is_hour_over():
         leveller.recognise_due()
+    told.not_many_gone(leveller.are_many_gone)
     for system in (systems.ats.system, systems.advocacy.system):
         told.none_dead(system)
         told.none_late(system)

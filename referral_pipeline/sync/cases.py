@@ -159,8 +159,13 @@ def gone_applications(
 def _refuse_mass_disappearance(links: Iterable[Link], gone: frozenset[str], ats_system: str) -> None:
     """Deletions are few. A right that was taken away, or a job made private, hides many at once: stop and ask."""
     linked = {x.application_id for x in links if x.application_id and x.block != Block.ERASED}
-    if len(gone) > max(_MOST_GONE_AT_ONCE, len(linked) // 10):
+    if len(gone) > most_gone(len(linked)):
         raise MassDisappearanceError(ats_system, len(gone), len(linked))
+
+
+def most_gone(linked: int) -> int:
+    """How many of so many linked applications may vanish without a question."""
+    return max(_MOST_GONE_AT_ONCE, linked // 10)
 
 
 def _forgotten(key_hashes: Mapping[str, Collection[str]], ledger: Ledger) -> frozenset[str]:

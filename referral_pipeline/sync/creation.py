@@ -45,8 +45,8 @@ _CLOCKS_APART = timedelta(seconds=5)
 class NotYetVisibleError(Exception):
     """An ambiguous create cannot be resolved before `until`: a fresh candidate may not be found earlier."""
 
-    def __init__(self, until: datetime) -> None:
-        super().__init__(f"whether the create happened cannot be known before {until.isoformat()}")
+    def __init__(self, until: datetime, why: str = "") -> None:
+        super().__init__(why or f"whether the create happened cannot be known before {until.isoformat()}")
         self.until = until
 
 

@@ -9,11 +9,13 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from referral_pipeline.orchestration.lane import Lane
+from referral_pipeline.sync import cases
 from referral_pipeline.vocabulary import CandidateStatus
 from referral_pipeline_tests.pipeline.event_rig import Delivery, World, shared_world, world
 from referral_pipeline_tests.unit.webhook_receiver import until
@@ -150,3 +152,26 @@ def test_an_older_word_is_read_again_before_it_follows_a_newer_one(world: World)
         )
     assert told == {referral_id: "unchanged"}
     assert world.referral(referral_id)["status"] == "applied"
+
+
+def test_a_right_that_was_taken_away_erases_nobody_beyond_a_few_and_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    """The ATS then answers every look with 200 and without the record, as if all of them had been deleted."""
+    monkeypatch.setattr(cases, "_MOST_GONE_AT_ONCE", 2)
+    people = [world.person() for _ in range(5)]
+    referrals = [world.submit(person) for person in people]
+    world.settle()
+    world.ahead += timedelta(minutes=2)
+    world.hint(*(("greenhouse", f"application:{world.application(person)['id']}") for person in people))
+    with world.lane() as lane, monkeypatch.context() as patch:
+        patch.setattr(lane.systems.ats, "get_applications", lambda ids: {})
+        patch.setattr(lane.systems.ats, "applications_of", lambda ids: [])
+        lane.engine.run(lane.stop, until_empty=True)
+    assert sum(link.block == "erased" for link in world.ledger.links_for(referrals).values()) == 2
+    assert [alert.name for alert in world.ledger.alerts(open_only=True)] == ["many_gone"]
+    world.settle()  # the right is back: the others go on, and what was deleted is not asked about again
+    assert sum(link.block == "erased" for link in world.ledger.links_for(referrals).values()) == 2
+    world.ahead += timedelta(days=1)
+    world.tick()
+    assert world.ledger.alerts(open_only=True) == []

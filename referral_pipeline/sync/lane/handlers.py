@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -365,9 +365,11 @@ class Handlers:
         if hint.event_type == "candidate_anonymized":
             # The record stays in the ATS without a name: nothing to read would tell it from any other.
             return self._block_erased(links)
-        return self._bring_links(links)
+        deleted = {*hint.gone_applications}
+        deleted |= {x.application_id for x in links if x.application_id and x.candidate_id in hint.gone_candidates}
+        return self._bring_links(links, deleted)
 
-    def _bring_links(self, links: Sequence[Link]) -> str:
+    def _bring_links(self, links: Sequence[Link], deleted: Collection[str] = ()) -> str:
         if not links:
             return "not_ours"
         lag = timedelta(seconds=self._s.ats.visibility_lag_seconds)
@@ -377,7 +379,7 @@ class Handlers:
             if link.updated_at is not None and now < link.updated_at + lag and link.block is None:
                 wait = (link.updated_at + lag - now).total_seconds()
                 raise WaitUntil(wait, "a fresh record may not be visible yet")
-        outcomes = self._leveller.bring_referrals(sorted({x.referral_id for x in links}), ())
+        outcomes = self._leveller.bring_referrals(sorted({x.referral_id for x in links}), (), deleted=deleted)
         return _most_telling(outcomes.values())
 
     def _block_erased(self, links: Sequence[Link]) -> str:

@@ -23,7 +23,7 @@ from referral_pipeline.identity.admission import unfit_fields
 from referral_pipeline.ledger.records import Recognition
 from referral_pipeline.ledger.store import Ledger, Link, StatusFact
 from referral_pipeline.sync.candidates import CandidateWriteBack, PersonCase
-from referral_pipeline.sync.cases import case_of
+from referral_pipeline.sync.cases import case_of, most_gone
 from referral_pipeline.sync.creation import NotYetVisibleError
 from referral_pipeline.sync.evidence import Sealer
 from referral_pipeline.sync.facts import Programme, credited_referral
@@ -36,6 +36,8 @@ from referral_pipeline.vocabulary import Block, CandidateStatus
 
 _JOBS_REMEMBERED = timedelta(minutes=10)
 _MOST_ROUNDS = 10
+_GONE_WITHIN = timedelta(days=1)
+_LOOK_AGAIN_FOR_GONE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Systems:
     sealer: Sealer
     on_unmapped_stage: Callable[[str], None] = lambda stage: None
     on_refused_recognition: Callable[[Recognition], None] = lambda recognition: None
+    on_many_gone: Callable[[], None] = lambda: None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -106,7 +109,12 @@ class Leveller:
     # ------------------------------------------------------------ persons
 
     def bring_referrals(
-        self, referral_ids: Collection[str], keys: Iterable[str], *, candidates: Sequence[AtsCandidate] = ()
+        self,
+        referral_ids: Collection[str],
+        keys: Iterable[str],
+        *,
+        candidates: Sequence[AtsCandidate] = (),
+        deleted: Collection[str] = (),
     ) -> dict[str, str]:
         """Bring the persons behind these referrals level; what came of each referral, in a word.
 
@@ -114,9 +122,11 @@ class Leveller:
             referral_ids: at least one, all kept in the mirror.
             keys: keyed hashes of their contact details: what the lock is taken on to begin with.
             candidates: candidates of the ATS that were read a moment ago and may be these persons.
+            deleted: applications of which the ATS said so; of any other it only shows that it hides them.
 
         Raises:
-            NotYetVisibleError: an earlier create may have succeeded; come back at its time.
+            NotYetVisibleError: an earlier create may have succeeded, or too many applications vanished; come back at
+                its time.
             TransientFailure, PermanentFailure: from a connector.
         """
         self._s.mirror.prime()
@@ -125,7 +135,9 @@ class Leveller:
             with self._s.ledger.exclusive(held):
                 found = self._s.people.around(referral_ids, candidates=candidates)
                 # Whoever works on a neighbour may make a candidate that is ours too: its keys are needed as well.
-                outcomes, written = self._write(found, referral_ids, candidates) if found.keys <= held else ({}, None)
+                outcomes, written = (
+                    self._write(found, referral_ids, candidates, deleted) if found.keys <= held else ({}, None)
+                )
             if written is None:
                 held |= found.keys
                 continue
@@ -136,7 +148,11 @@ class Leveller:
         raise NotYetVisibleError(self._s.clock() + timedelta(seconds=1))
 
     def _write(
-        self, found: Neighbourhood, referral_ids: Collection[str], candidates: Sequence[AtsCandidate]
+        self,
+        found: Neighbourhood,
+        referral_ids: Collection[str],
+        candidates: Sequence[AtsCandidate],
+        deleted: Collection[str],
     ) -> tuple[dict[str, str], list[_Written]]:
         advocacy, ats = self._s.advocacy.system, self._s.ats.system
         self._s.people.remember(
@@ -148,7 +164,7 @@ class Leveller:
         for person_id in sorted(persons | found.changed_persons):
             members = [found.referrals[i] for i in found.members(person_id, advocacy) if i in found.referrals]
             if members:
-                strangers, one = self._write_person(person_id, members, found)
+                strangers, one = self._write_person(person_id, members, found, deleted)
                 outcomes |= strangers
                 written.extend([one] if one is not None else [])
         named = {*outcomes, *(r.id for one in written for r in one.case.referrals)}
@@ -167,7 +183,7 @@ class Leveller:
         return outcomes
 
     def _write_person(
-        self, person_id: str, members: Sequence[Referral], found: Neighbourhood
+        self, person_id: str, members: Sequence[Referral], found: Neighbourhood, deleted: Collection[str]
     ) -> tuple[dict[str, str], _Written | None]:
         """Write one person to the ATS; referrals that cannot be written, and what is to be told of the others."""
         s = self._s
@@ -177,7 +193,7 @@ class Leveller:
         if not fit:
             return outcomes, None
         read_at = s.clock()
-        case, applications = self._case(person_id, fit, found)
+        case, applications = self._case(person_id, fit, found, deleted)
         programme = replace(programme, jobs={j.id: j for j in self.jobs.get({r.job_id for r in fit})})
         write_back = self._write_back(programme, lambda links: self._remember_candidates(person_id, fit, links, found))
         write_back.write(case)
@@ -197,7 +213,7 @@ class Leveller:
         }
 
     def _case(
-        self, person_id: str, referrals: Sequence[Referral], found: Neighbourhood
+        self, person_id: str, referrals: Sequence[Referral], found: Neighbourhood, deleted: Collection[str]
     ) -> tuple[PersonCase, dict[str, AtsApplication]]:
         s = self._s
         prefix = f"{s.ats.system}:"
@@ -223,7 +239,7 @@ class Leveller:
             by_application=live,
             links=links,
             person_of_candidate=lambda candidate_id: found.person_of.get(f"{prefix}{candidate_id}"),
-            erased=self._erased(referrals, links, live, found),
+            erased=self._erased(referrals, links, live, found, deleted),
         )
         return case, live
 
@@ -240,9 +256,11 @@ class Leveller:
         links: Mapping[str, Link],
         live: Mapping[str, AtsApplication],
         found: Neighbourhood,
+        deleted: Collection[str],
     ) -> frozenset[str]:
         now = self._s.clock()
         gone: set[str] = set()
+        hidden: set[str] = set()
         for referral in referrals:
             link = links.get(referral.id)
             if link is None:
@@ -254,9 +272,29 @@ class Leveller:
             is_old = link.updated_at is None or now >= link.updated_at + self._lag
             if link.application_id and link.application_id not in live and is_old:
                 gone.add(referral.id)
+                hidden |= {link.application_id} - set(deleted)
+        if hidden:
+            self._refuse_many_gone(now)
         hashes = {r.id: found.hashes_of.get(r.id, frozenset[str]()) for r in referrals}
         forgotten = self._s.ledger.tombstoned({h for some in hashes.values() for h in some})
         return frozenset(gone | {i for i, some in hashes.items() if not forgotten.isdisjoint(some)})
+
+    def _refuse_many_gone(self, now: datetime) -> None:
+        """As for a pull: deletions are few, and a right that was taken away hides many. Then nothing is judged."""
+        if self.are_many_gone():
+            self._s.on_many_gone()
+            why = "the ATS hides more linked applications than deletions explain; nothing was changed"
+            raise NotYetVisibleError(now + _LOOK_AGAIN_FOR_GONE, why)
+
+    def are_many_gone(self) -> bool:
+        """Whether so many applications were taken for deleted within a day that no more of them are."""
+        now, linked, lately = self._s.clock(), 0, set[str]()
+        for link in self._s.ledger.links():
+            if link.application_id and link.block != Block.ERASED:
+                linked += 1
+            elif link.application_id and link.updated_at is not None and link.updated_at > now - _GONE_WITHIN:
+                lately.add(link.application_id)
+        return len(lately) >= most_gone(linked + len(lately))
 
     def _write_back(
         self, programme: Programme, on_links: Callable[[Sequence[Link]], None] | None = None
