@@ -109,8 +109,14 @@ def _waiting(ledger: "Ledger", now: datetime) -> int:
     waiting = backlog.waiting + backlog.waiting_bulk
     if waiting <= _LOOKED_AT:
         waiting = sum(e.available_at <= now for e in ledger.inbox_events(state="received", limit=_LOOKED_AT))
-    left_behind = backlog.claimed if backlog.claimed and not ledger.claim_owners() else 0
-    return waiting + left_behind
+    return waiting + (backlog.claimed if backlog.claimed and _are_left_behind(ledger) else 0)
+
+
+def _are_left_behind(ledger: "Ledger") -> bool:
+    """Whether all that is claimed was claimed by processes that are gone: nobody need wait for their leases to end."""
+    from referral_pipeline.orchestration.lane import is_dead
+
+    return all(is_dead(owner) for owner in ledger.claim_owners())
 
 
 def _drains(instance: dg.DagsterInstance, job_name: str) -> Sequence[dg.DagsterRun]:

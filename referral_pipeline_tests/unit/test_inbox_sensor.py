@@ -1,5 +1,8 @@
 """The inbox sensor: asks for a run when the lane is silent and events wait, once at a time, and tells the owner."""
 
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -167,3 +170,11 @@ def test_a_contract_that_does_not_hold_is_told_as_the_reason(watch, tmp_path):
     answer = watch.tick()
     assert isinstance(answer, dg.SkipReason)
     assert "the contract does not hold" in str(answer.skip_message)
+
+
+def test_what_a_killed_lane_had_claimed_waits_for_no_lease(watch):
+    ended = subprocess.Popen([sys.executable, "-c", "pass"])
+    ended.wait()
+    watch.event()
+    watch.ledger.claim(f"{socket.gethostname()}/{ended.pid}/1/lane", limit=1, lease=LEASE, bulk=False)
+    assert asked(watch.tick())
