@@ -66,6 +66,9 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 _system = click.option("--system", help="Only of this system, such as advocacy or greenhouse.")
 
 
+_COLUMNS = ("id", "received", "system", "type", "subject", "state", "attempts", "outcome", "run")
+
+
 @click.group()
 def events() -> None:
     """Look at the inbox, replay what failed, purge what is old."""
@@ -91,22 +94,43 @@ def list_(
     if as_json:
         click.echo(json.dumps({"events": [_as_json(event) for event in found], "counts": counts}, indent=2))
         return
+    rows = [
+        (
+            str(event.id),
+            _short(event.received_at),
+            event.system,
+            event.event_type,
+            event.subject or "",
+            event.state,
+            str(event.attempts),
+            event.outcome or event.last_error or "",
+            (event.run_id or "")[:8],
+        )
+        for event in found
+    ]
+    if sys.stdout.isatty():
+        _print_table(rows)
+    else:  # a line an event, for grep and cut
+        for row in rows:
+            click.echo("\t".join(row))
+    total = ", ".join(f"{count} {name}" for name in STATES if (count := counts.get(name, 0)))
+    click.echo(f"shown: {len(found)}; in the inbox: {total or 'nothing'}")
+
+
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
     table = Table(title="Inbox", title_justify="left")
-    for column in ("id", "received", "system", "type", "subject", "state", "attempts", "outcome", "run"):
+    for column in _COLUMNS:
         right = column in {"id", "attempts"}
         table.add_column(
-            column, justify="right" if right else "left", overflow="fold", no_wrap=column in {"id", "state"}
+            column, justify="right" if right else "left", overflow="fold", no_wrap=column in {"id", "received", "state"}
         )
-    for event in found:
-        told = event.outcome or event.last_error or ""
-        row = (str(event.id), _short(event.received_at), event.system, event.event_type, event.subject or "")
-        table.add_row(*row, _coloured(event.state), str(event.attempts), told, (event.run_id or "")[:8])
+    state = _COLUMNS.index("state")
+    for row in rows:
+        table.add_row(*row[:state], _coloured(row[state]), *row[state + 1 :])
     Console().print(table)
-    total = ", ".join(f"{count} {name}" for name in STATES if (count := counts.get(name, 0)))
-    click.echo(f"shown: {len(found)}; in the inbox: {total or 'nothing'}")
 
 
 # ---------------------------------------------------------------- show
