@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from referral_pipeline.connectors.failures import Unreachable
 from referral_pipeline.orchestration.lane import Lane
 from referral_pipeline.sync import cases
 from referral_pipeline.vocabulary import CandidateStatus
@@ -175,3 +176,32 @@ def test_a_right_that_was_taken_away_erases_nobody_beyond_a_few_and_is_told(
     world.ahead += timedelta(days=1)
     world.tick()
     assert world.ledger.alerts(open_only=True) == []
+
+
+@pytest.mark.parametrize("by", ["application", "referral"])
+def test_an_undone_hire_is_taken_back_though_the_first_try_ended_after_its_status_was_told(
+    world: World, by: str, monkeypatch: pytest.MonkeyPatch
+):
+    person = world.person()
+    referral_id = world.submit(person)
+    world.settle()
+    application_id = world.application(person)["id"]
+    world.offer(application_id, (world.now() - timedelta(days=100)).date().isoformat())
+    world.ats("hire", application_id=application_id)
+    world.settle()
+    world.ats("unhire", application_id=application_id)
+    unhired = world.arrived()
+    if by == "referral":
+        world.hint(("advocacy", f"referral:{referral_id}"))
+    else:
+        world.enter(unhired)
+    with world.lane() as lane, monkeypatch.context() as patch:
+
+        def breaks(*_: object, **__: object) -> object:
+            raise Unreachable("advocacy", "recognitions.create")
+
+        patch.setattr(lane.systems.recogniser, "settle", breaks)
+        lane.engine.run(lane.stop, until_empty=True)
+    assert world.referral(referral_id)["status"] != "hired"
+    world.settle()
+    assert [kind for kind, _ in world.recognitions(referral_id)] == ["hired", "bonus_eligible", "reversed"]

@@ -343,12 +343,13 @@ class Leveller:
                 return outcomes
             live = s.ats.get_applications(sorted(links_of))
             outcomes |= {i: "missing" for i in links_of if i not in live}
+            recognised = self._recognised(live)
             rewarded: list[AtsApplication] = []
             for application in live.values():
                 links = [self._moved(link, application) for link in links_of[application.id]]
                 told = self._tell_one(links, application, Event.APPLICATION_CHANGED, read_at=None)
                 outcomes[application.id] = _told_word(told)
-                if _may_be_rewarded(application, links):
+                if _may_be_rewarded(application, links) or application.id in recognised:
                     rewarded.append(application)
         for application in rewarded:
             self._recognise_by_links(application, links_of[application.id])
@@ -440,10 +441,17 @@ class Leveller:
         for link in links.values():
             if link.application_id:
                 by_application[link.application_id].append(link)
+        recognised = self._recognised(by_application)
         for application_id, own in by_application.items():
             application = applications.get(application_id)
-            if application is not None and _may_be_rewarded(application, [*own, *_links_before(case, own)]):
+            if application is None:
+                continue
+            if application_id in recognised or _may_be_rewarded(application, [*own, *_links_before(case, own)]):
                 self._settle(application, own, case.referrals, links, write_back)
+
+    def _recognised(self, application_ids: Iterable[str]) -> set[str]:
+        """Those for which anybody was recognised: the status alone forgets a hire once its end has been told."""
+        return {row.application_id for row in self._s.ledger.recognitions(application_ids=application_ids)}
 
     def _recognise_by_links(self, application: AtsApplication, own: Sequence[Link]) -> None:
         """Like `_recognise`, for an application whose person was not gathered."""
