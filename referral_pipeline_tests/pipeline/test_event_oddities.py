@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from referral_pipeline.connectors.failures import Unreachable
+from referral_pipeline.ledger.store import Ledger
+from referral_pipeline.orchestration.assets.events import process_events
 from referral_pipeline.orchestration.lane import Lane
 from referral_pipeline.sync import cases
 from referral_pipeline.vocabulary import CandidateStatus
@@ -205,3 +207,14 @@ def test_an_undone_hire_is_taken_back_though_the_first_try_ended_after_its_statu
     assert world.referral(referral_id)["status"] != "hired"
     world.settle()
     assert [kind for kind, _ in world.recognitions(referral_id)] == ["hired", "bonus_eligible", "reversed"]
+
+
+def test_a_run_that_drains_and_cannot_reach_the_ledger_is_a_failed_run(world: World, monkeypatch: pytest.MonkeyPatch):
+    config = {"ops": {"process_events": {"config": {"mode": "drain"}}}}
+    assert process_events.execute_in_process(run_config=config).success
+
+    def refuses(*_: object, **__: object) -> Any:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(Ledger, "claim", refuses)
+    assert not process_events.execute_in_process(run_config=config, raise_on_error=False).success

@@ -102,7 +102,15 @@ def _drain(context: dg.OpExecutionContext) -> None:
     with open_lane(load_settings(), stop=stop) as lane:
         free_dead_claims(lane.systems.ledger)
         lane.engine.run_id = context.run_id
-        working = threading.Thread(target=lane.engine.run, args=(stop,), kwargs={"until_empty": True}, name="drain")
+        failures: list[Exception] = []
+
+        def work() -> None:
+            try:
+                lane.engine.run(stop, until_empty=True)
+            except Exception as failure:  # noqa: BLE001 - raised below: the run must not look as if all was done
+                failures.append(failure)
+
+        working = threading.Thread(target=work, name="drain")
         working.start()
         try:
             while working.is_alive():
@@ -115,6 +123,8 @@ def _drain(context: dg.OpExecutionContext) -> None:
             rest = _batch(lane.engine.reports, 0.0)
             if rest:
                 _log(context, rest)
+        if failures:
+            raise failures[0]
         lane.tick()
 
 
