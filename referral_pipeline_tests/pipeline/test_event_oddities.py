@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from referral_pipeline.connectors.failures import Unreachable
+from referral_pipeline.connectors.failures import PermanentFailure, Unreachable
 from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.orchestration.assets.events import process_events
 from referral_pipeline.orchestration.lane import Lane
@@ -218,3 +218,21 @@ def test_a_run_that_drains_and_cannot_reach_the_ledger_is_a_failed_run(world: Wo
 
     monkeypatch.setattr(Ledger, "claim", refuses)
     assert not process_events.execute_in_process(run_config=config, raise_on_error=False).success
+
+
+def test_a_certificate_that_ran_out_kills_no_event(world: World, monkeypatch: pytest.MonkeyPatch):
+    """No answer comes, and none would come to any other call: it is an outage, however lasting it sounds."""
+    delivery, name = submitted(world)
+    world.enter([delivery])
+    with world.lane() as lane, monkeypatch.context() as patch:
+
+        def untrusted(*_: object) -> Any:
+            raise PermanentFailure("greenhouse", "candidates.list", detail="its certificate is not trusted")
+
+        patch.setattr(lane.systems.ats, "search_candidates", untrusted)
+        lane.engine.run(lane.stop, until_empty=True)
+    event = world.ledger.inbox_event_by_delivery(delivery.system, delivery.id)
+    assert event is not None
+    assert (event.state, event.attempts) == ("received", 0)
+    world.settle()
+    assert [row["last_name"] for row in world.dump("greenhouse")["candidates"]].count(name) == 1
