@@ -456,7 +456,7 @@ def drain(settings: Settings, *, stop: threading.Event | None = None) -> dict[st
     counts: dict[str, int] = {}
     with open_lane(settings, stop=ended) as lane:
         free_dead_claims(lane.systems.ledger)
-        lane.engine.run(ended, until_empty=True)
+        lane.engine.run(ended, until_empty=True, is_patient=True)
         lane.tick()
         while not lane.engine.reports.empty():
             outcome = lane.engine.reports.get().outcome

@@ -106,7 +106,7 @@ def _drain(context: dg.OpExecutionContext) -> None:
 
         def work() -> None:
             try:
-                lane.engine.run(stop, until_empty=True)
+                lane.engine.run(stop, until_empty=True, is_patient=True)
             except Exception as failure:  # noqa: BLE001 - raised below: the run must not look as if all was done
                 failures.append(failure)
 

@@ -57,6 +57,7 @@ _CLAIM = 64
 _CLAIM_BULK = 1_000
 _MOST_ATTEMPTS = 12
 _LEAST_AGE = timedelta(hours=2)
+_PATIENCE = timedelta(minutes=2)
 LATE_AFTER = _MOST_ATTEMPTS
 """An event that has failed so often and is tried on is told to its owner: nothing else would show half an outage."""
 _MOST_OWN_FAULTS = 5
@@ -144,6 +145,7 @@ class Engine:
         self._more = True
         self._turned_at = monotonic()
         self._finished = threading.Event()
+        self._judged_at = datetime.min.replace(tzinfo=UTC)  # when what was put off unjudged has been looked at again
 
     # ------------------------------------------------------------ from outside
 
@@ -160,11 +162,15 @@ class Engine:
         """Whether nothing is claimed and the last look found nothing."""
         return self._running == 0 and not self._waiting and not self._more
 
-    def run(self, stop: threading.Event, *, until_empty: bool = False) -> None:
+    def run(self, stop: threading.Event, *, until_empty: bool = False, is_patient: bool = False) -> None:
         """Work until `stop` is set; then finish what is under way, and give back what was only claimed.
 
-        With `until_empty` it ends by itself once nothing that may be done now is waiting.
+        With `until_empty` it ends by itself once nothing that may be done now is waiting; with `is_patient` it stays,
+        for two minutes at most, for what it found and could not judge yet. A create that a killed process left behind
+        is judged when the ATS's visibility lag has passed since this process began: runs that end sooner, one after
+        the other, would never get there.
         """
+        patient_until = self._clock() + _PATIENCE
         beating = threading.Thread(target=self._keep_beating, name="lane-heartbeat", daemon=True)
         beating.start()
         self._more = True
@@ -172,7 +178,9 @@ class Engine:
             while not stop.is_set():
                 self._begin()
                 if until_empty and self.is_idle():
-                    break
+                    now = self._clock()
+                    if not is_patient or now > self._judged_at or now > patient_until:
+                        break
                 self._await()
         finally:
             try:
@@ -355,7 +363,10 @@ class Engine:
             if wait is None or (counted and event.attempts >= most and not may_pass):
                 self._bury(event, _words(failure))
                 continue
-            again.append((event.id, _words(failure), self._clock() + timedelta(seconds=wait), counted))
+            available_at = self._clock() + timedelta(seconds=wait)
+            again.append((event.id, _words(failure), available_at, counted))
+            if isinstance(failure, NotYetVisibleError | WaitUntil):
+                self._judged_at = max(self._judged_at, available_at + timedelta(seconds=1))
             if counted and event.attempts == LATE_AFTER:
                 self._told(partial(self._watch.late, event, _words(failure)))
             self._report(event, f"again:{type(failure).__name__}")
