@@ -1,9 +1,9 @@
 """Any order, duplication, delay or loss of the same events ends in the same state in both systems.
 
-A random programme of acts on both sides is played against the sandboxes. Their webhooks are delivered in any order, some
-of them twice and some never, in batches of any size, between the acts and after them; for the lost ones comes the hint
-of reconciliation. In the end both systems must say what follows from the facts that they hold, as the gate, the rule of
-credit and the lifecycle have it, however they came there.
+A random programme of acts on both sides is played against the sandboxes. Their webhooks are delivered in any order,
+some of them twice and some never, in batches of any size, between the acts and after them; for the lost ones comes the
+hint of reconciliation. In the end both systems must say what follows from the facts that they hold, as the gate, the
+rule of credit and the lifecycle have it, however they came there.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from referral_pipeline.connectors.records import AtsApplication, Referral, RowProblem
 from referral_pipeline.contract.loader import load_contract
 from referral_pipeline.ledger.store import Link
+from referral_pipeline.orchestration.bridge import Bridge
 from referral_pipeline.privacy.gate import GatePolicy, blocked_by
 from referral_pipeline.sync.lane.persons import Systems
 from referral_pipeline.sync.lifecycle import Facts, State, eligible_on, settle
+from referral_pipeline.sync.reconciliation import Pulled, enter, missed
 from referral_pipeline.vocabulary import Block, CandidateStatus
 from referral_pipeline_tests.pipeline.event_rig import Delivery, Person, World, shared_world, world
 
@@ -53,7 +55,8 @@ class Play:
         try:
             _ACTS[name](self, number)
         except ValueError as refused:
-            assert "the sandbox refused" in str(refused)
+            if "the sandbox refused" not in str(refused):
+                raise
 
     def submit(self, number: int) -> None:
         if len(self.referrals) < _MOST_REFERRALS:
@@ -158,9 +161,10 @@ _STEPS = st.lists(
 
 @given(steps=_STEPS, seed=st.integers(0, 2**32))
 @settings(
-    max_examples=15,
+    max_examples=12,
     deadline=None,
     database=None,
+    phases=(Phase.explicit, Phase.generate),  # making a failure smaller takes minutes: do that by hand
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_whatever_order_events_come_in_both_systems_end_where_the_facts_say(
@@ -175,6 +179,44 @@ def test_whatever_order_events_come_in_both_systems_end_where_the_facts_say(
             play.act(name, number)
     play.come_to_rest(chance)
     Truth(play).check()
+
+
+def test_what_no_webhook_ever_told_is_found_by_reconciliation_and_done(world: World):
+    play = Play(world, (world.person(), world.person()), _jobs(world))
+    for number in (0, 2, 3):
+        play.act("submit", number)
+    world.settle()
+    for name, number in (("hire", 1), ("withdraw", 0), ("move", 1), ("advocate", 1), ("submit", 1), ("delete", 1)):
+        play.act(name, number)
+    assert world.arrived(), "there was much to tell"
+    world.ahead += timedelta(minutes=5)
+    assert _reconciled(world) > 0
+    world.settle()
+    Truth(play).check()
+    assert _reconciled(world) == 0
+
+
+def _reconciled(world: World) -> int:
+    """Pull both systems and put what was missed in the inbox; how much it was."""
+    with Bridge.open(world.settings) as bridge:
+        bridge.pull_advocacy()
+        staged = bridge.pull_ats() and bridge.staged_ats
+        now = datetime.now(UTC)
+        found = missed(
+            Pulled(
+                referrals=bridge.staged_advocacy.referrals,
+                applications=staged.applications,
+                jobs=staged.jobs,
+                at={"advocacy": now, "greenhouse": now},
+            ),
+            ledger=world.ledger,
+            ats=bridge.ats,
+            contract=bridge.contract,
+            hash_key=world.settings.secret("REFERRAL_PIPELINE_HASH_KEY"),
+            now=world.now(),
+            grace=timedelta(0),
+        )
+    return sum(enter(found, ledger=world.ledger, systems=["advocacy", "greenhouse"]).values())
 
 
 _made: dict[int, tuple[str, str]] = {}
@@ -254,7 +296,9 @@ class Truth:
         ids = {"candidate_id": application.candidate_id, "application_id": application.id}
         assert row["ats"] == {"system": "greenhouse", **ids}
         assert (row["hired_at"] is not None) == (application.hired_at is not None)
-        assert row["starts_on"] == (application.starts_on.isoformat() if application.starts_on else None)
+        # The platform keeps the first day with a hire only.
+        starts_on = application.starts_on if application.status is CandidateStatus.HIRED else None
+        assert row["starts_on"] == (starts_on.isoformat() if starts_on else None)
 
     def _check_recognitions(self, referral_id: str, winners: dict[str, Referral | None]) -> None:
         stands: Counter[str] = Counter()
