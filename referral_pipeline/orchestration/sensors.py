@@ -60,7 +60,7 @@ def build_sensors(process_events: Any) -> list[dg.SensorDefinition]:
 
 def _evaluate(context: dg.SensorEvaluationContext, job_name: str, op_name: str) -> dg.RunRequest | dg.SkipReason:
     from referral_pipeline.contract.problems import ContractError
-    from referral_pipeline.orchestration.liveness import LANE, RECEIVER, SILENT_AFTER, is_alive, last_beat, open_ledger
+    from referral_pipeline.orchestration.liveness import LANE, RECEIVER, is_alive, last_beat, open_ledger
     from referral_pipeline.settings import load_settings
 
     settings = load_settings()
@@ -68,7 +68,7 @@ def _evaluate(context: dg.SensorEvaluationContext, job_name: str, op_name: str) 
         with open_ledger(settings) as (contract, ledger), _desk(contract, settings, ledger) as desk:
             now = datetime.now(UTC)
             beat = last_beat(ledger, LANE)
-            if beat is not None and now - beat.at <= SILENT_AFTER:
+            if is_alive(ledger, LANE, now=now):
                 if _is_told(ledger):
                     desk.resolve(_STOPPED, LANE, "The lane beats again: events are handled as they come.")
                 desk.deliver_pending()

@@ -178,3 +178,11 @@ def test_what_a_killed_lane_had_claimed_waits_for_no_lease(watch):
     watch.event()
     watch.ledger.claim(f"{socket.gethostname()}/{ended.pid}/1/lane", limit=1, lease=LEASE, bulk=False)
     assert asked(watch.tick())
+
+
+def test_a_clock_that_was_set_back_does_not_make_a_dead_lane_look_alive(watch):
+    watch.event()
+    watch.beat(seconds_ago=-3600)
+    assert asked(watch.tick())
+    watch.ledger.beat("lane", "another")
+    assert not asked(watch.tick())
