@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 
 BUSY_TIMEOUT_SECONDS = 60.0
 WRITES = "ledger_writes"
@@ -29,6 +29,10 @@ READS = "ledger_reads"
 
 class LedgerError(Exception):
     """The ledger cannot be opened; the message says why and what to do. Holds no password."""
+
+
+UNUSABLE: tuple[type[Exception], ...] = (OperationalError, InterfaceError, LedgerError)
+"""What a ledger raises that cannot be used at the moment, whatever it was asked: no fault of a row."""
 
 
 def resolve_url(url: str, *, home: Path) -> URL:

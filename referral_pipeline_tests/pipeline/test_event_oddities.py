@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from referral_pipeline.connectors.failures import PermanentFailure, Unreachable
+from referral_pipeline.ledger.group_commit import CommitFailedError
 from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.orchestration.assets.events import process_events
 from referral_pipeline.orchestration.lane import Lane
@@ -236,3 +237,21 @@ def test_a_certificate_that_ran_out_kills_no_event(world: World, monkeypatch: py
     assert (event.state, event.attempts) == ("received", 0)
     world.settle()
     assert [row["last_name"] for row in world.dump("greenhouse")["candidates"]].count(name) == 1
+
+
+def test_a_ledger_that_cannot_commit_for_a_while_costs_an_event_no_attempt(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    delivery, _ = submitted(world)
+    world.enter([delivery])
+    with world.lane() as lane, monkeypatch.context() as patch:
+
+        def full(*_: object, **__: object) -> Any:
+            raise CommitFailedError("the ledger could not commit: nothing of this call was kept")
+
+        patch.setattr(lane.systems.ledger, "begin_many", full)
+        lane.engine.run(lane.stop, until_empty=True)
+    event = world.ledger.inbox_event_by_delivery(delivery.system, delivery.id)
+    assert event is not None
+    assert (event.state, event.attempts) == ("received", 0)
+    world.settle()

@@ -11,6 +11,7 @@ What a failure means
   That read also keeps a record that one system cannot digest from opening its breaker.
 - Refused for good: dead at once, with request and answer in the ledger, and the owner is told.
 - Several records in one piece of work: it is taken apart first, so that one of them does not take others along.
+- The ledger cannot be used (a full disk, another writer): as if the system were down.
 - A fault of our own: counted like one in passing; dead after five. Its words stay out of the ledger, they may quote a
   person.
 """
@@ -41,6 +42,7 @@ from referral_pipeline.connectors.failures import (
     TransientFailure,
     Unauthorized,
 )
+from referral_pipeline.ledger.engine import UNUSABLE
 from referral_pipeline.ledger.records import InboxEvent
 from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.sync.creation import NotYetVisibleError
@@ -62,6 +64,7 @@ LATE_AFTER = _MOST_ATTEMPTS
 """An event that has failed so often and is tried on is told to its owner: nothing else would show half an outage."""
 _MOST_OWN_FAULTS = 5
 _LONGEST_PAUSE = 600.0
+_LEDGER_PAUSE = 5.0
 _MOST_REPORTS = 50_000
 
 
@@ -397,6 +400,8 @@ class Engine:
                 # Its certificate is not trusted: no event's fault, and a breaker counts it as an outage.
                 return pause, False, _MOST_ATTEMPTS
             return None, True, 0
+        if isinstance(failure, UNUSABLE):
+            return _LEDGER_PAUSE * jitter, False, _MOST_ATTEMPTS
         _LOG.error("an event could not be done: %s", _words(failure))
         return pause, True, _MOST_OWN_FAULTS
 
