@@ -401,3 +401,8 @@ def test_a_stale_event_of_a_referral_that_is_gone_is_done(world: World):
     world.enter(stale)
     assert outcomes(world.settle()) == ["gone"]
     assert world.candidates(person) == []
+
+
+def test_an_empty_inbox_is_worked_off_at_once(world: World):
+    world.settle()
+    assert world.work() == []
