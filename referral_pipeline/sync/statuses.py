@@ -216,6 +216,7 @@ class StatusReturn:
         self._ledger.begin_many([self._intent(update) for _, update in batch])
         failed: list[tuple[Link, StatusUpdate]] = []
         refused: list[tuple[str, str]] = []
+        superseded: list[DeliveryIntent] = []
         confirmed: list[tuple[str, dict[str, object]]] = []
         accepted_links: list[Link] = []
         with ThreadPoolExecutor(max_workers=self._workers, thread_name_prefix="status-return") as pool:
@@ -236,6 +237,7 @@ class StatusReturn:
                 else:
                     self.report.count("statuses_sent" if accepted else "statuses_superseded")
                     if not accepted:
+                        superseded.append(self._intent(update))
                         refused.append((status_key(update.referral_id), "older than what the platform holds"))
                         continue
                     confirmed.append((status_key(update.referral_id), {"status": update.status.value}))
@@ -243,6 +245,8 @@ class StatusReturn:
         with self._ledger.atomic():
             self._ledger.confirm_many(confirmed)
             self._ledger.change_links(accepted_links, "status", "status_at")
+            # The lane may have told a later word meanwhile and confirmed it under our request: this one was not told.
+            self._ledger.begin_many(superseded, anew=True)
             for key, why in refused:
                 self._ledger.fail(key, why, dead=False)
         return failed

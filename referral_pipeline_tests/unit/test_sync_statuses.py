@@ -144,3 +144,15 @@ def test_a_draft_that_was_never_published_is_not_sent(returning):
     draft = AtsJob("4410000001", "Data Engineer", "draft")
     report = publish_jobs([draft], advocacy=returning.platform.connector, ledger=returning.ledger)
     assert (report.counts["jobs_draft"], returning.platform.store.dump()["jobs"]) == (1, [])
+
+
+def test_a_status_that_was_overtaken_is_not_taken_for_told(returning):
+    """The lane tells a later word, and confirms it, while the run's older one is on its way."""
+
+    def overtaken(update: Any) -> bool:
+        returning.ledger.confirm("status:ref_1", {"status": "offered"})
+        return False
+
+    spoilt = Spoilt(returning.platform.connector, return_status=overtaken)
+    returning.run(advocacy=spoilt, status=CandidateStatus.INTERVIEWED)
+    assert returning.run(status=CandidateStatus.INTERVIEWED).counts["statuses_sent"] == 1
