@@ -54,7 +54,7 @@ from referral_pipeline.ledger.records import (
     StatusFact,
 )
 from referral_pipeline.ledger.transactions import MOST_VALUES, parts
-from referral_pipeline.vocabulary import CandidateStatus
+from referral_pipeline.vocabulary import Block, CandidateStatus
 
 __all__ = [
     "AlertRecord",
@@ -85,6 +85,7 @@ _SLICE = 5_000
 _some = sa.bindparam("some", expanding=True)
 _links = tables.links.c
 _LINKS_OF_REFERRALS = sa.select(tables.links).where(_links.referral_id.in_(_some))
+_LINKS_HELD_BY_JOBS = sa.select(tables.links).where(_links.job_id.in_(_some), _links.block == Block.JOB.value)
 _LINKS_OF_PERSONS = sa.select(tables.links).where(_links.person_id.in_(_some))
 _LINKS_OF_APPLICATIONS = sa.select(tables.links).where(
     _links.system == sa.bindparam("of_system"), _links.application_id.in_(_some)
@@ -320,6 +321,10 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
     def links_of_persons(self, person_ids: Iterable[str]) -> list[Link]:
         """The links of these persons, by referral id."""
         return self._links_where(_LINKS_OF_PERSONS, person_ids)
+
+    def links_held_by_jobs(self, job_ids: Iterable[str]) -> list[Link]:
+        """The links of referrals that were not written because one of these jobs took no applications."""
+        return self._links_where(_LINKS_HELD_BY_JOBS, job_ids)
 
     def _links_where(self, query: sa.Select[Any], ids: Iterable[str], **values: str) -> list[Link]:
         with self._reading() as connection:

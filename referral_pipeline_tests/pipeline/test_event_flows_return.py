@@ -391,8 +391,6 @@ def test_a_referral_held_back_by_its_job_is_written_once_the_job_opens(world: Wo
     assert "blocked:job" in outcomes(world.settle())
     world.ats("reopen_job", job_id=job["id"])
     world.settle()
-    world.hint(("advocacy", f"referral:{referral_id}"))
-    world.settle()
     assert tags(world.application(person))["referral_id"] == referral_id
 
 

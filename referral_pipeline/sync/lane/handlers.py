@@ -413,7 +413,10 @@ class Handlers:
         due, _, _ = jobs_due(jobs, ledger=self._s.ledger)
         for job in due:
             tell_job(job, advocacy=self._s.advocacy, ledger=self._s.ledger, sealer=self._s.sealer)
-        return "job_published" if due else "unchanged"
+        # A job that opens lets in who was held back by it.
+        held = self._s.ledger.links_held_by_jobs(job.id for job in jobs if job.status == "open")
+        outcome = self._bring_links(held) if held else "unchanged"
+        return "job_published" if due else outcome
 
 
 def _hint_without_body(event: InboxEvent) -> Hint:
