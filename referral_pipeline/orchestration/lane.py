@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from uuid import uuid4
 
@@ -50,6 +50,7 @@ RETRY = RetryPolicy(max_attempts=3, base_seconds=0.1, cap_seconds=2.0, deadline_
 """Little patience for one call: a thread that waits holds up others, and the inbox brings the event back."""
 _TICK_SECONDS = 60.0
 _HOUR_SECONDS = 3600.0
+_FORGOTTEN_AFTER = timedelta(days=1)
 _RESTART_SECONDS = 5.0
 _LOOKED_AT = 1_000
 
@@ -343,6 +344,10 @@ def _tick(systems: Systems, leveller: Leveller, told: _Told) -> None:
     """What comes with time: bonuses that are due, dead events that were mended."""
     if told.is_hour_over():
         leveller.recognise_due()
+        for beat in systems.ledger.heartbeats(LANE):
+            # Who was killed took no leave.
+            if systems.clock() - beat.at > _FORGOTTEN_AFTER:
+                systems.ledger.forget_heartbeat(LANE, beat.owner)
     told.not_many_gone(leveller.are_many_gone)
     for system in (systems.ats.system, systems.advocacy.system):
         told.none_dead(system)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -406,3 +407,29 @@ def test_a_stale_event_of_a_referral_that_is_gone_is_done(world: World):
 def test_an_empty_inbox_is_worked_off_at_once(world: World):
     world.settle()
     assert world.work() == []
+
+
+def test_a_job_that_closed_without_a_word_holds_the_referral_back_and_kills_no_event(world: World):
+    job = world.job()
+    world.settle()
+    with world.lane() as lane:
+        working = threading.Thread(target=lane.engine.run, args=(lane.stop,))
+        working.start()
+        try:
+            world.submit(world.person(), job_id=job)
+            world.enter(one for one in world.arrived() if one.system == "advocacy")
+            assert lane.engine.reports.get(timeout=20).outcome == "created"
+            world.ats("close_job", job_id=int(job))
+            world.arrived()  # and nobody delivers it
+            late = world.submit(world.person(), job_id=job)
+            world.enter(one for one in world.arrived() if one.system == "advocacy")
+            told = [lane.engine.reports.get(timeout=20).outcome]
+            while told[-1].startswith("again"):
+                told.append(lane.engine.reports.get(timeout=20).outcome)
+        finally:
+            lane.stop.set()
+            working.join()
+    assert told[-1] == "blocked:job"
+    link = world.ledger.link(late)
+    assert link is not None
+    assert link.application_id is None

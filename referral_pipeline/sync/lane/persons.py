@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 
 from referral_pipeline.attribution.models import Credit
+from referral_pipeline.connectors.failures import Invalid
 from referral_pipeline.connectors.protocols import AdvocacyConnector, AtsConnector
 from referral_pipeline.connectors.records import AtsApplication, AtsCandidate, AtsJob, Referral
 from referral_pipeline.contract.models import Contract
@@ -196,7 +197,14 @@ class Leveller:
         case, applications = self._case(person_id, fit, found, deleted)
         programme = replace(programme, jobs={j.id: j for j in self.jobs.get({r.job_id for r in fit})})
         write_back = self._write_back(programme, lambda links: self._remember_candidates(person_id, fit, links, found))
-        write_back.write(case)
+        try:
+            write_back.write(case)
+        except Invalid:
+            # A job may have closed since it was read: then the referral is held back, and nothing was wrong with it.
+            were_open = {job.id for job in programme.jobs.values() if job.status == "open"}
+            if were_open <= {job.id for job in self.jobs.read_again(were_open) if job.status == "open"}:
+                raise
+            raise NotYetVisibleError(s.clock()) from None
         links = {**case.links, **write_back.links}
         return outcomes, _Written(case, {**applications, **write_back.records}, links, write_back, read_at)
 
