@@ -36,7 +36,7 @@ from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.sandbox.credentials import SECRETS
 from referral_pipeline_tests.benchmarks.result import Result
 
-CONNECTIONS = 32
+CONNECTIONS = 64
 _PREFIX = "referral_pipeline_webhooks_"
 _STAMP = "2026-01-02T03:04:05Z"
 
