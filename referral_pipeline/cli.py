@@ -248,7 +248,8 @@ def reconcile(full: bool, as_json: bool) -> None:
 @click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI.")
 @click.option("--receiver-host", default="127.0.0.1", show_default=True, help="Address of the webhook receiver.")
 @click.option("--receiver-port", default=8780, show_default=True, help="Port of the webhook receiver.")
-def up(with_sandbox: bool, host: str, port: int, receiver_host: str, receiver_port: int) -> None:
+@click.option("--lanes", default=1, show_default=True, type=click.IntRange(1, 8), help="Lanes side by side.")
+def up(with_sandbox: bool, host: str, port: int, receiver_host: str, receiver_port: int, lanes: int) -> None:
     """Keep the Dagster UI, its daemon (schedules, sensors), lane and receiver running, until Ctrl-C or SIGTERM."""
     from referral_pipeline.orchestration.up import require_free, supervisor_for
     from referral_pipeline.settings import load_settings
@@ -259,7 +260,7 @@ def up(with_sandbox: bool, host: str, port: int, receiver_host: str, receiver_po
     webhooks = f"http://{'127.0.0.1' if receiver_host == _ALL_ADDRESSES else receiver_host}:{receiver_port}"
     if not with_sandbox:
         _require_ready(settings)
-        supervisor = supervisor_for(settings, host=host, port=port, say=say, receiver=receiver)
+        supervisor = supervisor_for(settings, host=host, port=port, say=say, receiver=receiver, lanes=lanes)
         say(f"Dagster UI: http://{host}:{port}; webhooks: {webhooks}/webhooks/SYSTEM")
         supervisor.run()
         return
@@ -269,7 +270,7 @@ def up(with_sandbox: bool, host: str, port: int, receiver_host: str, receiver_po
     require_free(host, port)
     require_free(*receiver, option="--receiver-port")
     with sandboxed(settings, Sandbox(webhooks_to=webhooks)) as (running, own):
-        supervisor = supervisor_for(own, host=host, port=port, say=say, receiver=receiver)
+        supervisor = supervisor_for(own, host=host, port=port, say=say, receiver=receiver, lanes=lanes)
         say(f"sandboxes: advocacy {running.advocacy_url}, ATS {running.ats_url}; state in {own.state_dir}")
         say(f"Dagster UI: http://{host}:{port}; webhooks: {webhooks}/webhooks/SYSTEM")
         supervisor.run()

@@ -190,6 +190,7 @@ def supervisor_for(
     port: int,
     say: Callable[[str], None],
     receiver: tuple[str, int] | None = None,
+    lanes: int = 1,
 ) -> Supervisor:
     """The supervisor of an installation's processes.
 
@@ -199,6 +200,7 @@ def supervisor_for(
         port: port of the Dagster UI.
         say: takes one line about what happened.
         receiver: address and port of the webhook receiver; None runs neither receiver nor lane.
+        lanes: how many lanes work side by side; a second one helps when one processor core is too slow.
 
     Raises:
         PortTakenError: another process listens there; the child would die of it again and again.
@@ -220,7 +222,10 @@ def supervisor_for(
         ours = [sys.executable, "-m", "referral_pipeline.cli"]
         # What is still coming in ends first, then the lane finishes what it holds.
         children += [
-            Child("lane", [*ours, "lane"], stops=1),
+            *(
+                Child("lane" if number == 1 else f"lane {number}", [*ours, "lane"], stops=1)
+                for number in range(1, lanes + 1)
+            ),
             Child("receiver", [*ours, "receiver", "--host", receiver[0], "--port", str(receiver[1])], stops=0),
         ]
 

@@ -49,7 +49,7 @@ class Live:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        for name in ("receiver", "lane", "daemon"):
+        for name in ("receiver", "lane", "lane2", "daemon"):
             self.stop(name)
         for group in self._groups:
             with suppress(ProcessLookupError):
@@ -57,11 +57,12 @@ class Live:
         self._ledger_context.__exit__(kind, error, at)
 
     def start(self, *names: str) -> None:
-        """Start "receiver", "lane" or "daemon", and wait until receiver and lane say that they work."""
+        """Start "receiver", "lane", "lane2" or "daemon", and wait until receiver and lane say that they work."""
         ours = [sys.executable, "-m", "referral_pipeline.cli"]
         commands: dict[str, list[str]] = {
             "receiver": [*ours, "receiver", "--port", str(self.port)],
             "lane": [*ours, "lane"],
+            "lane2": [*ours, "lane"],
             "daemon": [sys.executable, "-m", "dagster._daemon", "run", "-m", "referral_pipeline.definitions"],
         }
         environment = {
