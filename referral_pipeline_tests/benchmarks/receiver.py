@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -79,7 +79,7 @@ def serve_durable() -> None:
 
 
 @contextmanager
-def _serving(call: str, environment: Mapping[str, str]) -> Iterator[int]:
+def _serving(call: str, environment: Mapping[str, str]) -> Generator[int]:
     child = subprocess.Popen(
         [sys.executable, "-c", f"from {__name__} import *; {call}"],
         stdout=subprocess.PIPE,
