@@ -10,6 +10,7 @@ lock: SQLite refuses it at once, however long the busy timeout.
 
 from __future__ import annotations
 
+import fcntl
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -59,10 +60,12 @@ def open_engine(url: URL) -> Engine:
     """An engine with the project's durability settings. Makes the folder of a SQLite file, private to the owner.
 
     Raises:
-        LedgerError: when the PostgreSQL driver is not installed.
+        LedgerError: when the PostgreSQL driver is not installed, or SQLite's locks are not to be had here.
     """
     if url.get_backend_name() == "sqlite":
         assert url.database
+        if not hasattr(fcntl, "F_OFD_SETLKW"):
+            raise LedgerError("a ledger on SQLite uses locks that only Linux has: set ledger.url to postgresql://...")
         Path(url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # hide_parameters: an error of the database must not carry the row that it refused into a log.
         arguments = {"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False}

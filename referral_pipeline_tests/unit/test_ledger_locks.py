@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import random
 import threading
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from referral_pipeline.ledger.store import Ledger
+from referral_pipeline.ledger.store import Ledger, LedgerError
 from referral_pipeline_tests.unit.ledger_databases import BACKENDS, finish, fresh_url, start
 
 
@@ -112,3 +113,9 @@ def test_a_thread_may_ask_again_for_what_it_holds_but_not_for_more(ledger: Ledge
             pass
     with ledger.exclusive(["c"]):
         pass
+
+
+def test_where_the_kernel_has_no_such_locks_a_ledger_on_sqlite_is_refused_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.delattr(fcntl, "F_OFD_SETLKW")
+    with pytest.raises(LedgerError, match=r"only Linux has: set ledger\.url"):
+        Ledger.open("sqlite:///ledger.sqlite", home=tmp_path)
