@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import uvicorn
+
+T = TypeVar("T")
 
 
 class Door:
@@ -33,3 +38,9 @@ def running(door_type: type[Door] = Door, name: str = "") -> tuple[Any, str]:
     while not server.started:
         time.sleep(0.01)
     return door, f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def run_apart(main: Coroutine[Any, Any, T]) -> T:
+    """Like `asyncio.run`, in a thread of its own: a browser in the same process keeps a loop running in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, main).result()

@@ -18,7 +18,7 @@ def page(browser):
 
 
 def test_the_asset_graph_shows_every_group_and_asset(page, webserver, screenshots):
-    page.set_viewport_size({"width": 2600, "height": 2200})  # nodes outside the view are not drawn
+    page.set_viewport_size({"width": 3800, "height": 3000})  # nodes outside the view are not drawn
     page.goto(f"{webserver}/asset-groups")
     page.wait_for_selector("text=Materialize all", timeout=60_000)
     page.wait_for_timeout(3000)
@@ -26,9 +26,11 @@ def test_the_asset_graph_shows_every_group_and_asset(page, webserver, screenshot
     text = page.inner_text("body")
     for group in GROUPS:
         assert group in text
-    page.mouse.click(2400, 2100)
+    page.mouse.click(3600, 2900)
     page.keyboard.press("Alt+KeyE")  # expands every group
     page.wait_for_selector("text=attribution_credit", state="attached", timeout=30_000)
+    for _ in range(9):  # until all of it is in the view
+        page.locator("[aria-label=zoom_out]").first.click()
     page.wait_for_timeout(1500)
     page.screenshot(path=screenshots / "asset-graph.png")
     text = page.inner_text("body")

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from referral_pipeline.sandbox.credentials import SECRETS
+from referral_pipeline_tests.serving import run_apart
 from referral_pipeline_tests.unit.receiver_rig import (
     NOW,
     REFERRAL,
@@ -145,10 +146,10 @@ def test_ten_thousand_hostile_requests_change_nothing(tmp_path: Path, monkeypatc
         monkeypatch.delenv(name, raising=False)
     rng = random.Random(7)
     with receiver_in(tmp_path / "home") as receiver:
-        statuses = asyncio.run(_storm(receiver, rng, REQUESTS // 2))
+        statuses = run_apart(_storm(receiver, rng, REQUESTS // 2))
         gc.collect()
         tracemalloc.start(1)
-        statuses += asyncio.run(_storm(receiver, rng, REQUESTS // 2))
+        statuses += run_apart(_storm(receiver, rng, REQUESTS // 2))
         gc.collect()
         left, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()
@@ -169,7 +170,7 @@ def test_a_delivery_seen_on_the_way_and_sent_again_is_done_once(
             sent = [receiver.send("/webhooks/advocacy", BODY, CAPTURED) for _ in range(20)]
             return {status for status, _ in await asyncio.gather(*sent)}
 
-        assert asyncio.run(replay()) == {200}
+        assert run_apart(replay()) == {200}
         receiver.move(301)
-        assert asyncio.run(replay()) == {401}
+        assert run_apart(replay()) == {401}
         assert len(receiver.ledger.inbox_events()) == 1

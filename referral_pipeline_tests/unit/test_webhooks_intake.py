@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from referral_pipeline.webhooks.intake import Intake
+from referral_pipeline_tests.serving import run_apart
 
 
 def test_whatever_fails_after_a_commit_the_next_delivery_is_still_answered() -> None:
@@ -23,4 +24,4 @@ def test_whatever_fails_after_a_commit_the_next_delivery_is_still_answered() -> 
         finally:
             intake.close()
 
-    assert asyncio.run(two_deliveries()) == [True, True]
+    assert run_apart(two_deliveries()) == [True, True]

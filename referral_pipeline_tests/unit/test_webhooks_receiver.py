@@ -14,6 +14,7 @@ import pytest
 from referral_pipeline.ledger.engine import LedgerError
 from referral_pipeline.sandbox.credentials import SECRETS
 from referral_pipeline.webhooks import app as surface
+from referral_pipeline_tests.serving import run_apart
 from referral_pipeline_tests.unit.receiver_rig import (
     NOW,
     REFERRAL,
@@ -38,11 +39,11 @@ def receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiv
 
 
 def ask(receiver: Receiver, *arguments: Any, **more: Any) -> tuple[int, str]:
-    return asyncio.run(receiver.send(*arguments, **more))
+    return run_apart(receiver.send(*arguments, **more))
 
 
 def test_a_signed_delivery_is_in_the_inbox_encrypted_before_it_is_answered(receiver: Receiver) -> None:
-    assert asyncio.run(receiver.advocacy()) == (200, '{"status": "received"}')
+    assert run_apart(receiver.advocacy()) == (200, '{"status": "received"}')
     (event,) = receiver.ledger.inbox_events()
     assert (event.system, event.delivery_id, event.event_type) == ("advocacy", "msg_1", "referral.submitted")
     assert (event.origin, event.subject, event.state, event.bulk) == ("webhook", "referral:R1", "received", False)
@@ -64,7 +65,7 @@ def test_the_same_delivery_fifty_times_at_once_is_one_row(receiver: Receiver) ->
     async def storm() -> list[tuple[int, str]]:
         return await asyncio.gather(*(receiver.advocacy() for _ in range(50)))
 
-    assert [status for status, _ in asyncio.run(storm())] == [200] * 50
+    assert [status for status, _ in run_apart(storm())] == [200] * 50
     assert len(receiver.ledger.inbox_events()) == 1
     text = ask(receiver, "/metrics", method="GET")[1]
     assert 'accepted_total{system="advocacy",type="referral.submitted"} 1\n' in text
@@ -73,13 +74,13 @@ def test_the_same_delivery_fifty_times_at_once_is_one_row(receiver: Receiver) ->
 
 @pytest.mark.parametrize("event", [{"type": "ping"}, {"type": "weather.changed", "data": 1}, {"type": None}, {}])
 def test_a_ping_and_a_signed_event_of_unknown_type_are_taken(receiver: Receiver, event: Any) -> None:
-    assert asyncio.run(receiver.advocacy(event))[0] == 200
+    assert run_apart(receiver.advocacy(event))[0] == 200
     (kept,) = receiver.ledger.inbox_events()
     assert kept.subject is None
 
 
 def test_bulk_types_are_marked(receiver: Receiver) -> None:
-    asyncio.run(receiver.advocacy({"type": "click.recorded", "data": {"id": "K1"}}))
+    run_apart(receiver.advocacy({"type": "click.recorded", "data": {"id": "K1"}}))
     (kept,) = receiver.ledger.inbox_events()
     assert (kept.bulk, kept.subject) == (True, "click:K1")
 
@@ -176,7 +177,7 @@ def test_what_could_not_be_committed_is_sent_again_by_its_sender(receiver: Recei
         disk.is_full = False
         return first, (await receiver.advocacy())[0]
 
-    assert asyncio.run(twice()) == (503, 200)
+    assert run_apart(twice()) == (503, 200)
 
 
 def test_without_a_secret_the_sender_shall_try_again_and_readiness_says_which(
@@ -204,7 +205,7 @@ def test_each_lane_that_is_alive_is_woken_after_the_commit(receiver: Receiver) -
         receiver.ledger.beat("lane", "one", address=f"127.0.0.1:{lane.getsockname()[1]}")
         receiver.ledger.beat("lane", "two", address="nowhere")
         receiver.ledger.beat("lane", "three", address=None)
-        assert asyncio.run(receiver.advocacy())[0] == 200
+        assert run_apart(receiver.advocacy())[0] == 200
         assert lane.recv(10)
     text = ask(receiver, "/metrics", method="GET")[1]
     assert "referral_pipeline_inbox_waiting 1\n" in text
