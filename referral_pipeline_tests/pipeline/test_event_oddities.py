@@ -16,6 +16,7 @@ import pytest
 
 from referral_pipeline.connectors.failures import PermanentFailure, Unreachable
 from referral_pipeline.ledger.group_commit import CommitFailedError
+from referral_pipeline.ledger.records import InboxDelivery
 from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.orchestration.assets.events import process_events
 from referral_pipeline.orchestration.lane import Lane
@@ -255,3 +256,15 @@ def test_a_ledger_that_cannot_commit_for_a_while_costs_an_event_no_attempt(
     assert event is not None
     assert (event.state, event.attempts) == ("received", 0)
     world.settle()
+
+
+def test_a_bulk_event_whose_body_cannot_be_opened_is_dead_and_its_neighbours_are_done(world: World):
+    content = world.content[0]
+    world.advocacy("add_share", advocate_id=world.advocates[0], content_id=content["id"])
+    world.enter(world.arrived())
+    lost = InboxDelivery("advocacy", "lost-key", "share.created", "webhook", "share:lost", None, b"no token", bulk=True)
+    world.ledger.receive_many([lost])
+    assert sorted(one.outcome for one in world.work()) == ["dead", "kept"]
+    found = world.ledger.inbox_event_by_delivery("advocacy", "lost-key")
+    assert found is not None
+    assert (found.state, found.last_error) == ("dead", "the body cannot be read")

@@ -46,7 +46,7 @@ from referral_pipeline.ledger.engine import UNUSABLE
 from referral_pipeline.ledger.records import InboxEvent
 from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.sync.creation import NotYetVisibleError
-from referral_pipeline.sync.lane.handlers import Handlers, Stopped, WaitUntil, Work
+from referral_pipeline.sync.lane.handlers import UNREADABLE, Handlers, Stopped, WaitUntil, Work
 
 _LOG = logging.getLogger(__name__)
 
@@ -326,7 +326,12 @@ class Engine:
             if result.failure is not None:
                 self._failed(result)
             else:
-                finished.extend((event, result.outcomes.get(event.id, "done")) for event in result.work.events)
+                for event in result.work.events:
+                    outcome = result.outcomes.get(event.id, "done")
+                    if outcome == UNREADABLE:
+                        self._bury(event, "the body cannot be read")
+                    else:
+                        finished.append((event, outcome))
         self._finish_events(finished)
 
     def _finish_events(self, finished: Sequence[tuple[InboxEvent, str]]) -> None:

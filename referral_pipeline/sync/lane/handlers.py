@@ -34,11 +34,13 @@ _OWN_ECHO = timedelta(seconds=1.5)
 """How long an application that nobody is linked to may still turn out to be our own create, under way in another
 thread."""
 _APPLICATIONS_AT_ONCE = 10
+UNREADABLE = "unreadable"
+"""The outcome of a bulk event whose body cannot be opened: no outcome to be done with, a person must look."""
 _RECONCILED = {"reconcile.referral", "reconcile.application", "reconcile.job"}
 
 
 class WaitUntil(Exception):
-    """The work cannot be judged yet; nothing failed. `at` is when to look again."""
+    """The work cannot be judged yet; nothing failed. `seconds` is how long to wait before looking again."""
 
     def __init__(self, seconds: float, why: str) -> None:
         super().__init__(why)
@@ -136,7 +138,7 @@ class Handlers:
             try:
                 hint = self._hint(event)
             except (CryptoError, ValueError):
-                outcomes.append((event.id, "unreadable"))
+                outcomes.append((event.id, UNREADABLE))
                 continue
             if hint.row is not None and hint.entity in ENTITIES:
                 rows[hint.entity].append(hint.row)
