@@ -268,3 +268,15 @@ def test_a_bulk_event_whose_body_cannot_be_opened_is_dead_and_its_neighbours_are
     found = world.ledger.inbox_event_by_delivery("advocacy", "lost-key")
     assert found is not None
     assert (found.state, found.last_error) == ("dead", "the body cannot be read")
+
+
+def test_an_erased_person_whose_row_is_not_kept_any_more_is_still_not_written_again(world: World):
+    person = world.person()
+    referral_id = world.submit(person)
+    world.settle()
+    hashes = {key.key_hash for key in world.ledger.keys_of([f"advocacy:{referral_id}"])}
+    world.ledger.forget_mirror("advocacy", "referrals", [referral_id])
+    world.advocacy("erase", referral_id=referral_id)
+    world.settle()
+    assert hashes
+    assert world.ledger.tombstoned(hashes) == hashes

@@ -396,9 +396,10 @@ class Handlers:
         referral: Referral | None = referrals.get(referral_id)
         ledger = self._s.ledger
         ledger.add_tombstone("referral", self._record_id(referral_id), "candidate.erased")
-        if referral is not None:
-            for key in self._s.people.keys_of(referral):
-                ledger.add_tombstone(key.kind, key.key_hash, "candidate.erased")
+        # The keys of the ledger too: the mirror may not hold the row, or a later one with another address.
+        keys = ledger.keys_of([self._record_id(referral_id)])
+        for key in [*keys, *(self._s.people.keys_of(referral) if referral is not None else [])]:
+            ledger.add_tombstone(key.kind, key.key_hash, "candidate.erased")
         links = list(ledger.links_for([referral_id]).values())
         if referral is not None:
             self._leveller.bring_referrals([referral_id], ())
