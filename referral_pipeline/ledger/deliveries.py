@@ -17,7 +17,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from referral_pipeline.ledger.engine import insert_new
+from referral_pipeline.ledger.engine import enter
+from referral_pipeline.ledger.prepared import Prepared, Through
 from referral_pipeline.ledger.records import Delivery, DeliveryIntent, DeliveryState
 from referral_pipeline.ledger.tables import deliveries
 
@@ -25,8 +26,23 @@ _MOST_KEYS = 500
 _MOST_ERROR_CHARACTERS = 2_000
 
 
-_BY_KEY = sa.select(deliveries).where(deliveries.c.key.in_(sa.bindparam("some", expanding=True)))
-_LOCKED = _BY_KEY.order_by(deliveries.c.key).with_for_update()
+_COLUMNS = sa.select(
+    deliveries.c.key,
+    deliveries.c.system,
+    deliveries.c.operation,
+    deliveries.c.target,
+    deliveries.c.request_hash,
+    deliveries.c.referral_id,
+    deliveries.c.state,
+    deliveries.c.attempts,
+    deliveries.c.first_attempt_at,
+    deliveries.c.last_attempt_at,
+    deliveries.c.last_error,
+    deliveries.c.result,
+)
+_OF_KEYS = _COLUMNS.where(deliveries.c.key.in_(sa.bindparam("some", expanding=True)))
+_BY_KEY = Prepared(_OF_KEYS)
+_LOCKED = Prepared(_OF_KEYS.order_by(deliveries.c.key).with_for_update())
 _ONE = sa.update(deliveries).where(deliveries.c.key == sa.bindparam("at_key"))
 _TRY_AGAIN = _ONE.values(
     {
@@ -43,14 +59,18 @@ _TRY_AGAIN = _ONE.values(
     }
 )
 _SETTLE = {
-    DeliveryState.SENT: _ONE.values(state=DeliveryState.SENT.value, result=sa.bindparam("result"), last_error=None),
-    DeliveryState.CONFIRMED: _ONE.values(
-        state=DeliveryState.CONFIRMED.value,
-        result=sa.bindparam("result"),
-        confirmed_at=sa.bindparam("confirmed_at"),
-        last_error=None,
-        request_body=None,
-        response_body=None,
+    DeliveryState.SENT: Prepared(
+        _ONE.values(state=DeliveryState.SENT.value, result=sa.bindparam("result"), last_error=None)
+    ),
+    DeliveryState.CONFIRMED: Prepared(
+        _ONE.values(
+            state=DeliveryState.CONFIRMED.value,
+            result=sa.bindparam("result"),
+            confirmed_at=sa.bindparam("confirmed_at"),
+            last_error=None,
+            request_body=None,
+            response_body=None,
+        )
     ),
 }
 
@@ -89,8 +109,7 @@ def begin(
         }
         for intent in sorted(intents, key=lambda intent: intent.key)
     ]
-    inserting = insert_new(connection.dialect.name, deliveries, "key")
-    fresh = set(connection.execute(inserting, rows).scalars())
+    fresh = {key for (key,) in enter(connection, deliveries, rows, "key")}
     answers = {
         intent.key: Delivery(
             key=intent.key,
@@ -148,7 +167,7 @@ def settle(
         for row in rows:
             row["confirmed_at"] = now
     rows.sort(key=lambda row: row["at_key"])
-    if connection.execute(_SETTLE[state], rows).rowcount == len(rows):
+    if _SETTLE[state].run(connection, rows) == len(rows):
         return
     keys = {key for key, _ in results}
     raise UnknownDeliveryError(keys - {found.key for found in _locked(connection, sorted(keys))})
@@ -180,20 +199,15 @@ def fail(
     _update_one(connection, key, values)
 
 
-def select(
-    connection: Connection,
-    *,
-    keys: Sequence[str] | None = None,
-    state: DeliveryState | None = None,
-    system: str | None = None,
-) -> list[Delivery]:
-    """Deliveries by keys (at most 500), state or system, oldest attempt first."""
-    if keys is not None and state is None and system is None:
-        found = [_delivery(row) for row in connection.execute(_BY_KEY, {"some": list(keys)})]
-        return sorted(found, key=lambda one: (one.last_attempt_at, one.key))
-    query = sa.select(deliveries).order_by(deliveries.c.last_attempt_at, deliveries.c.key)
-    if keys is not None:
-        query = query.where(deliveries.c.key.in_(keys))
+def by_keys(through: Through, keys: Sequence[str]) -> list[Delivery]:
+    """Deliveries by keys (at most 500), oldest attempt first."""
+    found = [_delivery(row) for row in _BY_KEY.all(through, some=list(keys))]
+    return sorted(found, key=lambda one: (one.last_attempt_at, one.key))
+
+
+def select(connection: Connection, *, state: DeliveryState | None = None, system: str | None = None) -> list[Delivery]:
+    """Deliveries by state or system, oldest attempt first."""
+    query = _COLUMNS.order_by(deliveries.c.last_attempt_at, deliveries.c.key)
     if state is not None:
         query = query.where(deliveries.c.state == state.value)
     if system is not None:
@@ -221,7 +235,7 @@ def _tried_again(found: Delivery, intent: DeliveryIntent, now: datetime, *, anew
 def _locked(connection: Connection, keys: Sequence[str]) -> Iterable[Delivery]:
     for start in range(0, len(keys), _MOST_KEYS):
         some = keys[start : start + _MOST_KEYS]
-        yield from (_delivery(row) for row in connection.execute(_LOCKED, {"some": some}))
+        yield from (_delivery(row) for row in _LOCKED.all(connection, some=some))
 
 
 def _update_one(connection: Connection, key: str, values: dict[str, Any]) -> None:
@@ -230,18 +244,19 @@ def _update_one(connection: Connection, key: str, values: dict[str, Any]) -> Non
         raise UnknownDeliveryError([key])
 
 
-def _delivery(row: sa.Row[Any]) -> Delivery:
+def _delivery(row: Sequence[Any]) -> Delivery:
+    key, system, operation, target, request_hash, referral_id, state, attempts, first, last, error, result = row
     return Delivery(
-        key=row.key,
-        system=row.system,
-        operation=row.operation,
-        target=row.target,
-        request_hash=row.request_hash,
-        referral_id=row.referral_id,
-        state=DeliveryState(row.state),
-        attempts=row.attempts,
-        first_attempt_at=row.first_attempt_at,
-        last_attempt_at=row.last_attempt_at,
-        last_error=row.last_error,
-        result=row.result,
+        key,
+        system,
+        operation,
+        target,
+        request_hash,
+        referral_id,
+        DeliveryState(state),
+        attempts,
+        first,
+        last,
+        error,
+        result,
     )

@@ -21,6 +21,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 
+from referral_pipeline.ledger.prepared import Prepared
+
 BUSY_TIMEOUT_SECONDS = 60.0
 WRITES = "ledger_writes"
 """Execution option of a connection that is about to write."""
@@ -95,17 +97,15 @@ def upsert(connection: Connection, table: sa.Table, rows: list[dict[str, Any]], 
     keys = [column.name for column in table.primary_key]
     # One order of locks for every process, or two batches could wait for each other on PostgreSQL.
     rows = sorted(rows, key=lambda row: tuple(str(row[key]) for key in keys))
-    connection.execute(_upsert_statement(connection.dialect.name, table, tuple(rows[0]), keep), rows)
+    _upserting(connection.dialect.name, table, tuple(rows[0]), keep).run(connection, rows)
 
 
 @cache
-def _upsert_statement(
-    dialect: str, table: sa.Table, names: tuple[str, ...], keep: tuple[str, ...]
-) -> sqlite.Insert | postgresql.Insert:
+def _upserting(dialect: str, table: sa.Table, names: tuple[str, ...], keep: tuple[str, ...]) -> Prepared:
     keys = [column.name for column in table.primary_key]
     statement = insert(dialect, table)
     changed = {name: statement.excluded[name] for name in names if name not in keys and name not in keep}
-    return statement.on_conflict_do_update(index_elements=keys, set_=changed)
+    return Prepared(statement.on_conflict_do_update(index_elements=keys, set_=changed), names=names)
 
 
 @cache
@@ -113,6 +113,27 @@ def insert_new(dialect: str, table: sa.Table, *returning: str) -> sqlite.Insert 
     """An INSERT that leaves out what is there already, and answers these columns of what is new."""
     statement = insert(dialect, table).on_conflict_do_nothing()
     return statement.returning(*(table.c[name] for name in returning)) if returning else statement  # type: ignore[return-value]
+
+
+_FEW = 20
+
+
+def enter(connection: Connection, table: sa.Table, rows: list[dict[str, Any]], *returning: str) -> list[Any]:
+    """Insert what is not there yet; these columns of each row that is new, as tuples. All rows have the same columns.
+
+    Many go in one statement, few one by one, which costs less on SQLite.
+    """
+    if not rows:
+        return []
+    dialect = connection.dialect.name
+    if dialect == "sqlite" and len(rows) <= _FEW:
+        return _entering(table, tuple(rows[0]), returning).each(connection, rows)
+    return [tuple(row) for row in connection.execute(insert_new(dialect, table, *returning), rows)]
+
+
+@cache
+def _entering(table: sa.Table, names: tuple[str, ...], returning: tuple[str, ...]) -> Prepared:
+    return Prepared(insert_new("sqlite", table, *returning), names=names)
 
 
 def _sqlite_connected(connection: Any, _record: object) -> None:

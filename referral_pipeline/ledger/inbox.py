@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from referral_pipeline.ledger.engine import insert_new
+from referral_pipeline.ledger.prepared import Prepared
 from referral_pipeline.ledger.records import Backlog, InboxDelivery, InboxEvent
 from referral_pipeline.ledger.tables import inbox, to_text
 from referral_pipeline.ledger.transactions import Transactions, parts
@@ -71,7 +72,7 @@ _ENTERED = (
 )
 _ENTER = f"INSERT INTO inbox ({', '.join(_ENTERED)}) VALUES ({', '.join('?' * len(_ENTERED))}) ON CONFLICT DO NOTHING"  # noqa: S608 - constants
 _ENTERED_SINCE = sa.select(inbox.c.system, inbox.c.delivery_id).where(inbox.c.id > sa.bindparam("last"))
-_EXPIRE = (
+_EXPIRE = Prepared(
     sa.update(inbox)
     .where(
         _c.id.in_(
@@ -96,7 +97,7 @@ _picked = (
     .with_for_update(skip_locked=True, of=_waiting)
     .cte("picked")  # PostgreSQL would be free to ask a plain subquery more than once, and so take more than the limit
 )
-_CLAIM = (
+_CLAIM = Prepared(
     sa.update(inbox)
     .where(_c.id.in_(sa.select(_picked.c.id)))
     .values(
@@ -113,7 +114,7 @@ _FREE = (
     .where(*_owned)
     .values(state="received", attempts=_c.attempts - 1, lease_owner=None, lease_until=None)
 )
-_FINISH = (
+_FINISH = Prepared(
     sa.update(inbox)
     .where(_c.id == sa.bindparam("event"), *_owned)
     .values(
@@ -126,7 +127,7 @@ _FINISH = (
         last_error=None,
     )
 )
-_RETRY = (
+_RETRY = Prepared(
     sa.update(inbox)
     .where(_c.id == sa.bindparam("event"), *_owned)
     .values(
@@ -138,7 +139,7 @@ _RETRY = (
         lease_until=None,
     )
 )
-_BURY = (
+_BURY = Prepared(
     sa.update(inbox)
     .where(_c.id == sa.bindparam("event"), *_owned)
     .values(
@@ -237,8 +238,8 @@ class InboxPart(Transactions):
         with self._writing(durable=False) as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ONE_CLAIMER)))
-            connection.execute(_EXPIRE, {"now": now})
-            events = [_event(row) for row in connection.execute(_CLAIM, values)]
+            _EXPIRE.run(connection, [{"now": now}])
+            events = [_event(row) for row in _CLAIM.all(connection, **values)]
         return sorted(events, key=lambda event: event.id)
 
     def renew(self, owner: str, lease: timedelta) -> int:
@@ -393,12 +394,12 @@ class InboxPart(Transactions):
                 found.update(connection.execute(_UNFINISHED, {"subjects": some}).scalars())
         return found
 
-    def _each(self, statement: sa.Update, rows: list[dict[str, Any]], *, durable: bool = True) -> int:
+    def _each(self, statement: Prepared, rows: list[dict[str, Any]], *, durable: bool = True) -> int:
         if not rows:
             return 0
         rows.sort(key=lambda row: row["event"])
         with self._writing(durable=durable) as connection:
-            return connection.execute(statement, rows).rowcount
+            return statement.run(connection, rows)
 
     def _event_where(self, *conditions: sa.ColumnElement[bool]) -> InboxEvent | None:
         with self._reading() as connection:

@@ -7,12 +7,13 @@ Belongs here: keeping and finding mirrored rows. Does not belong here: what is m
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cache
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from referral_pipeline.ledger import tables
 from referral_pipeline.ledger.engine import insert
+from referral_pipeline.ledger.prepared import Prepared
 from referral_pipeline.ledger.records import MirrorRow
 from referral_pipeline.ledger.transactions import Transactions, parts
 
@@ -20,8 +21,8 @@ _c = tables.mirror.c
 _ROWS = sa.select(_c.system, _c.entity, _c.record_id, _c.changed_at, _c.owner, _c.body).where(
     _c.system == sa.bindparam("of_system"), _c.entity == sa.bindparam("of_entity")
 )
-_BY_ID = _ROWS.where(_c.record_id.in_(sa.bindparam("some", expanding=True)))
-_BY_OWNER = _ROWS.where(_c.owner.in_(sa.bindparam("some", expanding=True))).order_by(_c.record_id)
+_BY_ID = Prepared(_ROWS.where(_c.record_id.in_(sa.bindparam("some", expanding=True))))
+_BY_OWNER = Prepared(_ROWS.where(_c.owner.in_(sa.bindparam("some", expanding=True))).order_by(_c.record_id))
 _COUNT = (
     sa.select(sa.func.count())
     .select_from(tables.mirror)
@@ -61,26 +62,27 @@ class MirrorPart(Transactions):
             for _, row in sorted(newest.items())
         ]
         with self._writing(durable=False) as connection:
-            saved = connection.execute(_saving(connection.dialect.name), values)
+            if connection.dialect.name == "sqlite":
+                return _SAVE.run(connection, values)
             # PostgreSQL does not count the rows of a batch, but names them.
-            return len(saved.all()) if saved.returns_rows else saved.rowcount
+            return len(connection.execute(_saving("postgresql").returning(_c.record_id), values).all())
 
     def mirror(self, system: str, entity: str, ids: Iterable[str]) -> dict[str, MirrorRow]:
         """The mirrored rows of these records, by id; an unknown id is left out."""
-        with self._reading() as connection:
+        with self._looking() as connection:
             return {
                 row[2]: MirrorRow(*row)
                 for some in parts(ids)
-                for row in connection.execute(_BY_ID, {"of_system": system, "of_entity": entity, "some": some})
+                for row in _BY_ID.all(connection, of_system=system, of_entity=entity, some=some)
             }
 
     def mirror_of_owner(self, system: str, entity: str, owners: Iterable[str]) -> list[MirrorRow]:
         """The mirrored rows that belong to these records."""
-        with self._reading() as connection:
+        with self._looking() as connection:
             return [
                 MirrorRow(*row)
                 for some in parts(owners)
-                for row in connection.execute(_BY_OWNER, {"of_system": system, "of_entity": entity, "some": some})
+                for row in _BY_OWNER.all(connection, of_system=system, of_entity=entity, some=some)
             ]
 
     def mirror_count(self, system: str, entity: str) -> int:
@@ -97,12 +99,13 @@ class MirrorPart(Transactions):
             )
 
 
-@cache
-def _saving(dialect: str) -> sa.Executable:
+def _saving(dialect: str) -> sqlite.Insert | postgresql.Insert:
     saving = insert(dialect, tables.mirror)
-    saving = saving.on_conflict_do_update(
+    return saving.on_conflict_do_update(
         index_elements=["system", "entity", "record_id"],
         set_={name: saving.excluded[name] for name in ("changed_at", "owner", "body")},
         where=saving.excluded.changed_at >= _c.changed_at,
     )
-    return saving.returning(_c.record_id) if dialect == "postgresql" else saving
+
+
+_SAVE = Prepared(_saving("sqlite"), names=("system", "entity", "record_id", "changed_at", "owner", "body"))

@@ -7,19 +7,25 @@ Belongs here: keeping each under the idempotency key it is sent with. Does not b
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 import sqlalchemy as sa
 
 from referral_pipeline.ledger import tables
-from referral_pipeline.ledger.engine import insert_new
+from referral_pipeline.ledger.engine import enter
+from referral_pipeline.ledger.prepared import Prepared
 from referral_pipeline.ledger.records import Recognition
 from referral_pipeline.ledger.transactions import Transactions, parts
 
 _c = tables.recognitions.c
 _MOST_ERROR_CHARACTERS = 2_000
 _ALL = sa.select(tables.recognitions).order_by(_c.created_at, _c.key)
+_OF_APPLICATIONS = Prepared(
+    sa.select(*(_c[one.name] for one in fields(Recognition))).where(
+        _c.application_id.in_(sa.bindparam("some", expanding=True))
+    )
+)
 
 
 class RecognitionPart(Transactions):
@@ -33,6 +39,8 @@ class RecognitionPart(Transactions):
         state: str | None = None,
     ) -> list[Recognition]:
         """Recognitions that meet every condition given, oldest first."""
+        if referral_ids is None and application_ids is not None and state is None:
+            return self._of_applications(application_ids)
         base = _ALL if state is None else _ALL.where(_c.state == state)
         wanted = None if application_ids is None else sorted(set(application_ids))
         queries = [base]
@@ -46,11 +54,17 @@ class RecognitionPart(Transactions):
             found = [Recognition(**row) for query in queries for row in connection.execute(query).mappings()]
         return sorted(found, key=lambda one: (one.created_at, one.key))
 
+    def _of_applications(self, application_ids: Iterable[str]) -> list[Recognition]:
+        with self._looking() as through:
+            found = [
+                Recognition(*row) for some in parts(application_ids) for row in _OF_APPLICATIONS.all(through, some=some)
+            ]
+        return sorted(found, key=lambda one: (one.created_at, one.key))
+
     def begin_recognition(self, recognition: Recognition) -> Recognition:
         """Keep a recognition before it is sent, or answer the one that is kept under its key."""
         with self._writing() as connection:
-            keeping = insert_new(connection.dialect.name, tables.recognitions)
-            connection.execute(keeping, asdict(recognition))
+            enter(connection, tables.recognitions, [asdict(recognition)], "key")
             query = sa.select(tables.recognitions).where(_c.key == recognition.key)
             return Recognition(**connection.execute(query).mappings().one())
 

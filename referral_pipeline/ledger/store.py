@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -28,12 +28,13 @@ from referral_pipeline.ledger import deliveries as _deliveries
 from referral_pipeline.ledger import tables
 from referral_pipeline.ledger.alerts import AlertPart
 from referral_pipeline.ledger.deliveries import UnknownDeliveryError
-from referral_pipeline.ledger.engine import LedgerError, insert_new, open_engine, resolve_url, upsert
+from referral_pipeline.ledger.engine import LedgerError, enter, open_engine, resolve_url, upsert
 from referral_pipeline.ledger.health import HealthPart
 from referral_pipeline.ledger.inbox import InboxPart
 from referral_pipeline.ledger.locks import Locks
 from referral_pipeline.ledger.migrate import migrate
 from referral_pipeline.ledger.mirror import MirrorPart
+from referral_pipeline.ledger.prepared import Prepared
 from referral_pipeline.ledger.recognitions import RecognitionPart
 from referral_pipeline.ledger.records import (
     AlertRecord,
@@ -84,24 +85,25 @@ _SLICE = 5_000
 
 _some = sa.bindparam("some", expanding=True)
 _links = tables.links.c
-_LINKS_OF_REFERRALS = sa.select(tables.links).where(_links.referral_id.in_(_some))
-_LINKS_HELD_BY_JOBS = sa.select(tables.links).where(_links.job_id.in_(_some), _links.block == Block.JOB.value)
-_LINKS_OF_PERSONS = sa.select(tables.links).where(_links.person_id.in_(_some))
-_LINKS_OF_APPLICATIONS = sa.select(tables.links).where(
-    _links.system == sa.bindparam("of_system"), _links.application_id.in_(_some)
+_LINK = sa.select(*(_links[one.name] for one in fields(Link)))
+_LINKS_OF_REFERRALS = Prepared(_LINK.where(_links.referral_id.in_(_some)))
+_LINKS_HELD_BY_JOBS = Prepared(_LINK.where(_links.job_id.in_(_some), _links.block == Block.JOB.value))
+_LINKS_OF_PERSONS = Prepared(_LINK.where(_links.person_id.in_(_some)))
+_LINKS_OF_APPLICATIONS = Prepared(
+    _LINK.where(_links.system == sa.bindparam("of_system"), _links.application_id.in_(_some))
 )
-_LINKS_OF_CANDIDATES = sa.select(tables.links).where(
-    _links.system == sa.bindparam("of_system"), _links.candidate_id.in_(_some)
-)
-_KEYS_OF = sa.select(tables.identity_keys).where(tables.identity_keys.c.record_id.in_(_some))
-
-_KEYS = sa.select(tables.identity_keys).where(tables.identity_keys.c.key_hash.in_(_some))
-_KEYS_AROUND = sa.select(tables.identity_keys).where(
-    tables.identity_keys.c.record_id.in_(sa.bindparam("records", expanding=True))
-    | tables.identity_keys.c.key_hash.in_(sa.bindparam("hashes", expanding=True))
+_LINKS_OF_CANDIDATES = Prepared(_LINK.where(_links.system == sa.bindparam("of_system"), _links.candidate_id.in_(_some)))
+_KEY = sa.select(*(tables.identity_keys.c[one.name] for one in fields(IdentityKey)))
+_KEYS_OF = Prepared(_KEY.where(tables.identity_keys.c.record_id.in_(_some)))
+_KEYS = Prepared(_KEY.where(tables.identity_keys.c.key_hash.in_(_some)))
+_KEYS_AROUND = Prepared(
+    _KEY.where(
+        tables.identity_keys.c.record_id.in_(sa.bindparam("records", expanding=True))
+        | tables.identity_keys.c.key_hash.in_(sa.bindparam("hashes", expanding=True))
+    )
 )
 _FORGET_RECORDS = sa.delete(tables.identity_keys).where(tables.identity_keys.c.record_id.in_(_some))
-_TOMBSTONED = sa.select(tables.tombstones.c.value).where(tables.tombstones.c.value.in_(_some))
+_TOMBSTONED = Prepared(sa.select(tables.tombstones.c.value).where(tables.tombstones.c.value.in_(_some)))
 _consents = tables.consents.c
 _CONSENTS = sa.select(
     _consents.referral_id, _consents.granted, _consents.basis, _consents.granted_at, _consents.expires_at
@@ -272,13 +274,13 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
 
     def delivery(self, key: str) -> Delivery | None:
         """One delivery, untouched; None when it was never begun."""
-        with self._reading() as connection:
-            return next(iter(_deliveries.select(connection, keys=[key])), None)
+        with self._looking() as connection:
+            return next(iter(_deliveries.by_keys(connection, [key])), None)
 
     def deliveries_by_key(self, keys: Iterable[str]) -> dict[str, Delivery]:
         """Those of these deliveries that were ever begun, by key."""
-        with self._reading() as connection:
-            return {d.key: d for some in parts(keys) for d in _deliveries.select(connection, keys=some)}
+        with self._looking() as connection:
+            return {d.key: d for some in parts(keys) for d in _deliveries.by_keys(connection, some)}
 
     def deliveries(self, *, state: DeliveryState | None = None, system: str | None = None) -> list[Delivery]:
         """Deliveries in a state or to a system, oldest attempt first."""
@@ -299,8 +301,7 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
     def links(self) -> list[Link]:
         """Every link, by referral id."""
         with self._reading() as connection:
-            rows = connection.execute(sa.select(tables.links).order_by(tables.links.c.referral_id)).mappings()
-            return [_link(row) for row in rows]
+            return [_link(row) for row in connection.execute(_LINK.order_by(_links.referral_id))]
 
     def link(self, referral_id: str) -> Link | None:
         """The link of one referral; None when nothing was decided for it yet."""
@@ -326,13 +327,9 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
         """The links of referrals that were not written because one of these jobs took no applications."""
         return self._links_where(_LINKS_HELD_BY_JOBS, job_ids)
 
-    def _links_where(self, query: sa.Select[Any], ids: Iterable[str], **values: str) -> list[Link]:
-        with self._reading() as connection:
-            found = [
-                _link(row)
-                for some in parts(ids)
-                for row in connection.execute(query, {"some": some, **values}).mappings()
-            ]
+    def _links_where(self, query: Prepared, ids: Iterable[str], **values: str) -> list[Link]:
+        with self._looking() as connection:
+            found = [_link(row) for some in parts(ids) for row in query.all(connection, some=some, **values)]
         return sorted(found, key=lambda link: link.referral_id)
 
     def save_links(self, links: Sequence[Link], *, keep: tuple[str, ...] = ()) -> None:
@@ -348,18 +345,18 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
         with self._writing() as connection:
             upsert(connection, tables.links, list(rows.values()), keep=keep)
 
-    def change_links(self, links: Sequence[Link], *fields: str, unless_blocked: bool = False) -> None:
+    def change_links(self, links: Sequence[Link], *names: str, unless_blocked: bool = False) -> None:
         """Overwrite only these fields of links that are there; what others wrote of them meanwhile stays.
 
         With `unless_blocked` a link that was blocked meanwhile is left alone.
         """
         rows = [
-            {"of_referral": link.referral_id, **{f"new_{name}": getattr(link, name) for name in fields}}
+            {"of_referral": link.referral_id, **{f"new_{name}": getattr(link, name) for name in names}}
             for link in sorted(links, key=lambda link: link.referral_id)
         ]
         if rows:
             with self._writing() as connection:
-                connection.execute(_changing_links(fields, unless_blocked), rows)
+                _changing_links(names, unless_blocked).run(connection, rows)
 
     # ------------------------------------------------------------ aliases
 
@@ -410,20 +407,14 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
 
     def records_for(self, key_hashes: Iterable[str]) -> list[IdentityKey]:
         """The records that carry any of these keys."""
-        found: list[IdentityKey] = []
-        with self._reading() as connection:
-            for some in parts(key_hashes):
-                found.extend(IdentityKey(**row) for row in connection.execute(_KEYS, {"some": some}).mappings())
+        with self._looking() as connection:
+            found = [IdentityKey(*row) for some in parts(key_hashes) for row in _KEYS.all(connection, some=some)]
         return sorted(found, key=lambda key: (key.key_hash, key.kind, key.record_id))
 
     def keys_of(self, record_ids: Iterable[str]) -> list[IdentityKey]:
         """Every key of these records."""
-        with self._reading() as connection:
-            found = [
-                IdentityKey(**row)
-                for some in parts(record_ids)
-                for row in connection.execute(_KEYS_OF, {"some": some}).mappings()
-            ]
+        with self._looking() as connection:
+            found = [IdentityKey(*row) for some in parts(record_ids) for row in _KEYS_OF.all(connection, some=some)]
         return sorted(found, key=lambda key: (key.key_hash, key.kind, key.record_id))
 
     def keys_around(self, record_ids: Iterable[str], key_hashes: Iterable[str]) -> list[IdentityKey]:
@@ -431,9 +422,8 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
         records, hashes = sorted(set(record_ids)), sorted(set(key_hashes))
         if max(len(records), len(hashes)) > MOST_VALUES:
             return [*self.keys_of(records), *self.records_for(hashes)]
-        with self._reading() as connection:
-            rows = connection.execute(_KEYS_AROUND, {"records": records, "hashes": hashes}).mappings()
-            found = [IdentityKey(**row) for row in rows]
+        with self._looking() as connection:
+            found = [IdentityKey(*row) for row in _KEYS_AROUND.all(connection, records=records, hashes=hashes)]
         return sorted(found, key=lambda key: (key.key_hash, key.kind, key.record_id))
 
     def forget_records(self, record_ids: Iterable[str]) -> int:
@@ -454,8 +444,7 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
         if not rows:
             return 0
         with self._writing() as connection:
-            appending = insert_new(connection.dialect.name, table, "id")
-            return len(connection.execute(appending, rows).all())
+            return len(enter(connection, table, rows, "id"))
 
     def status_facts(self) -> list[StatusFact]:
         """Every status of every application, in the order in which the ATS recorded them."""
@@ -496,18 +485,18 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
     def tombstoned(self, values: Iterable[str]) -> set[str]:
         """Which of these keyed hashes and ids have a tombstone."""
         found = set[str]()
-        with self._reading() as connection:
+        with self._looking() as connection:
             for some in parts(values):
-                found.update(connection.execute(_TOMBSTONED, {"some": some}).scalars())
+                found.update(value for (value,) in _TOMBSTONED.all(connection, some=some))
         return found
 
 
 @cache
-def _changing_links(fields: tuple[str, ...], unless_blocked: bool) -> sa.Update:
+def _changing_links(names: tuple[str, ...], unless_blocked: bool) -> Prepared:
     changing = sa.update(tables.links).where(_links.referral_id == sa.bindparam("of_referral"))
     if unless_blocked:
         changing = changing.where(_links.block.is_(None))
-    return changing.values({name: sa.bindparam(f"new_{name}") for name in fields})
+    return Prepared(changing.values({name: sa.bindparam(f"new_{name}") for name in names}))
 
 
 def _forget_records(connection: Connection, record_ids: Iterable[str]) -> int:
@@ -518,10 +507,9 @@ def _by_application(fact: StatusFact) -> tuple[str, str, datetime]:
     return fact.system, fact.application_id, fact.at
 
 
-def _link(row: sa.RowMapping) -> Link:
-    values = dict(row)
-    status = values.pop("status")
-    return Link(**values, status=None if status is None else CandidateStatus(status))
+def _link(row: Sequence[Any]) -> Link:
+    link = Link(*row)
+    return link if link.status is None else replace(link, status=CandidateStatus(link.status))
 
 
 def _latest_consents(connection: Connection, referral_ids: Iterable[str] | None = None) -> dict[str, ConsentFact]:

@@ -6,6 +6,7 @@ neighbours), what differs between databases (engine.py).
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from referral_pipeline.ledger.engine import READS, WRITES
 from referral_pipeline.ledger.group_commit import GroupCommit
+from referral_pipeline.ledger.prepared import Through
 
 MOST_VALUES = 500
 """Values in one IN list; SQLite and PostgreSQL both bound the parameters of a statement."""
@@ -30,11 +32,14 @@ class Transactions:
         self._clock = clock
         self._held = threading.local()
         self._group = GroupCommit(engine) if engine.dialect.name == "sqlite" else None
+        self._idle: list[sqlite3.Connection] = []
 
     def close(self) -> None:
         """Close every connection. The ledger can be used again afterwards; it opens new ones."""
         if self._group is not None:
             self._group.close()
+        while self._idle:
+            self._idle.pop().close()
         self._engine.dispose()
 
     @contextmanager
@@ -73,6 +78,35 @@ class Transactions:
             return
         with self._reader.connect() as connection:
             yield connection
+
+    @contextmanager
+    def _looking(self) -> Generator[Through]:
+        """What prepared statements read through: on SQLite a connection of the driver, kept between uses."""
+        held: Connection | None = getattr(self._held, "connection", None)
+        if held is not None:
+            yield held
+            return
+        if self._group is None:
+            with self._reader.connect() as connection:
+                yield connection
+            return
+        try:
+            driver = self._idle.pop()
+        except IndexError:
+            driver = self._detached()
+        try:
+            yield driver
+        except BaseException:
+            driver.close()
+            raise
+        self._idle.append(driver)
+
+    def _detached(self) -> sqlite3.Connection:
+        connection = self._engine.raw_connection()
+        driver = connection.driver_connection
+        connection.detach()
+        assert isinstance(driver, sqlite3.Connection)
+        return driver
 
 
 def parts(values: Iterable[str]) -> Iterator[list[str]]:
