@@ -152,6 +152,13 @@ def begin(
     return [answers[intent.key] for intent in intents]
 
 
+def withdraw(connection: Connection, keys: Sequence[str]) -> None:
+    """Remove those of these deliveries (at most 500) that are pending with their first attempt."""
+    columns = deliveries.c
+    unsent = (columns.key.in_(keys), columns.state == DeliveryState.PENDING.value, columns.attempts == 1)
+    connection.execute(sa.delete(deliveries).where(*unsent))
+
+
 def settle(
     connection: Connection, results: Sequence[tuple[str, Mapping[str, Any]]], state: DeliveryState, *, now: datetime
 ) -> None:

@@ -29,6 +29,7 @@ from referral_pipeline.ledger.transactions import Transactions, parts
 _MOST_ERROR_CHARACTERS = 2_000
 _SLICE = 5_000
 """Ids looked at in one transaction of a purge, so that no other writer waits long for it."""
+_EXPIRE_EVERY = timedelta(seconds=1)
 _ONE_CLAIMER = 7_302_114_950_166_035_458
 """PostgreSQL lets claimers go one after the other: two at once could take two rows of one subject."""
 
@@ -210,6 +211,9 @@ def _entered(row: InboxDelivery, occurred_at: object, now: object) -> tuple[Any,
 class InboxPart(Transactions):
     """The ledger's methods on the inbox."""
 
+    _expired_at: datetime | None = None
+    """When this process last let go what a dead one had claimed."""
+
     def receive_many(self, deliveries: Sequence[InboxDelivery]) -> list[bool]:
         """Keep deliveries in one transaction. True for each that is new, False when its id was there already."""
         if not deliveries:
@@ -230,15 +234,17 @@ class InboxPart(Transactions):
     def claim(self, owner: str, *, limit: int, lease: timedelta, bulk: bool) -> list[InboxEvent]:
         """Lease up to `limit` waiting rows, oldest first; each counts one attempt more.
 
-        Rows whose lease ran out wait again. A row waits while another row of its subject is claimed, by whomever; rows
-        of one subject may come together.
+        Rows whose lease ran out wait again, a second later at most. A row waits while another row of its subject is
+        claimed, by whomever; rows of one subject may come together.
         """
         now = self._clock()
         values = {"owner": owner, "until": now + lease, "now": now, "is_bulk": bulk, "most": limit}
         with self._writing(durable=False) as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ONE_CLAIMER)))
-            _EXPIRE.run(connection, [{"now": now}])
+            if self._expired_at is None or abs(now - self._expired_at) >= _EXPIRE_EVERY:
+                _EXPIRE.run(connection, [{"now": now}])
+                self._expired_at = now
             events = [_event(row) for row in _CLAIM.all(connection, **values)]
         return sorted(events, key=lambda event: event.id)
 

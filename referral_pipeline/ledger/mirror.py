@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
 
 from referral_pipeline.ledger import tables
 from referral_pipeline.ledger.engine import insert
@@ -45,27 +46,8 @@ class MirrorPart(Transactions):
         """
         if not rows:
             return 0
-        newest: dict[tuple[str, str, str], MirrorRow] = {}
-        for row in rows:
-            key = (row.system, row.entity, row.record_id)
-            if key not in newest or row.changed_at >= newest[key].changed_at:
-                newest[key] = row
-        values = [
-            {
-                "system": row.system,
-                "entity": row.entity,
-                "record_id": row.record_id,
-                "changed_at": row.changed_at,
-                "owner": row.owner,
-                "body": row.body,
-            }
-            for _, row in sorted(newest.items())
-        ]
         with self._writing(durable=False) as connection:
-            if connection.dialect.name == "sqlite":
-                return _SAVE.run(connection, values)
-            # PostgreSQL does not count the rows of a batch, but names them.
-            return len(connection.execute(_saving("postgresql").returning(_c.record_id), values).all())
+            return save(connection, rows)
 
     def mirror(self, system: str, entity: str, ids: Iterable[str]) -> dict[str, MirrorRow]:
         """The mirrored rows of these records, by id; an unknown id is left out."""
@@ -97,6 +79,22 @@ class MirrorPart(Transactions):
                 connection.execute(_FORGET, {"of_system": system, "of_entity": entity, "some": some}).rowcount
                 for some in parts(ids)
             )
+
+
+def save(connection: Connection, rows: Sequence[MirrorRow]) -> int:
+    """See `MirrorPart.save_mirror`."""
+    if not rows:
+        return 0
+    newest: dict[tuple[str, str, str], MirrorRow] = {}
+    for row in rows:
+        key = (row.system, row.entity, row.record_id)
+        if key not in newest or row.changed_at >= newest[key].changed_at:
+            newest[key] = row
+    values = [dict(vars(row)) for _, row in sorted(newest.items())]
+    if connection.dialect.name == "sqlite":
+        return _SAVE.run(connection, values)
+    # PostgreSQL does not count the rows of a batch, but names them.
+    return len(connection.execute(_saving("postgresql").returning(_c.record_id), values).all())
 
 
 def _saving(dialect: str) -> sqlite.Insert | postgresql.Insert:

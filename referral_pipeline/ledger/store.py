@@ -25,6 +25,7 @@ from sqlalchemy.engine import Connection, Engine
 from referral_pipeline.connectors.calls import ApiCall
 from referral_pipeline.ledger import aliases as _aliases
 from referral_pipeline.ledger import deliveries as _deliveries
+from referral_pipeline.ledger import mirror as _mirror
 from referral_pipeline.ledger import tables
 from referral_pipeline.ledger.alerts import AlertPart
 from referral_pipeline.ledger.deliveries import UnknownDeliveryError
@@ -163,7 +164,13 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
             RuntimeError: when this thread asks for further keys while it holds some.
         """
         with self._locks.exclusive(keys):
-            yield
+            try:
+                yield
+            finally:
+                try:
+                    self._write_what_was_put_off()
+                finally:
+                    self._put_off().clear()
 
     # ------------------------------------------------------------ cursors
 
@@ -232,6 +239,12 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
             if len({intent.key for intent in intents}) == len(intents):
                 return _deliveries.begin(connection, intents, now=self._clock(), anew=anew)
             return [_deliveries.begin(connection, [intent], now=self._clock(), anew=anew)[0] for intent in intents]
+
+    def withdraw(self, keys: Iterable[str]) -> None:
+        """Forget intents that were begun once and never sent. One that was tried before stays as it is."""
+        with self._writing() as connection:
+            for some in parts(keys):
+                _deliveries.withdraw(connection, some)
 
     def mark_sent(self, key: str, result: Mapping[str, Any]) -> None:
         """The system said yes, but does not show it yet. `result` holds ids, no personal data."""
@@ -396,6 +409,24 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
                 _forget_records(connection, {key.record_id for key in keys})
             upsert(connection, tables.identity_keys, list(rows.values()))
 
+    def remember_soon(self, rows: Sequence[MirrorRow], keys: Sequence[IdentityKey], *, replace: bool = False) -> None:
+        """`save_mirror` and `save_identity_keys` with the next transaction of this thread: one commit instead of three.
+
+        Only for who holds the locks of these records (`exclusive`): it is written before they are let go, and nobody
+        else may look at them until then. Neither waits for the disk.
+        """
+        saved = [dict(vars(key)) for key in {(key.key_hash, key.kind, key.record_id): key for key in keys}.values()]
+        records = {key.record_id for key in keys} if replace else set[str]()
+
+        def write(connection: Connection) -> None:
+            _mirror.save(connection, rows)
+            if records:
+                _forget_records(connection, records)
+            upsert(connection, tables.identity_keys, saved)
+
+        if rows or keys:
+            self._put_off().append(write)
+
     def persons(self) -> dict[str, str]:
         """Person id by record id, for every record with a key."""
         columns = tables.identity_keys.c
@@ -407,12 +438,14 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
 
     def records_for(self, key_hashes: Iterable[str]) -> list[IdentityKey]:
         """The records that carry any of these keys."""
+        self._write_what_was_put_off()
         with self._looking() as connection:
             found = [IdentityKey(*row) for some in parts(key_hashes) for row in _KEYS.all(connection, some=some)]
         return sorted(found, key=lambda key: (key.key_hash, key.kind, key.record_id))
 
     def keys_of(self, record_ids: Iterable[str]) -> list[IdentityKey]:
         """Every key of these records."""
+        self._write_what_was_put_off()
         with self._looking() as connection:
             found = [IdentityKey(*row) for some in parts(record_ids) for row in _KEYS_OF.all(connection, some=some)]
         return sorted(found, key=lambda key: (key.key_hash, key.kind, key.record_id))
@@ -422,6 +455,7 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
         records, hashes = sorted(set(record_ids)), sorted(set(key_hashes))
         if max(len(records), len(hashes)) > MOST_VALUES:
             return [*self.keys_of(records), *self.records_for(hashes)]
+        self._write_what_was_put_off()
         with self._looking() as connection:
             found = [IdentityKey(*row) for row in _KEYS_AROUND.all(connection, records=records, hashes=hashes)]
         return sorted(found, key=lambda key: (key.key_hash, key.kind, key.record_id))

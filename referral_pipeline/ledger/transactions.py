@@ -61,14 +61,31 @@ class Transactions:
             with self._group.step() if self._group is not None else held.begin_nested():
                 yield held
             return
+        later = self._put_off()
         with (
             self._group.transaction(durable=durable) if self._group is not None else self._writer.begin() as connection
         ):
             self._held.connection = connection
             try:
+                for write in later:
+                    write(connection)
+                written = len(later)
                 yield connection
             finally:
                 self._held.connection = None
+        del later[:written]
+
+    def _put_off(self) -> list[Callable[[Connection], object]]:
+        """What this thread is to write with its next transaction. It stays until that is committed."""
+        later: list[Callable[[Connection], object]] | None = getattr(self._held, "later", None)
+        if later is None:
+            later = self._held.later = []
+        return later
+
+    def _write_what_was_put_off(self) -> None:
+        if self._put_off() and getattr(self._held, "connection", None) is None:
+            with self._writing(durable=False):
+                pass
 
     @contextmanager
     def _reading(self) -> Generator[Connection]:

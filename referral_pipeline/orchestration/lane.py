@@ -9,6 +9,7 @@ fraction of a second between two runs would be an outage. The op of the open run
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import socket
@@ -401,6 +402,9 @@ def run_lane(
         ]
         for thread in threads:
             thread.start()
+        # What is loaded by now stays: the collector need not walk through it again in the middle of an event.
+        gc.collect()
+        gc.freeze()
         say(f"lane ready (process {os.getpid()})")
         try:
             lane.engine.run(stop)

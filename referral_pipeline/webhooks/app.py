@@ -339,7 +339,12 @@ def create_app(
     }
     metrics, waker = Metrics(), Waker(ledger, clock=clock)
     cipher = Cipher(settings.key.get_secret_value())
-    intake = Intake(commit_rows or partial(commit, ledger, cipher), on_commit=waker.wake, observe=metrics.committed)
+    intake = Intake(
+        commit_rows or partial(commit, ledger, cipher),
+        on_commit=waker.tell,
+        afterwards=waker.look,
+        observe=metrics.committed,
+    )
     probes = _Probes(keyrings, ledger, metrics, clock)
 
     @asynccontextmanager

@@ -43,17 +43,21 @@ class Intake:
         commit: Callable[[Sequence[Row]], list[bool]],
         *,
         on_commit: Callable[[], None] = lambda: None,
+        afterwards: Callable[[], None] = lambda: None,
         observe: Callable[[float, int], None] = lambda seconds, rows: None,
     ) -> None:
         """Start no thread yet.
 
         Args:
             commit: encrypts rows and puts them on disk; called in the writer thread.
-            on_commit: called in the writer thread after each commit that brought something new.
+            on_commit: called in the writer thread after each commit that brought something new, before its senders
+                hear of it: it must be quick.
+            afterwards: called in the writer thread when they have heard.
             observe: called in the event loop with the seconds and the rows of each commit.
         """
         self._commit = commit
         self._on_commit = on_commit
+        self._afterwards = afterwards
         self._observe = observe
         # All of these belong to the event loop; the two threads meet only in the queue and in call_soon_threadsafe.
         self._gathering: list[_Waiting] = []
@@ -129,12 +133,19 @@ class Intake:
                 # The type alone: the text of a database error is not ours to vouch for.
                 _log.error("%d deliveries could not be committed: %s", len(batch), type(error).__name__)
             seconds = perf_counter() - started
+            is_news = fresh is not None and any(fresh)
+            if is_news:
+                _attempt(self._on_commit)
             try:
                 self._loop.call_soon_threadsafe(self._committed, batch, fresh, seconds)
             except RuntimeError:  # the loop is closed: nobody waits for an answer any more
                 return
-            if fresh is not None and any(fresh):
-                try:
-                    self._on_commit()
-                except Exception as error:  # noqa: BLE001 without this thread no sender would ever hear again
-                    _log.error("what follows a commit failed: %s", type(error).__name__)
+            if is_news:
+                _attempt(self._afterwards)
+
+
+def _attempt(step: Callable[[], None]) -> None:
+    try:
+        step()
+    except Exception as error:  # noqa: BLE001 without the writer thread no sender would ever hear again
+        _log.error("what follows a commit failed: %s", type(error).__name__)

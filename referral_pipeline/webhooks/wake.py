@@ -39,8 +39,16 @@ class Waker:
 
     def wake(self) -> None:
         """Send a datagram to each lane. Those known already are told before anybody new is looked for."""
+        self.tell()
+        self.look()
+
+    def tell(self) -> None:
+        """Send a datagram to each lane that is known."""
+        self._tell(self._addresses)
+
+    def look(self) -> None:
+        """Look now and then for lanes that are not known yet, and tell those."""
         told = self._addresses
-        self._tell(told)
         if self._looked_at is None or monotonic() - self._looked_at >= LOOK_AGAIN_SECONDS:
             self._look()
             self._tell(self._addresses - told)

@@ -55,6 +55,7 @@ _BEAT_SECONDS = 3.0
 _STUCK_SECONDS = 120.0
 """Longer than the ledger, or a look at both systems, keeps the dispatcher waiting."""
 _POLL_SECONDS = 0.25
+_BULK_SECONDS = 0.2
 _CLAIM = 64
 _CLAIM_BULK = 1_000
 _MOST_ATTEMPTS = 12
@@ -145,6 +146,7 @@ class Engine:
         self._running = 0
         self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="lane")
         self._bulk_running = False
+        self._bulk_looked_at = 0.0
         self._more = True
         self._turned_at = monotonic()
         self._finished = threading.Event()
@@ -237,12 +239,17 @@ class Engine:
         self._ping_what_is_due()
         self._claim_events()
         self._start()
-        if not self._bulk_running:
+        if not self._bulk_running and self._is_time_for_bulk():
+            self._bulk_looked_at = monotonic()
             bulk = self._ledger.claim(self.owner, limit=_CLAIM_BULK, lease=LEASE, bulk=True)
             if bulk:
                 self._more = self._more or len(bulk) == _CLAIM_BULK
                 self._bulk_running = True
                 self._submit(Work("bulk", bulk, frozenset(), lambda: dict(self._handlers.bulk(bulk))))
+
+    def _is_time_for_bulk(self) -> bool:
+        """While events are being done, a look at the bulk would slow them: then it comes a few times a second."""
+        return self._running == 0 or monotonic() - self._bulk_looked_at > _BULK_SECONDS
 
     def _claim_events(self) -> None:
         if self._breakers[self._ats_system].state is not Circuit.CLOSED:

@@ -22,7 +22,7 @@ from referral_pipeline.ledger.records import InboxEvent
 from referral_pipeline.ledger.store import Link
 from referral_pipeline.privacy.crypto import Cipher, CryptoError
 from referral_pipeline.sync.jobs import jobs_due, tell_job
-from referral_pipeline.sync.lane.mirror import ENTITIES
+from referral_pipeline.sync.lane.mirror import ENTITIES, Fresh, changed_at
 from referral_pipeline.sync.lane.persons import Leveller, Systems
 from referral_pipeline.sync.lifecycle import State
 from referral_pipeline.vocabulary import Block
@@ -87,6 +87,7 @@ class _Pending:
     referral_id: str
     keys: frozenset[str]
     read_anew: bool
+    fresh: Fresh | None = field(default=None, repr=False)
 
 
 class Handlers:
@@ -123,7 +124,7 @@ class Handlers:
                     self._plan_ats(event, hint, plan, applications)
             except Exception as fault:  # noqa: BLE001 - one signed oddity must not stop the lane, again at each start
                 plan.broken.append((event, fault))
-        self._leave_out_erased(plan, pending, rows)
+        self._leave_out_erased(plan, pending)
         for entity, kept in rows.items():
             self._s.mirror.keep(entity, kept)
         plan.works.extend(self._referral_works(pending))
@@ -174,18 +175,20 @@ class Handlers:
             plan.done.append((event, "ignored"))
         else:
             keys: frozenset[str] = frozenset()
+            fresh: Fresh | None = None
             if hint.row is not None:
                 referral = self._s.advocacy.referral_of(hint.row)
                 if isinstance(referral, RowProblem):
                     plan.done.append((event, f"quarantined:{referral.field}"))
                     return
-                rows["referrals"].append(hint.row)
+                fresh = Fresh(hint.row, referral)
                 keys = self._s.people.hashes_of(referral)
             at = hint.occurred_at or event.occurred_at
             is_fresh = hint.row is not None and at is not None and self._s.clock() - at < _FRESH
-            pending.append(_Pending(event, referral_id, keys | {f"referral:{referral_id}"}, read_anew=not is_fresh))
+            held = keys | {f"referral:{referral_id}"}
+            pending.append(_Pending(event, referral_id, held, read_anew=not is_fresh, fresh=fresh))
 
-    def _leave_out_erased(self, plan: Plan, pending: list[_Pending], rows: Mapping[str, list[dict[str, Any]]]) -> None:
+    def _leave_out_erased(self, plan: Plan, pending: list[_Pending]) -> None:
         """What comes late of a referral that was erased: its row is not even kept."""
         of_id = {self._record_id(one.referral_id): one for one in pending}
         erased = self._s.ledger.tombstoned(of_id) if of_id else set[str]()
@@ -194,8 +197,6 @@ class Handlers:
         late = [one for one in pending if self._record_id(one.referral_id) in erased]
         plan.done.extend((one.event, f"blocked:{Block.ERASED}") for one in late)
         pending[:] = [one for one in pending if one not in late]
-        if "referrals" in rows:
-            rows["referrals"][:] = [row for row in rows["referrals"] if self._record_id(row["id"]) not in erased]
 
     def _record_id(self, referral_id: str) -> str:
         return f"{self._advocacy}:{referral_id}"
@@ -253,11 +254,18 @@ class Handlers:
 
     def _referral_work(self, keys: frozenset[str], members: list[_Pending]) -> Work:
         def run() -> dict[int, str]:
-            gone = {one.referral_id for one in members if one.read_anew and not self._read_anew(one.referral_id)}
+            stale = {one.referral_id for one in members if one.read_anew}
+            gone = {i for i in sorted(stale) if not self._read_anew(i)}
+            fresh: dict[str, Fresh] = {}
+            for one in members:
+                before = fresh.get(one.referral_id)
+                is_newest = one.fresh and (before is None or changed_at(one.fresh.row) >= changed_at(before.row))
+                if one.fresh and is_newest and one.referral_id not in stale:
+                    fresh[one.referral_id] = one.fresh
             ids = sorted({one.referral_id for one in members} - gone)
             outcomes = dict.fromkeys(gone, "gone")
             if ids:
-                outcomes |= self._leveller.bring_referrals(ids, keys)
+                outcomes |= self._leveller.bring_referrals(ids, keys, fresh=fresh)
             return {one.event.id: outcomes[one.referral_id] for one in members}
 
         def parts() -> list[Work]:
@@ -392,8 +400,7 @@ class Handlers:
 
     def _erased(self, referral_id: str) -> str:
         """The platform erased the person: nobody of that address is written again, and nothing of them is kept here."""
-        referrals, _ = self._s.mirror.referrals([referral_id])
-        referral: Referral | None = referrals.get(referral_id)
+        referral: Referral | None = self._s.mirror.referrals([referral_id]).read.get(referral_id)
         ledger = self._s.ledger
         ledger.add_tombstone("referral", self._record_id(referral_id), "candidate.erased")
         # The keys of the ledger too: the mirror may not hold the row, or a later one with another address.

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -42,6 +43,23 @@ _REMEMBERED_SECONDS = 20.0
 _MOST_REMEMBERED = 20_000
 
 _T = TypeVar("_T", Advocate, Content, Share)
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """A referral's row as an event brought it, and read."""
+
+    row: Row = field(repr=False)
+    referral: Referral = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Referrals:
+    """Referrals by id, the rows that cannot be read, and fresh rows that are still to be kept."""
+
+    read: dict[str, Referral] = field(repr=False)
+    problems: dict[str, RowProblem]
+    to_keep: list[MirrorRow] = field(repr=False)
 
 
 class Mirror:
@@ -146,17 +164,27 @@ class Mirror:
         found = self._ledger.mirror(self._advocacy.system, entity, ids)
         return {record_id: self._opened(kept) for record_id, kept in found.items()}
 
-    def referrals(self, ids: Iterable[str]) -> tuple[dict[str, Referral], list[RowProblem]]:
-        """Canonical referrals by id, and the rows that cannot be read."""
-        read: dict[str, Referral] = {}
-        problems: list[RowProblem] = []
-        for record_id, row in self.rows("referrals", ids).items():
-            one = self._advocacy.referral_of(row)
-            if isinstance(one, RowProblem):
-                problems.append(one)
-            else:
-                read[record_id] = one
-        return read, problems
+    def referrals(self, ids: Iterable[str], *, fresh: Mapping[str, Fresh] | None = None) -> Referrals:
+        """Canonical referrals by id.
+
+        Of `fresh` rows those stand that are no older than what is kept; they are not kept by this, but listed.
+        """
+        wanted = set(ids)
+        found = Referrals({}, {}, [])
+        kept = self._ledger.mirror(self._advocacy.system, "referrals", wanted)
+        for record_id in sorted(wanted):
+            stored, new = kept.get(record_id), (fresh or {}).get(record_id)
+            if new is not None and (stored is None or changed_at(new.row) >= stored.changed_at):
+                found.read[record_id] = new.referral
+                row = self._kept("referrals", new.row)
+                found.to_keep.extend([row] if row is not None else [])
+            elif stored is not None:
+                one = self._advocacy.referral_of(self._opened(stored))
+                if isinstance(one, RowProblem):
+                    found.problems[record_id] = one
+                else:
+                    found.read[record_id] = one
+        return found
 
     def programme(self, referrals: Sequence[Referral]) -> Programme:
         """The part of the programme that touches these referrals; without jobs.
@@ -166,7 +194,7 @@ class Mirror:
         """
         advocate_ids = {r.advocate_id for r in referrals}
         advocates = self._known("advocates", advocate_ids, self._advocacy.advocate_of)
-        shares = self._shares_of(advocate_ids)
+        shares = self._shares_of({(r.advocate_id, r.job_id) for r in referrals})
         share_ids = {r.share_id for r in referrals if r.share_id} - shares.keys()
         shares |= self._known("shares", share_ids, self._advocacy.share_of)
         content_ids = {s.content_id for s in shares.values() if s.content_id}
@@ -199,22 +227,22 @@ class Mirror:
                     self._remember((entity, record_id), one)
         return found
 
-    def _shares_of(self, advocate_ids: Iterable[str]) -> dict[str, Share]:
+    def _shares_of(self, wanted: Iterable[tuple[str, str]]) -> dict[str, Share]:
+        """What these advocates shared for these jobs (advocate, job), or without naming a job."""
         found: dict[str, Share] = {}
-        for advocate_id in advocate_ids:
-            shares: tuple[Share, ...] | None = self._recall(("shares of", advocate_id))
-            if shares is None:
+        for advocate_id, job_id in wanted:
+            rows: list[Row] | None = self._recall(("shares of", advocate_id))
+            if rows is None:
                 kept = self._ledger.mirror_of_owner(self._advocacy.system, "shares", [advocate_id])
-                shares = tuple(self._readable_shares(kept))
-                self._remember(("shares of", advocate_id), shares)
-            found.update({share.id: share for share in shares})
+                rows = [self._opened(one) for one in kept]
+                self._remember(("shares of", advocate_id), rows)
+            # Reading a row as a share costs more than opening it, and most are for other jobs.
+            for row in rows:
+                if row.get("job_id") in {None, job_id}:
+                    share = self._advocacy.share_of(row)
+                    if not isinstance(share, RowProblem):
+                        found[share.id] = share
         return found
-
-    def _readable_shares(self, kept: Iterable[MirrorRow]) -> Iterator[Share]:
-        for row in kept:
-            share = self._advocacy.share_of(self._opened(row))
-            if not isinstance(share, RowProblem):
-                yield share
 
     def _opened(self, kept: MirrorRow) -> Row:
         return json.loads(self._cipher.decrypt(kept.body))

@@ -9,17 +9,17 @@ what resolving everything would. Candidates of the ATS are read live: their name
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from referral_pipeline.connectors.protocols import AtsConnector
 from referral_pipeline.connectors.records import AtsCandidate, Referral
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.identity.admission import candidate_record, referral_record, unfit_fields
 from referral_pipeline.identity.resolve import Record, resolve, still_binds
-from referral_pipeline.ledger.store import IdentityKey, Ledger, Link
+from referral_pipeline.ledger.store import IdentityKey, Ledger, Link, MirrorRow
 from referral_pipeline.privacy.crypto import keyed_hash
-from referral_pipeline.sync.lane.mirror import Mirror
+from referral_pipeline.sync.lane.mirror import Fresh, Mirror
 
 _MOST_RECORDS = 400
 """A neighbourhood stops growing here: so many records around one address are a shared mailbox, which joins nobody."""
@@ -43,6 +43,10 @@ class Neighbourhood:
     aliases: Mapping[str, str]
     known: frozenset[tuple[str, str, str]] = field(repr=False)
     """What the ledger held of these records: record, keyed hash, person."""
+    unfit: Mapping[str, str]
+    """Referrals that cannot be written, and the first field for which they cannot."""
+    to_keep: Sequence[MirrorRow] = field(repr=False)
+    """Rows of events that are newer than what the mirror holds."""
 
     def members(self, person_id: str, system: str) -> list[str]:
         """The ids of this system's records that are this person."""
@@ -84,13 +88,22 @@ class People:
         """A referral's contact details as keys, of no certain person."""
         return self._keys(referral_record(referral, self._contract.advocacy.connector), "")
 
-    def around(self, referral_ids: Iterable[str], *, candidates: Iterable[AtsCandidate] = ()) -> Neighbourhood:
+    def around(
+        self,
+        referral_ids: Iterable[str],
+        *,
+        candidates: Iterable[AtsCandidate] = (),
+        fresh: Mapping[str, Fresh] | None = None,
+    ) -> Neighbourhood:
         """Gather and resolve what surrounds these referrals (and candidates read a moment ago). Saves nothing.
+
+        `fresh` are rows that events brought: they stand where the mirror has nothing newer.
 
         Raises:
             TransientFailure, PermanentFailure: candidates had to be read, and could not.
         """
-        referrals, _ = self._mirror.referrals(referral_ids)
+        asked = self._mirror.referrals(referral_ids, fresh=fresh)
+        referrals, problems = asked.read, asked.problems
         live = {c.id: c for c in candidates}
         hashes: set[str] = set()
         for referral in referrals.values():
@@ -104,12 +117,21 @@ class People:
         aliases = self._ledger.aliases(self._ats.system) if links else {}
         more = {i.removeprefix(self._advocacy) for i in record_ids if i.startswith(self._advocacy)} - referrals.keys()
         if more:
-            referrals |= self._mirror.referrals(more)[0]
+            further = self._mirror.referrals(more)
+            referrals |= further.read
+            problems |= further.problems
         candidate_ids = {i.removeprefix(self._ats_prefix) for i in record_ids if i.startswith(self._ats_prefix)}
         candidate_ids = {aliases.get(i, i) for i in candidate_ids} - live.keys()
         if candidate_ids:
             live |= self._ats.get_candidates(sorted(candidate_ids))
-        return self._resolved(referrals, live, links, previous, aliases, candidate_ids, known)
+        unfit = {i: problem.field for i, problem in problems.items()}
+        for referral in referrals.values():
+            first = next(unfit_fields(referral, has_advocate=True), None)
+            if first is not None:
+                unfit[referral.id] = first.field
+        fit = {i: r for i, r in referrals.items() if i not in unfit}
+        found = self._resolved(fit, live, links, previous, aliases, candidate_ids, known)
+        return replace(found, unfit=unfit, to_keep=asked.to_keep)
 
     def _grown(self, record_ids: set[str], hashes: set[str]) -> tuple[list[IdentityKey], dict[str, Link]]:
         """Follow keys and links outward until nothing new turns up; `record_ids` and `hashes` grow on the way."""
@@ -151,9 +173,7 @@ class People:
         known: Iterable[IdentityKey],
     ) -> Neighbourhood:
         records = {
-            f"{self._advocacy}{r.id}": referral_record(r, self._contract.advocacy.connector)
-            for r in referrals.values()
-            if not any(unfit_fields(r, has_advocate=True))
+            f"{self._advocacy}{r.id}": referral_record(r, self._contract.advocacy.connector) for r in referrals.values()
         }
         records |= {f"{self._ats_prefix}{c.id}": self._candidate_record(c) for c in candidates.values()}
         must_link = [
@@ -182,7 +202,7 @@ class People:
                 person_of.setdefault(record_id, previous[record_id])
         hashes = {record_id: self._hashes(record) for record_id, record in records.items()}
         return Neighbourhood(
-            referrals={i: r for i, r in referrals.items() if f"{self._advocacy}{i}" in records},
+            referrals=referrals,
             candidates=candidates,
             links=links,
             person_of=person_of,
@@ -193,10 +213,15 @@ class People:
             },
             aliases=aliases,
             known=frozenset((key.record_id, key.key_hash, key.person_id) for key in known),
+            unfit={},
+            to_keep=(),
         )
 
     def remember(self, found: Neighbourhood, record_ids: Iterable[str]) -> None:
-        """Save the keys of these records ("advocacy:R1"), and of all whose person changed, under their persons."""
+        """Save the rows and keys of these records ("advocacy:R1"), and the keys of all whose person changed.
+
+        The caller holds their locks; it is written before they are let go.
+        """
         held: dict[str, set[tuple[str, str]]] = {}
         for record_id, key_hash, person_id in found.known:
             held.setdefault(record_id, set()).add((key_hash, person_id))
@@ -212,11 +237,10 @@ class People:
                 added.extend(keys)
             elif held[record_id] != {(key.key_hash, key.person_id) for key in keys}:
                 replaced.extend(keys)
-        # The intents of a create are committed to disk after these, and carry them along.
+        # What is written next (the intents of a create, a link) carries these along.
         if replaced:
-            self._ledger.save_identity_keys(replaced, replace=True, durable=False)
-        if added:
-            self._ledger.save_identity_keys(added, durable=False)
+            self._ledger.remember_soon((), replaced, replace=True)
+        self._ledger.remember_soon(found.to_keep, added)
 
     def remember_candidate(self, candidate_id: str, referral: Referral, person_id: str) -> None:
         """Save a candidate that was just made from a referral: its contact details are the referral's."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from threading import Lock
@@ -20,15 +21,15 @@ from referral_pipeline.connectors.failures import Invalid
 from referral_pipeline.connectors.protocols import AdvocacyConnector, AtsConnector
 from referral_pipeline.connectors.records import AtsApplication, AtsCandidate, AtsJob, Referral
 from referral_pipeline.contract.models import Contract
-from referral_pipeline.identity.admission import unfit_fields
 from referral_pipeline.ledger.records import Recognition
 from referral_pipeline.ledger.store import Ledger, Link, StatusFact
+from referral_pipeline.privacy.gate import GatePolicy, blocked_by
 from referral_pipeline.sync.candidates import CandidateWriteBack, PersonCase
 from referral_pipeline.sync.cases import case_of, most_gone
-from referral_pipeline.sync.creation import NotYetVisibleError
+from referral_pipeline.sync.creation import NotYetVisibleError, delivery_keys, search_addresses
 from referral_pipeline.sync.evidence import Sealer
 from referral_pipeline.sync.facts import Programme, credited_referral
-from referral_pipeline.sync.lane.mirror import Mirror
+from referral_pipeline.sync.lane.mirror import Fresh, Mirror
 from referral_pipeline.sync.lane.people import Neighbourhood, People
 from referral_pipeline.sync.lifecycle import Event, Facts, State, advance
 from referral_pipeline.sync.recognitions import HireCase, Recogniser, Settlement
@@ -37,6 +38,7 @@ from referral_pipeline.vocabulary import Block, CandidateStatus
 
 _JOBS_REMEMBERED = timedelta(minutes=10)
 _MOST_ROUNDS = 10
+_MOST_AHEAD = 8
 _GONE_WITHIN = timedelta(days=1)
 _LOOK_AGAIN_FOR_GONE = timedelta(minutes=10)
 
@@ -69,6 +71,16 @@ class _Written:
     links: Mapping[str, Link]
     write_back: CandidateWriteBack
     read_at: datetime
+
+
+@dataclass(frozen=True)
+class _Started:
+    """A person about to be written: the referrals, their jobs, and the search of the ATS that is under way."""
+
+    person_id: str
+    members: Sequence[Referral]
+    jobs: Mapping[str, AtsJob]
+    begun: Mapping[str, Future[list[AtsCandidate]]]
 
 
 class Jobs:
@@ -106,6 +118,8 @@ class Leveller:
         self._started_at = started_at
         self._lag = timedelta(seconds=systems.ats.visibility_lag_seconds)
         self.jobs = Jobs(systems.ats, systems.clock)
+        self._policy = GatePolicy.of(systems.contract)
+        self._ahead = ThreadPoolExecutor(_MOST_AHEAD, thread_name_prefix="ahead")
 
     # ------------------------------------------------------------ persons
 
@@ -116,13 +130,15 @@ class Leveller:
         *,
         candidates: Sequence[AtsCandidate] = (),
         deleted: Collection[str] = (),
+        fresh: Mapping[str, Fresh] | None = None,
     ) -> dict[str, str]:
         """Bring the persons behind these referrals level; what came of each referral, in a word.
 
         Args:
-            referral_ids: at least one, all kept in the mirror.
+            referral_ids: at least one, all kept in the mirror or fresh.
             keys: keyed hashes of their contact details: what the lock is taken on to begin with.
             candidates: candidates of the ATS that were read a moment ago and may be these persons.
+            fresh: rows of these referrals that events brought, kept in the mirror on the way.
             deleted: applications of which the ATS said so; of any other it only shows that it hides them.
 
         Raises:
@@ -134,7 +150,7 @@ class Leveller:
         held = {*keys, *(f"referral:{i}" for i in referral_ids)}
         for _ in range(_MOST_ROUNDS):
             with self._s.ledger.exclusive(held):
-                found = self._s.people.around(referral_ids, candidates=candidates)
+                found = self._s.people.around(referral_ids, candidates=candidates, fresh=fresh)
                 # Whoever works on a neighbour may make a candidate that is ours too: its keys are needed as well.
                 outcomes, written = (
                     self._write(found, referral_ids, candidates, deleted) if found.keys <= held else ({}, None)
@@ -156,47 +172,42 @@ class Leveller:
         deleted: Collection[str],
     ) -> tuple[dict[str, str], list[_Written]]:
         advocacy, ats = self._s.advocacy.system, self._s.ats.system
-        self._s.people.remember(
-            found, [*(f"{advocacy}:{i}" for i in referral_ids), *(f"{ats}:{c.id}" for c in candidates)]
-        )
         persons = {p for i in referral_ids if (p := found.person_of.get(f"{advocacy}:{i}")) is not None}
         outcomes = dict.fromkeys(referral_ids, "unknown")
         written: list[_Written] = []
+        started: list[_Started] = []
         for person_id in sorted(persons | found.changed_persons):
             members = [found.referrals[i] for i in found.members(person_id, advocacy) if i in found.referrals]
             if members:
-                strangers, one = self._write_person(person_id, members, found, deleted)
-                outcomes |= strangers
-                written.extend([one] if one is not None else [])
+                jobs = {j.id: j for j in self.jobs.get({r.job_id for r in members})}
+                started.append(_Started(person_id, members, jobs, self._search_ahead(person_id, members, found, jobs)))
+        self._s.people.remember(
+            found, [*(f"{advocacy}:{i}" for i in referral_ids), *(f"{ats}:{c.id}" for c in candidates)]
+        )
+        for person in started:
+            strangers, one = self._write_person(person, found, deleted)
+            outcomes |= strangers
+            written.extend([one] if one is not None else [])
         named = {*outcomes, *(r.id for one in written for r in one.case.referrals)}
-        outcomes |= self._unfit([i for i in named if f"{advocacy}:{i}" not in found.person_of])
+        outcomes |= {i: f"quarantined:{found.unfit[i]}" for i in named if i in found.unfit}
         return outcomes, written
 
-    def _unfit(self, referral_ids: Collection[str]) -> dict[str, str]:
-        if not referral_ids:
-            return {}
-        referrals, problems = self._s.mirror.referrals(referral_ids)
-        outcomes = {problem.record_id: f"quarantined:{problem.field}" for problem in problems}
-        for referral in referrals.values():
-            first = next(unfit_fields(referral, has_advocate=True), None)
-            if first is not None:
-                outcomes[referral.id] = f"quarantined:{first.field}"
-        return outcomes
-
     def _write_person(
-        self, person_id: str, members: Sequence[Referral], found: Neighbourhood, deleted: Collection[str]
+        self, person: _Started, found: Neighbourhood, deleted: Collection[str]
     ) -> tuple[dict[str, str], _Written | None]:
         """Write one person to the ATS; referrals that cannot be written, and what is to be told of the others."""
         s = self._s
-        programme = s.mirror.programme(members)
+        person_id, members = person.person_id, person.members
+        programme = replace(s.mirror.programme(members), jobs=person.jobs)
         fit = [r for r in members if r.advocate_id in programme.advocates]
         outcomes = {r.id: "quarantined:advocate_id" for r in members if r not in fit}
         if not fit:
             return outcomes, None
         read_at = s.clock()
         case, applications = self._case(person_id, fit, found, deleted)
-        programme = replace(programme, jobs={j.id: j for j in self.jobs.get({r.job_id for r in fit})})
-        write_back = self._write_back(programme, lambda links: self._remember_candidates(person_id, fit, links, found))
+        write_back = self._write_back(
+            programme, lambda links: self._remember_candidates(person_id, fit, links, found), person.begun
+        )
         try:
             write_back.write(case)
         except Invalid:
@@ -207,6 +218,37 @@ class Leveller:
             raise NotYetVisibleError(s.clock()) from None
         links = {**case.links, **write_back.links}
         return outcomes, _Written(case, {**applications, **write_back.records}, links, write_back, read_at)
+
+    def _search_ahead(
+        self, person_id: str, members: Sequence[Referral], found: Neighbourhood, jobs: Mapping[str, AtsJob]
+    ) -> dict[str, Future[list[AtsCandidate]]]:
+        """Send the search that comes before a create while the rest is read: for who is new here and may be written.
+
+        Nobody is asked about to whom the gate is closed, and nothing that an earlier attempt could make a matter of
+        time: then the search has its place.
+        """
+        s = self._s
+        if not s.contract.phases.candidate_creation or found.members(person_id, s.ats.system):
+            return {}
+        if any(link.candidate_id for r in members if (link := found.links.get(r.id)) is not None):
+            return {}
+        now = s.clock()
+        forgotten = s.ledger.tombstoned({h for r in members for h in found.hashes_of.get(r.id, ())})
+        allowed = [
+            r
+            for r in members
+            if blocked_by(
+                r, self._policy, at=now, erased=not forgotten.isdisjoint(found.hashes_of.get(r.id, frozenset[str]()))
+            )
+            is None
+        ]
+        addresses = search_addresses(allowed)
+        takes_any = any(r.job_id in jobs and jobs[r.job_id].status == "open" for r in allowed)
+        if len(addresses) != 1 or not takes_any:
+            return {}
+        if s.ledger.deliveries_by_key(delivery_keys(s.ats.system, person_id, members)):
+            return {}
+        return {addresses[0]: self._ahead.submit(s.ats.search_candidates, addresses[0])}
 
     def _follow_up(self, written: _Written) -> dict[str, str]:
         """Tell what was written, and recognise what was earned; the outcome of each referral."""
@@ -305,7 +347,10 @@ class Leveller:
         return len(lately) >= most_gone(linked + len(lately))
 
     def _write_back(
-        self, programme: Programme, on_links: Callable[[Sequence[Link]], None] | None = None
+        self,
+        programme: Programme,
+        on_links: Callable[[Sequence[Link]], None] | None = None,
+        begun: Mapping[str, Future[list[AtsCandidate]]] | None = None,
     ) -> CandidateWriteBack:
         s = self._s
         return CandidateWriteBack(
@@ -318,6 +363,7 @@ class Leveller:
             started_at=self._started_at,
             sealer=s.sealer,
             on_links=on_links,
+            begun=begun,
         )
 
     def _remember_candidates(
@@ -465,7 +511,7 @@ class Leveller:
         """Like `_recognise`, for an application whose person was not gathered."""
         s = self._s
         links = {link.referral_id: link for link in s.ledger.links_of_persons({link.person_id for link in own})}
-        referrals = list(s.mirror.referrals(links)[0].values())
+        referrals = list(s.mirror.referrals(links).read.values())
         if referrals:
             write_back = self._write_back(s.mirror.programme(referrals))
             self._settle(application, own, referrals, links, write_back)
@@ -517,7 +563,7 @@ class Leveller:
         for application in live.values():
             own = s.ledger.links_of_applications(s.ats.system, [application.id])
             links = {link.referral_id: link for link in s.ledger.links_of_persons({x.person_id for x in own})}
-            referrals = list(s.mirror.referrals(links)[0].values())
+            referrals = list(s.mirror.referrals(links).read.values())
             write_back = self._write_back(s.mirror.programme(referrals))
             may_count, credits = self._credited(application, own, referrals, links, write_back)
             yield HireCase(application, may_count, credits, erased=_erased(links.values()))
