@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from referral_pipeline.ledger.engine import insert_new
-from referral_pipeline.ledger.prepared import Prepared
+from referral_pipeline.ledger.prepared import Prepared, insert_many
 from referral_pipeline.ledger.records import Backlog, InboxDelivery, InboxEvent
 from referral_pipeline.ledger.tables import inbox, to_text
 from referral_pipeline.ledger.transactions import Transactions, parts
@@ -178,10 +178,11 @@ def _enter(
     if connection.dialect.name == "sqlite":
         # The way of every webhook, before it is answered: the driver's own statement costs a quarter of a compiled one,
         # and hardly ever is anything there already.
-        last = connection.exec_driver_sql("SELECT coalesce(max(id), 0) FROM inbox").scalar_one()
         moment = to_text(now)
-        values = [_entered(row, to_text(row.occurred_at), moment) for row in rows.values()]
-        if connection.exec_driver_sql(_ENTER, values).rowcount == len(rows):
+        last, entered = insert_many(
+            connection, "inbox", _ENTER, [_entered(row, to_text(row.occurred_at), moment) for row in rows.values()]
+        )
+        if entered == len(rows):
             return set(rows)
         return {(row.system, row.delivery_id) for row in connection.execute(_ENTERED_SINCE, {"last": last})}
     inserting = insert_new(connection.dialect.name, inbox, "system", "delivery_id")

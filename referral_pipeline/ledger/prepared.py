@@ -130,6 +130,17 @@ class _Compiled:
         return found
 
 
+def insert_many(through: Connection, table: str, text: str, rows: Sequence[tuple[Any, ...]]) -> tuple[int, int]:
+    """Run an INSERT of SQLite for rows as the table holds them; the greatest id before, and how many were inserted."""
+    driver = _driver_of(through)
+    assert driver is not None
+    try:
+        ((last,),) = driver.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchall()  # noqa: S608 - our own
+        return last, driver.executemany(text, rows).rowcount
+    except sqlite3.Error as error:
+        raise _told(error, text) from None
+
+
 def begin(driver: sqlite3.Connection) -> None:
     """Begin to write: at once, because a transaction that reads first could be refused the writer's place."""
     try:

@@ -9,7 +9,7 @@ Updates are compared with what the ATS holds: equal means no call. A failure of 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ from time import sleep as _sleep
 from referral_pipeline.attribution.models import Credit, credit
 from referral_pipeline.connectors.failures import AmbiguousOutcome, NotFound, PermanentFailure, TransientFailure
 from referral_pipeline.connectors.protocols import AtsConnector
-from referral_pipeline.connectors.records import AtsApplication, AtsCandidate, NewApplication, Referral
+from referral_pipeline.connectors.records import AtsApplication, NewApplication, Referral
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.ledger.store import DeliveryIntent, DeliveryState, Ledger, Link
 from referral_pipeline.privacy.gate import GatePolicy, blocked_by
@@ -73,7 +73,7 @@ class CandidateWriteBack:
         known_until: datetime | None = None,
         sealer: Sealer | None = None,
         on_links: Callable[[Sequence[Link]], None] | None = None,
-        begun: Mapping[str, Future[list[AtsCandidate]]] | None = None,
+        aside: Executor | None = None,
     ) -> None:
         """Bind the write-back to its systems.
 
@@ -92,7 +92,7 @@ class CandidateWriteBack:
                 is left alone. None: the cases are fresh.
             sealer: keeps request and answer of what is refused for good.
             on_links: told the links that changed, inside the transaction that keeps them.
-            begun: searches of the ATS that are under way (see `Creator`).
+            aside: where the ATS is searched meanwhile (see `Creator`).
         """
         self._ats = ats
         self._ledger = ledger
@@ -118,7 +118,7 @@ class CandidateWriteBack:
             clock=clock,
             started_at=started_at,
             sealer=self._sealer,
-            begun=begun,
+            aside=aside,
         )
 
     def run(self, cases: Sequence[PersonCase], *, progress: Progress | None = None, rounds: int = 4) -> SyncReport:

@@ -23,7 +23,7 @@ import hashlib
 import json
 from collections import ChainMap
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -71,8 +71,8 @@ class Opened:
 class Creator:
     """Opens applications for persons, with their candidate where there is none. Safe from several threads.
 
-    One person must be handled by one thread at a time. `begun` are searches by address that were sent a moment ago, for
-    persons of whom no earlier attempt is known: what an attempt made could be hidden from them.
+    One person must be handled by one thread at a time. With `aside` the search for a person of whom no attempt is known
+    runs there while the intents go to disk; they are taken back when it finds somebody.
     """
 
     def __init__(
@@ -85,9 +85,9 @@ class Creator:
         clock: Callable[[], datetime],
         started_at: datetime | None = None,
         sealer: Sealer | None = None,
-        begun: Mapping[str, Future[list[AtsCandidate]]] | None = None,
+        aside: Executor | None = None,
     ) -> None:
-        self._begun = begun or {}
+        self._aside = aside
         self._ats = ats
         self._ledger = ledger
         # What is learnt on the way lies above what is known: the mapping given may be a view of the whole ledger.
@@ -122,24 +122,27 @@ class Creator:
             NotYetVisibleError: an earlier attempt may have succeeded; come back later.
             TransientFailure, PermanentFailure: from the connector.
         """
-        candidate_key, *application_keys = delivery_keys(self._ats.system, person_id, of_person)
-        earlier = self._ledger.deliveries_by_key([candidate_key, *application_keys])
+        candidate_key = f"candidate:{self._ats.system}:{person_id}"
+        earlier = self._ledger.deliveries_by_key([candidate_key, *(self._application_key(r) for r in of_person)])
         intents = [self._intent(candidate_key, "create_candidate", new.job_id, referrals)]
         intents += self._application_intents(new.job_id, referrals)
-        # The search is on its way: meanwhile the intents go to disk, and are taken back should it find somebody.
-        is_begun = not earlier and not candidate_ids and self._begun.keys() >= set(search_addresses(all_referrals))
-        if is_begun:
+        is_begun = self._aside is not None and not earlier and not candidate_ids
+        if self._aside is not None and is_begun:
+            # Two waits in one: for the disk that keeps the intents, and for the search that comes before the create.
+            searching = self._aside.submit(self._search, person_id, all_referrals)
             self._ledger.begin_many(intents, anew=True)
-        try:
-            candidate_id = self._known_candidate(person_id, all_referrals, candidate_ids, list(earlier.values()))
-        except (PermanentFailure, TransientFailure):
-            if is_begun:
+            try:
+                found = searching.result()
+            except (PermanentFailure, TransientFailure):
                 self._ledger.withdraw(intent.key for intent in intents)
-            raise
+                raise
+            candidate_id = _oldest(found).id if found else None
+            if candidate_id is not None:
+                self._ledger.withdraw(intent.key for intent in intents)
+        else:
+            candidate_id = self._known_candidate(person_id, all_referrals, candidate_ids, list(earlier.values()))
         if candidate_id is None:
             return self._candidate_with_application(person_id, intents, referrals, new, all_referrals, is_begun)
-        if is_begun:
-            self._ledger.withdraw(intent.key for intent in intents)
         self._person_of_candidate.setdefault(candidate_id, person_id)
         unsettled = earlier.get(candidate_key)
         if unsettled is not None and unsettled.state is not DeliveryState.CONFIRMED:
@@ -199,10 +202,8 @@ class Creator:
     def _search(self, person_id: str, referrals: Sequence[Referral]) -> list[AtsCandidate]:
         """Candidates in the ATS that are this person: same mailbox, names that agree, nobody else's."""
         found: dict[str, AtsCandidate] = {}
-        for address in search_addresses(referrals):
-            begun = self._begun.get(address)
-            answer = begun.result() if begun is not None else self._ats.search_candidates(address)
-            found.update({c.id: c for c in answer})
+        for address in sorted({r.email.strip().lower() for r in referrals if r.email}):
+            found.update({c.id: c for c in self._ats.search_candidates(address)})
         names = [Name(r.first_name, r.last_name) for r in referrals]
         mine = [
             c
@@ -345,16 +346,6 @@ class Creator:
     def _sent_by(self, delivery: Delivery) -> datetime:
         """When an attempt was sent at the latest: those of an earlier process, before this one began."""
         return max(delivery.last_attempt_at, self._started_at)
-
-
-def search_addresses(referrals: Iterable[Referral]) -> list[str]:
-    """The addresses that the ATS is searched for before a candidate is made."""
-    return sorted({r.email.strip().lower() for r in referrals if r.email})
-
-
-def delivery_keys(system: str, person_id: str, referrals: Iterable[Referral]) -> list[str]:
-    """The keys of every intent that an earlier attempt for this person may have left."""
-    return [f"candidate:{system}:{person_id}", *(f"application:{system}:{r.id}" for r in referrals)]
 
 
 def _is_unclear(delivery: Delivery) -> bool:

@@ -314,6 +314,10 @@ class _Probes:
         return gauges
 
 
+def _nothing() -> None:
+    pass
+
+
 def create_app(
     *,
     contract: Contract,
@@ -324,7 +328,8 @@ def create_app(
 ) -> Starlette:
     """The receiver over a ledger. Its lifespan ends the writer thread after all that was taken is answered.
 
-    `commit_rows` commits elsewhere (`writer.WriterProcess`); without it that happens in the writer thread.
+    `commit_rows` commits elsewhere and wakes the lane (`writer.WriterProcess`); without it that happens in the writer
+    thread.
 
     Raises:
         MissingSecret: REFERRAL_PIPELINE_KEY is not set: nothing could be kept.
@@ -341,8 +346,8 @@ def create_app(
     cipher = Cipher(settings.key.get_secret_value())
     intake = Intake(
         commit_rows or partial(commit, ledger, cipher),
-        on_commit=waker.tell,
-        afterwards=waker.look,
+        on_commit=waker.tell if commit_rows is None else _nothing,
+        afterwards=waker.look if commit_rows is None else _nothing,
         observe=metrics.committed,
     )
     probes = _Probes(keyrings, ledger, metrics, clock)

@@ -1,4 +1,4 @@
-"""The process that encrypts and commits for the receiver.
+"""The process that encrypts and commits for the receiver, and wakes the lane.
 
 Belongs here: the child, its pipe, starting it again. Does not belong here: when a batch goes (`intake`).
 
@@ -24,6 +24,7 @@ from referral_pipeline.ledger.records import InboxDelivery
 from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.privacy.crypto import Cipher
 from referral_pipeline.settings import PREFIX, MissingSecret, Settings, load_settings
+from referral_pipeline.webhooks.wake import Waker
 
 Row = tuple[Any, ...]
 """An arrival: system, delivery id, type, subject, time, bulk, body."""
@@ -105,6 +106,7 @@ def main(descriptor: int) -> None:
         raise MissingSecret(f"{PREFIX}KEY")
     cipher = Cipher(settings.key.get_secret_value())
     with Connection(descriptor) as pipe, Ledger.open(load_contract(settings).ledger.url, home=settings.home) as ledger:
+        waker = Waker(ledger)
         while True:
             try:
                 rows = pipe.recv()
@@ -114,7 +116,12 @@ def main(descriptor: int) -> None:
                 answer: list[bool] | str = commit(ledger, cipher, rows)
             except Exception as error:  # noqa: BLE001 whatever it was, the receiver must hear that it is not kept
                 answer = type(error).__name__
+            is_news = not isinstance(answer, str) and any(answer)
+            if is_news:
+                waker.tell()
             try:
                 pipe.send(answer)
             except OSError:
                 return
+            if is_news:
+                waker.look()

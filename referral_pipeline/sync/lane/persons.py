@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from threading import Lock
@@ -23,10 +23,9 @@ from referral_pipeline.connectors.records import AtsApplication, AtsCandidate, A
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.ledger.records import Recognition
 from referral_pipeline.ledger.store import Ledger, Link, StatusFact
-from referral_pipeline.privacy.gate import GatePolicy, blocked_by
 from referral_pipeline.sync.candidates import CandidateWriteBack, PersonCase
 from referral_pipeline.sync.cases import case_of, most_gone
-from referral_pipeline.sync.creation import NotYetVisibleError, delivery_keys, search_addresses
+from referral_pipeline.sync.creation import NotYetVisibleError
 from referral_pipeline.sync.evidence import Sealer
 from referral_pipeline.sync.facts import Programme, credited_referral
 from referral_pipeline.sync.lane.mirror import Fresh, Mirror
@@ -38,7 +37,7 @@ from referral_pipeline.vocabulary import Block, CandidateStatus
 
 _JOBS_REMEMBERED = timedelta(minutes=10)
 _MOST_ROUNDS = 10
-_MOST_AHEAD = 8
+_MOST_ASIDE = 8
 _GONE_WITHIN = timedelta(days=1)
 _LOOK_AGAIN_FOR_GONE = timedelta(minutes=10)
 
@@ -71,16 +70,6 @@ class _Written:
     links: Mapping[str, Link]
     write_back: CandidateWriteBack
     read_at: datetime
-
-
-@dataclass(frozen=True)
-class _Started:
-    """A person about to be written: the referrals, their jobs, and the search of the ATS that is under way."""
-
-    person_id: str
-    members: Sequence[Referral]
-    jobs: Mapping[str, AtsJob]
-    begun: Mapping[str, Future[list[AtsCandidate]]]
 
 
 class Jobs:
@@ -118,8 +107,7 @@ class Leveller:
         self._started_at = started_at
         self._lag = timedelta(seconds=systems.ats.visibility_lag_seconds)
         self.jobs = Jobs(systems.ats, systems.clock)
-        self._policy = GatePolicy.of(systems.contract)
-        self._ahead = ThreadPoolExecutor(_MOST_AHEAD, thread_name_prefix="ahead")
+        self._aside = ThreadPoolExecutor(_MOST_ASIDE, thread_name_prefix="aside")
 
     # ------------------------------------------------------------ persons
 
@@ -175,39 +163,33 @@ class Leveller:
         persons = {p for i in referral_ids if (p := found.person_of.get(f"{advocacy}:{i}")) is not None}
         outcomes = dict.fromkeys(referral_ids, "unknown")
         written: list[_Written] = []
-        started: list[_Started] = []
-        for person_id in sorted(persons | found.changed_persons):
-            members = [found.referrals[i] for i in found.members(person_id, advocacy) if i in found.referrals]
-            if members:
-                jobs = {j.id: j for j in self.jobs.get({r.job_id for r in members})}
-                started.append(_Started(person_id, members, jobs, self._search_ahead(person_id, members, found, jobs)))
         self._s.people.remember(
             found, [*(f"{advocacy}:{i}" for i in referral_ids), *(f"{ats}:{c.id}" for c in candidates)]
         )
-        for person in started:
-            strangers, one = self._write_person(person, found, deleted)
-            outcomes |= strangers
-            written.extend([one] if one is not None else [])
+        for person_id in sorted(persons | found.changed_persons):
+            members = [found.referrals[i] for i in found.members(person_id, advocacy) if i in found.referrals]
+            if members:
+                strangers, one = self._write_person(person_id, members, found, deleted)
+                outcomes |= strangers
+                written.extend([one] if one is not None else [])
         named = {*outcomes, *(r.id for one in written for r in one.case.referrals)}
         outcomes |= {i: f"quarantined:{found.unfit[i]}" for i in named if i in found.unfit}
         return outcomes, written
 
     def _write_person(
-        self, person: _Started, found: Neighbourhood, deleted: Collection[str]
+        self, person_id: str, members: Sequence[Referral], found: Neighbourhood, deleted: Collection[str]
     ) -> tuple[dict[str, str], _Written | None]:
         """Write one person to the ATS; referrals that cannot be written, and what is to be told of the others."""
         s = self._s
-        person_id, members = person.person_id, person.members
-        programme = replace(s.mirror.programme(members), jobs=person.jobs)
+        programme = s.mirror.programme(members)
         fit = [r for r in members if r.advocate_id in programme.advocates]
         outcomes = {r.id: "quarantined:advocate_id" for r in members if r not in fit}
         if not fit:
             return outcomes, None
         read_at = s.clock()
         case, applications = self._case(person_id, fit, found, deleted)
-        write_back = self._write_back(
-            programme, lambda links: self._remember_candidates(person_id, fit, links, found), person.begun
-        )
+        programme = replace(programme, jobs={j.id: j for j in self.jobs.get({r.job_id for r in fit})})
+        write_back = self._write_back(programme, lambda links: self._remember_candidates(person_id, fit, links, found))
         try:
             write_back.write(case)
         except Invalid:
@@ -218,37 +200,6 @@ class Leveller:
             raise NotYetVisibleError(s.clock()) from None
         links = {**case.links, **write_back.links}
         return outcomes, _Written(case, {**applications, **write_back.records}, links, write_back, read_at)
-
-    def _search_ahead(
-        self, person_id: str, members: Sequence[Referral], found: Neighbourhood, jobs: Mapping[str, AtsJob]
-    ) -> dict[str, Future[list[AtsCandidate]]]:
-        """Send the search that comes before a create while the rest is read: for who is new here and may be written.
-
-        Nobody is asked about to whom the gate is closed, and nothing that an earlier attempt could make a matter of
-        time: then the search has its place.
-        """
-        s = self._s
-        if not s.contract.phases.candidate_creation or found.members(person_id, s.ats.system):
-            return {}
-        if any(link.candidate_id for r in members if (link := found.links.get(r.id)) is not None):
-            return {}
-        now = s.clock()
-        forgotten = s.ledger.tombstoned({h for r in members for h in found.hashes_of.get(r.id, ())})
-        allowed = [
-            r
-            for r in members
-            if blocked_by(
-                r, self._policy, at=now, erased=not forgotten.isdisjoint(found.hashes_of.get(r.id, frozenset[str]()))
-            )
-            is None
-        ]
-        addresses = search_addresses(allowed)
-        takes_any = any(r.job_id in jobs and jobs[r.job_id].status == "open" for r in allowed)
-        if len(addresses) != 1 or not takes_any:
-            return {}
-        if s.ledger.deliveries_by_key(delivery_keys(s.ats.system, person_id, members)):
-            return {}
-        return {addresses[0]: self._ahead.submit(s.ats.search_candidates, addresses[0])}
 
     def _follow_up(self, written: _Written) -> dict[str, str]:
         """Tell what was written, and recognise what was earned; the outcome of each referral."""
@@ -350,7 +301,6 @@ class Leveller:
         self,
         programme: Programme,
         on_links: Callable[[Sequence[Link]], None] | None = None,
-        begun: Mapping[str, Future[list[AtsCandidate]]] | None = None,
     ) -> CandidateWriteBack:
         s = self._s
         return CandidateWriteBack(
@@ -363,7 +313,7 @@ class Leveller:
             started_at=self._started_at,
             sealer=s.sealer,
             on_links=on_links,
-            begun=begun,
+            aside=self._aside,
         )
 
     def _remember_candidates(
