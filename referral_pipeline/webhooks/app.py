@@ -1,6 +1,6 @@
 """The receiver's HTTP surface.
 
-Belongs here: the routes, the limits, the answers. Does not belong here: signatures, the commit, the server.
+Belongs here: the routes, the limits, the answers. Does not belong here: signatures, reading and commit, the server.
 
 `POST /webhooks/{system}` with `system` a connector of the contract whose signature scheme is known ("advocacy",
 "greenhouse"). The body is JSON, signed by that system. Checked in this order: the system, the size, the signature, that
@@ -32,7 +32,6 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
-from typing import Any, NoReturn
 
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
@@ -41,16 +40,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from referral_pipeline.connectors.events import read_event
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.ledger.store import Ledger, LedgerError
 from referral_pipeline.privacy.crypto import Cipher
 from referral_pipeline.settings import PREFIX, MissingSecret, Settings
 from referral_pipeline.webhooks.intake import Intake, IntakeFull, NotCommitted
 from referral_pipeline.webhooks.metrics import CONTENT_TYPE, Metrics
-from referral_pipeline.webhooks.signatures import SCHEMES, Keyring, SignatureRefused, UnusableSecret
+from referral_pipeline.webhooks.signatures import SCHEMES, SIGNATURE_HEADERS, Keyring, SignatureRefused, UnusableSecret
 from referral_pipeline.webhooks.wake import LANE, Waker
-from referral_pipeline.webhooks.writer import Row, commit
+from referral_pipeline.webhooks.writer import Row, Taken, commit
 
 LARGEST_BODY = 2**20
 MOST_HEADERS = 64
@@ -58,6 +56,7 @@ LARGEST_HEADERS = 16 * 2**10
 RECEIVER = "receiver"
 
 _PATH = "/webhooks/"
+_READ = {name.encode(): name for name in ("content-type", "content-encoding", "content-length", *SIGNATURE_HEADERS)}
 
 _MOST_DRAINED = 8 * 2**20
 """A body over the limit is read on and forgotten up to here, so that its sender sees the answer and not a reset."""
@@ -104,13 +103,6 @@ _TOO_SLOW = _Answer(400, {"error": "malformed"}, _CLOSE)
 _TOO_LARGE = _Answer(413, {"error": "too large"}, _CLOSE)
 _NOT_JSON = _Answer(415, {"error": "not JSON"})
 _UNAVAILABLE = _Answer(503, {"error": "unavailable"}, (b"retry-after", b"5"))
-
-
-def _no_constant(_: str) -> NoReturn:
-    raise ValueError("NaN and Infinity are no JSON")
-
-
-_decode = json.JSONDecoder(parse_constant=_no_constant).decode
 
 
 class Webhooks:
@@ -166,21 +158,15 @@ class Webhooks:
         if not _is_json(headers.get("content-type", "")) or headers.get("content-encoding", "identity") != "identity":
             raise _Refused(_NOT_JSON, "not_json")
         try:
-            payload: Any = _decode(body.decode())
-        except (ValueError, RecursionError):
-            raise _Refused(_MALFORMED, "malformed") from None
-        if not isinstance(payload, dict):
-            raise _Refused(_MALFORMED, "malformed")
-        hint = read_event(system, payload)
-        try:
-            is_new = await self._intake.submit(
-                (system, delivery_id, hint.event_type, hint.subject, hint.occurred_at, hint.bulk, body)
-            )
+            taken = await self._intake.submit((system, delivery_id, body))
         except IntakeFull:
             raise _Refused(_UNAVAILABLE, "full") from None
         except NotCommitted:
             raise _Refused(_UNAVAILABLE, "not_committed") from None
-        self._metrics.accepted(system, hint.event_type if hint.known else "other", is_new=is_new)
+        if taken is None:
+            raise _Refused(_MALFORMED, "malformed")
+        word, is_new = taken
+        self._metrics.accepted(system, word, is_new=is_new)
         return _RECEIVED
 
 
@@ -191,7 +177,8 @@ def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
     size = 0
     for name, value in raw:
         size += len(name) + len(value)
-        headers[name.decode("latin-1")] = value.decode("latin-1")
+        if name in _READ:
+            headers[_READ[name]] = value.decode("latin-1")
     if size > LARGEST_HEADERS:
         raise _Refused(_MALFORMED, "headers")
     return headers
@@ -324,7 +311,7 @@ def create_app(
     settings: Settings,
     ledger: Ledger,
     clock: Callable[[], datetime],
-    commit_rows: Callable[[Sequence[Row]], list[bool]] | None = None,
+    commit_rows: Callable[[Sequence[Row]], list[Taken]] | None = None,
 ) -> Starlette:
     """The receiver over a ledger. Its lifespan ends the writer thread after all that was taken is answered.
 

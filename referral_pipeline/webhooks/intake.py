@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from time import perf_counter
 
-from referral_pipeline.webhooks.writer import Row
+from referral_pipeline.webhooks.writer import Row, Taken, any_new
 
 MOST_WAITING = 2_000
 MOST_WAITING_BYTES = 64 * 2**20
@@ -32,7 +32,7 @@ class NotCommitted(Exception):
     """The inbox did not take it. The sender shall try again."""
 
 
-_Waiting = tuple[Row, "asyncio.Future[bool]"]
+_Waiting = tuple[Row, "asyncio.Future[Taken]"]
 
 
 class Intake:
@@ -40,7 +40,7 @@ class Intake:
 
     def __init__(
         self,
-        commit: Callable[[Sequence[Row]], list[bool]],
+        commit: Callable[[Sequence[Row]], list[Taken]],
         *,
         on_commit: Callable[[], None] = lambda: None,
         afterwards: Callable[[], None] = lambda: None,
@@ -67,8 +67,8 @@ class Intake:
         self._batches: SimpleQueue[list[_Waiting] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def submit(self, row: Row) -> asyncio.Future[bool]:
-        """Queue a verified delivery, its body last. The future tells whether it is new (True) or was there already.
+    def submit(self, row: Row) -> asyncio.Future[Taken]:
+        """Queue a verified delivery. The future tells what it was, and whether it is new, once it is on disk.
 
         The future raises NotCommitted when the inbox did not take it.
 
@@ -81,7 +81,7 @@ class Intake:
         if self._thread is None:
             self._start()
         assert self._loop is not None
-        future: asyncio.Future[bool] = self._loop.create_future()
+        future: asyncio.Future[Taken] = self._loop.create_future()
         self._gathering.append((row, future))
         self._gathering_bytes += size
         if not self._is_busy:
@@ -108,36 +108,36 @@ class Intake:
         self._gathering_bytes = sum(len(row[-1]) for row, _ in self._gathering) if self._gathering else 0
         self._batches.put(batch)
 
-    def _committed(self, batch: list[_Waiting], fresh: list[bool] | None, seconds: float) -> None:
+    def _committed(self, batch: list[_Waiting], taken: list[Taken] | None, seconds: float) -> None:
         if self._gathering:
             self._hand_over()
         else:
             self._is_busy = False
-        if fresh is None:
+        if taken is None:
             for _, future in batch:
                 if not future.done():
                     future.set_exception(NotCommitted())
             return
-        for (_, future), is_new in zip(batch, fresh, strict=True):
+        for (_, future), one in zip(batch, taken, strict=True):
             if not future.done():
-                future.set_result(is_new)
+                future.set_result(one)
         self._observe(seconds, len(batch))
 
     def _write(self) -> None:
         assert self._loop is not None
         while (batch := self._batches.get()) is not None:
-            started, fresh = perf_counter(), None
+            started, taken = perf_counter(), None
             try:
-                fresh = self._commit([row for row, _ in batch])
+                taken = self._commit([row for row, _ in batch])
             except Exception as error:  # noqa: BLE001 whatever it was, the senders must hear that it is not kept
                 # The type alone: the text of a database error is not ours to vouch for.
                 _log.error("%d deliveries could not be committed: %s", len(batch), type(error).__name__)
             seconds = perf_counter() - started
-            is_news = fresh is not None and any(fresh)
+            is_news = taken is not None and any_new(taken)
             if is_news:
                 _attempt(self._on_commit)
             try:
-                self._loop.call_soon_threadsafe(self._committed, batch, fresh, seconds)
+                self._loop.call_soon_threadsafe(self._committed, batch, taken, seconds)
             except RuntimeError:  # the loop is closed: nobody waits for an answer any more
                 return
             if is_news:

@@ -122,6 +122,8 @@ class GreenhouseSignature:
         return delivery_id or hashlib.sha256(body).hexdigest()
 
 
+SIGNATURE_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature", "signature", "greenhouse-event-id")
+"""What the schemes read."""
 SCHEMES: Mapping[str, Callable[[Iterable[str]], Verifier]] = {
     "advocacy": StandardWebhooks,
     "greenhouse": GreenhouseSignature,

@@ -1,24 +1,27 @@
-"""The process that encrypts and commits for the receiver, and wakes the lane.
+"""The process that reads, encrypts and commits for the receiver, and wakes the lane.
 
-Belongs here: the child, its pipe, starting it again. Does not belong here: when a batch goes (`intake`).
+Belongs here: from a proved body to a row on disk; the child, its pipe, starting it again. Does not belong here: proving
+(`signatures`), when a batch goes (`intake`).
 
-Why a process: encryption and SQLite take the interpreter's lock for every row. In a thread beside the event loop the
-two wait for each other, which costs more than the work itself. The receiver hands over a batch and gets back, once it
-is on disk, which of it was new. When the child dies, what it had is not acknowledged, and the next batch starts it
-again; when the receiver dies, the child's pipe ends and so does the child.
+Why a process: reading, encryption and SQLite take the interpreter's lock for every row. In a thread beside the event
+loop the two wait for each other, which costs more than the work itself. The receiver hands over a batch and gets back,
+once it is on disk, what became of each. When the child dies, what it had is not acknowledged, and the next batch starts
+it again; when the receiver dies, the child's pipe ends and so does the child.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, NoReturn
 
+from referral_pipeline.connectors.events import read_event
 from referral_pipeline.contract.loader import load_contract
 from referral_pipeline.ledger.records import InboxDelivery
 from referral_pipeline.ledger.store import Ledger
@@ -26,8 +29,12 @@ from referral_pipeline.privacy.crypto import Cipher
 from referral_pipeline.settings import PREFIX, MissingSecret, Settings, load_settings
 from referral_pipeline.webhooks.wake import Waker
 
-Row = tuple[Any, ...]
-"""An arrival: system, delivery id, type, subject, time, bulk, body."""
+Row = tuple[str, str, bytes]
+"""An arrival: system, delivery id, body."""
+Taken = tuple[str, bool] | None
+"""What became of an arrival that is on disk: its type in a word of ours, and whether it was new. None: no JSON object,
+and nothing of it was kept.
+"""
 
 _CODE = "import sys; from referral_pipeline.webhooks.writer import main; main(int(sys.argv[1]))"
 
@@ -36,15 +43,47 @@ class WriterFailed(Exception):
     """The child could not commit, or is gone. Holds the name of an error, nothing of a row."""
 
 
-def commit(ledger: Ledger, cipher: Cipher, rows: Sequence[Row]) -> list[bool]:
-    """Encrypt and commit in this process."""
+def _no_constant(_: str) -> NoReturn:
+    raise ValueError("NaN and Infinity are no JSON")
+
+
+_decode = json.JSONDecoder(parse_constant=_no_constant).decode
+
+
+def commit(ledger: Ledger, cipher: Cipher, rows: Sequence[Row]) -> list[Taken]:
+    """Read, encrypt and commit in this process."""
     encrypt = cipher.encrypt
-    return ledger.receive_many(
-        [
-            InboxDelivery(system, delivery_id, event_type, "webhook", subject, occurred_at, encrypt(body), bulk)
-            for system, delivery_id, event_type, subject, occurred_at, bulk, body in rows
-        ]
-    )
+    deliveries: list[InboxDelivery] = []
+    words: list[str | None] = []
+    for system, delivery_id, body in rows:
+        try:
+            payload: Any = _decode(body.decode())
+        except (ValueError, RecursionError):
+            payload = None
+        if not isinstance(payload, dict):
+            words.append(None)
+            continue
+        hint = read_event(system, payload)
+        words.append(hint.event_type if hint.known else "other")
+        deliveries.append(
+            InboxDelivery(
+                system,
+                delivery_id,
+                hint.event_type,
+                "webhook",
+                hint.subject,
+                hint.occurred_at,
+                encrypt(body),
+                hint.bulk,
+            )
+        )
+    fresh = iter(ledger.receive_many(deliveries))
+    return [None if word is None else (word, next(fresh)) for word in words]
+
+
+def any_new(taken: Iterable[Taken]) -> bool:
+    """Whether the lane has something to do."""
+    return any(one is not None and one[1] for one in taken)
 
 
 class WriterProcess:
@@ -57,8 +96,8 @@ class WriterProcess:
         self._pipe: Connection | None = None
         self._start()
 
-    def commit(self, rows: Sequence[Row]) -> list[bool]:
-        """Which of these are new, once all are on disk.
+    def commit(self, rows: Sequence[Row]) -> list[Taken]:
+        """What became of these, once all are on disk.
 
         Raises:
             WriterFailed: they are not, or nobody can tell.
@@ -68,7 +107,7 @@ class WriterProcess:
         assert self._pipe is not None
         try:
             self._pipe.send(rows)
-            answer: list[bool] | str = self._pipe.recv()
+            answer: list[Taken] | str = self._pipe.recv()
         except (OSError, EOFError) as error:
             self.close()
             raise WriterFailed(type(error).__name__) from None
@@ -113,10 +152,10 @@ def main(descriptor: int) -> None:
             except (EOFError, OSError):
                 return
             try:
-                answer: list[bool] | str = commit(ledger, cipher, rows)
+                answer: list[Taken] | str = commit(ledger, cipher, rows)
             except Exception as error:  # noqa: BLE001 whatever it was, the receiver must hear that it is not kept
                 answer = type(error).__name__
-            is_news = not isinstance(answer, str) and any(answer)
+            is_news = not isinstance(answer, str) and any_new(answer)
             if is_news:
                 waker.tell()
             try:
