@@ -6,19 +6,43 @@ acting on what was read (`sync/`).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
+
+import orjson
 
 from referral_pipeline.connectors.advocacy_events import read_advocacy_event
 from referral_pipeline.connectors.greenhouse_events import read_greenhouse_event
 from referral_pipeline.connectors.hints import UNNAMED, Hint, unknown
 
-__all__ = ["READERS", "UNNAMED", "Hint", "read_event"]
+__all__ = ["READERS", "UNNAMED", "Hint", "decode", "read_event"]
 
 READERS: Mapping[str, Callable[[Any], Hint]] = {
     "advocacy": read_advocacy_event,
     "greenhouse": read_greenhouse_event,
 }
+
+
+def decode(body: bytes) -> Any:
+    """The JSON of a body.
+
+    Raises:
+        ValueError: it is none, or holds NaN or Infinity.
+        RecursionError: it is nested too deeply.
+    """
+    try:
+        return orjson.loads(body)
+    except ValueError:
+        # A little that is JSON to others is none to it, such as half of a surrogate pair. That comes once in a while.
+        return _decode(body.decode())
+
+
+def _no_constant(_: str) -> NoReturn:
+    raise ValueError("NaN and Infinity are no JSON")
+
+
+_decode = json.JSONDecoder(parse_constant=_no_constant).decode
 
 
 def read_event(system: str, payload: Any) -> Hint:

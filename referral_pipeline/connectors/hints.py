@@ -24,7 +24,7 @@ _WORD = re.compile(r"[A-Za-z0-9_.:-]{1,100}", re.ASCII)
 _LONGEST_ID = 200
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # not frozen: one is made for every webhook, and freezing costs more than reading
 class Hint:
     """What an event is about. A hint, never the truth: whoever acts on it reads the record anew.
 

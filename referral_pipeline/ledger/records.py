@@ -134,7 +134,7 @@ class ConsentFact:
     expires_at: datetime | None
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # not frozen: many are made in the way of an answer
 class InboxDelivery:
     """A delivery about to be kept. `body` is encrypted; `bulk` may wait behind everything that is not."""
 

@@ -28,10 +28,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from functools import partial
 
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
@@ -48,7 +47,7 @@ from referral_pipeline.webhooks.intake import Intake, IntakeFull, NotCommitted
 from referral_pipeline.webhooks.metrics import CONTENT_TYPE, Metrics
 from referral_pipeline.webhooks.signatures import SCHEMES, SIGNATURE_HEADERS, Keyring, SignatureRefused, UnusableSecret
 from referral_pipeline.webhooks.wake import LANE, Waker
-from referral_pipeline.webhooks.writer import Row, Taken, commit
+from referral_pipeline.webhooks.writer import Row, Taken, any_new, commit
 
 LARGEST_BODY = 2**20
 MOST_HEADERS = 64
@@ -301,22 +300,17 @@ class _Probes:
         return gauges
 
 
-def _nothing() -> None:
-    pass
-
-
 def create_app(
     *,
     contract: Contract,
     settings: Settings,
     ledger: Ledger,
     clock: Callable[[], datetime],
-    commit_rows: Callable[[Sequence[Row]], list[Taken]] | None = None,
+    commit_rows: Callable[[Sequence[Row]], Awaitable[list[Taken]]] | None = None,
 ) -> Starlette:
-    """The receiver over a ledger. Its lifespan ends the writer thread after all that was taken is answered.
+    """The receiver over a ledger. Its lifespan ends when all that was taken is committed.
 
-    `commit_rows` commits elsewhere and wakes the lane (`writer.WriterProcess`); without it that happens in the writer
-    thread.
+    `commit_rows` commits elsewhere and wakes the lane (`writer.WriterProcess`); without it that happens in a thread.
 
     Raises:
         MissingSecret: REFERRAL_PIPELINE_KEY is not set: nothing could be kept.
@@ -331,18 +325,20 @@ def create_app(
     }
     metrics, waker = Metrics(), Waker(ledger, clock=clock)
     cipher = Cipher(settings.key.get_secret_value())
-    intake = Intake(
-        commit_rows or partial(commit, ledger, cipher),
-        on_commit=waker.tell if commit_rows is None else _nothing,
-        afterwards=waker.look if commit_rows is None else _nothing,
-        observe=metrics.committed,
-    )
+
+    async def commit_here(rows: Sequence[Row]) -> list[Taken]:
+        taken = await asyncio.to_thread(commit, ledger, cipher, rows)
+        if any_new(taken):
+            await asyncio.to_thread(waker.wake)
+        return taken
+
+    intake = Intake(commit_rows or commit_here, observe=metrics.committed)
     probes = _Probes(keyrings, ledger, metrics, clock)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         yield
-        await asyncio.to_thread(intake.close)
+        await intake.close()
         waker.close()
 
     deliveries = Webhooks(keyrings, intake, metrics, clock)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -72,6 +73,9 @@ def serve(
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             while not server.started and not serving.done():
                 await asyncio.sleep(0.01)
+            # What is loaded by now stays: the collector need not walk through it again between two requests.
+            gc.collect()
+            gc.freeze()
             if server.started:
                 say(f"receiver ready: {address}")
             await serving

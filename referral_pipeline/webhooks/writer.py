@@ -11,17 +11,19 @@ it again; when the receiver dies, the child's pipe ends and so does the child.
 
 from __future__ import annotations
 
-import json
+import asyncio
+import gc
 import os
+import pickle
 import signal
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
-from multiprocessing.connection import Connection
-from typing import Any, NoReturn
+from contextlib import suppress
 
-from referral_pipeline.connectors.events import read_event
+from referral_pipeline.connectors.events import decode, read_event
 from referral_pipeline.contract.loader import load_contract
 from referral_pipeline.ledger.records import InboxDelivery
 from referral_pipeline.ledger.store import Ledger
@@ -36,18 +38,13 @@ Taken = tuple[str, bool] | None
 and nothing of it was kept.
 """
 
+_SIZE = struct.Struct("!Q")
+_LARGEST_ANSWER = 2**20
 _CODE = "import sys; from referral_pipeline.webhooks.writer import main; main(int(sys.argv[1]))"
 
 
 class WriterFailed(Exception):
     """The child could not commit, or is gone. Holds the name of an error, nothing of a row."""
-
-
-def _no_constant(_: str) -> NoReturn:
-    raise ValueError("NaN and Infinity are no JSON")
-
-
-_decode = json.JSONDecoder(parse_constant=_no_constant).decode
 
 
 def commit(ledger: Ledger, cipher: Cipher, rows: Sequence[Row]) -> list[Taken]:
@@ -57,7 +54,7 @@ def commit(ledger: Ledger, cipher: Cipher, rows: Sequence[Row]) -> list[Taken]:
     words: list[str | None] = []
     for system, delivery_id, body in rows:
         try:
-            payload: Any = _decode(body.decode())
+            payload = decode(body)
         except (ValueError, RecursionError):
             payload = None
         if not isinstance(payload, dict):
@@ -87,29 +84,35 @@ def any_new(taken: Iterable[Taken]) -> bool:
 
 
 class WriterProcess:
-    """Commits in a child. For one thread at a time."""
+    """Commits in a child. Belongs to one event loop, and takes one batch at a time."""
 
     def __init__(self, settings: Settings) -> None:
         """Start the child."""
         self._home = settings.home
         self._child: subprocess.Popen[bytes] | None = None
-        self._pipe: Connection | None = None
+        self._socket: socket.socket | None = None
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._start()
 
-    def commit(self, rows: Sequence[Row]) -> list[Taken]:
+    async def commit(self, rows: Sequence[Row]) -> list[Taken]:
         """What became of these, once all are on disk.
 
         Raises:
             WriterFailed: they are not, or nobody can tell.
         """
-        if self._pipe is None:
+        if self._socket is None:
             self._start()
-        assert self._pipe is not None
         try:
-            self._pipe.send(rows)
-            answer: list[Taken] | str = self._pipe.recv()
+            reader, writer = self._streams or await self._open()
+            body = pickle.dumps(rows, pickle.HIGHEST_PROTOCOL)
+            writer.write(_SIZE.pack(len(body)))
+            writer.write(body)
+            await writer.drain()
+            (size,) = _SIZE.unpack(await reader.readexactly(_SIZE.size))
+            # Of our own child, over a pair of sockets that nobody else has.
+            answer: list[Taken] | str = pickle.loads(await reader.readexactly(size))  # noqa: S301
         except (OSError, EOFError) as error:
-            self.close()
+            await asyncio.to_thread(self.close)
             raise WriterFailed(type(error).__name__) from None
         if isinstance(answer, str):
             raise WriterFailed(answer)
@@ -117,9 +120,12 @@ class WriterProcess:
 
     def close(self) -> None:
         """End the child."""
-        if self._pipe is not None:
-            self._pipe.close()
-            self._pipe = None
+        self._streams = None
+        if self._socket is not None:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+            self._socket.close()
+            self._socket = None
         if self._child is not None:
             self._child.wait()
             self._child = None
@@ -133,7 +139,13 @@ class WriterProcess:
                 env={**os.environ, f"{PREFIX}HOME": str(self._home)},
                 stdin=subprocess.DEVNULL,
             )
-        self._pipe = Connection(ours.detach())
+        self._socket = ours
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        assert self._socket is not None
+        # A copy: the loop closes what it is given, and this process must be able to end the child without a loop.
+        self._streams = await asyncio.open_connection(sock=self._socket.dup(), limit=_LARGEST_ANSWER)
+        return self._streams
 
 
 def main(descriptor: int) -> None:
@@ -144,13 +156,19 @@ def main(descriptor: int) -> None:
     if settings.key is None:
         raise MissingSecret(f"{PREFIX}KEY")
     cipher = Cipher(settings.key.get_secret_value())
-    with Connection(descriptor) as pipe, Ledger.open(load_contract(settings).ledger.url, home=settings.home) as ledger:
+    with (
+        socket.socket(fileno=descriptor) as ours,
+        ours.makefile("rb") as reader,
+        Ledger.open(load_contract(settings).ledger.url, home=settings.home) as ledger,
+    ):
         waker = Waker(ledger)
-        while True:
-            try:
-                rows = pipe.recv()
-            except (EOFError, OSError):
+        gc.collect()
+        gc.freeze()
+        while len(head := reader.read(_SIZE.size)) == _SIZE.size:
+            body = reader.read(_SIZE.unpack(head)[0])
+            if len(body) < _SIZE.unpack(head)[0]:
                 return
+            rows: list[Row] = pickle.loads(body)  # noqa: S301 of our own parent
             try:
                 answer: list[Taken] | str = commit(ledger, cipher, rows)
             except Exception as error:  # noqa: BLE001 whatever it was, the receiver must hear that it is not kept
@@ -158,8 +176,9 @@ def main(descriptor: int) -> None:
             is_news = not isinstance(answer, str) and any_new(answer)
             if is_news:
                 waker.tell()
+            told = pickle.dumps(answer, pickle.HIGHEST_PROTOCOL)
             try:
-                pipe.send(answer)
+                ours.sendall(_SIZE.pack(len(told)) + told)
             except OSError:
                 return
             if is_news:

@@ -9,14 +9,13 @@ about the same thing cost one look.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from referral_pipeline.connectors.events import Hint, read_event
+from referral_pipeline.connectors.events import Hint, decode, read_event
 from referral_pipeline.connectors.records import Referral, RowProblem
 from referral_pipeline.ledger.records import InboxEvent
 from referral_pipeline.ledger.store import Link
@@ -153,7 +152,7 @@ class Handlers:
     def _hint(self, event: InboxEvent) -> Hint:
         if event.body is None or event.event_type in _RECONCILED:
             return _hint_without_body(event)
-        return read_event(event.system, json.loads(self._cipher.decrypt(event.body)))
+        return read_event(event.system, decode(self._cipher.decrypt(event.body)))
 
     def _plan_advocacy(
         self,
