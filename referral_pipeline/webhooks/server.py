@@ -26,7 +26,7 @@ from referral_pipeline.ledger.store import Ledger, LedgerError
 from referral_pipeline.settings import Settings
 from referral_pipeline.webhooks.app import RECEIVER, create_app
 from referral_pipeline.webhooks.protocol import BoundedHead
-from referral_pipeline.webhooks.writer import WriterProcess
+from referral_pipeline.webhooks.writer import COLLECT_AFTER, WriterProcess
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8780
@@ -76,6 +76,7 @@ def serve(
             # What is loaded by now stays: the collector need not walk through it again between two requests.
             gc.collect()
             gc.freeze()
+            gc.set_threshold(COLLECT_AFTER)
             if server.started:
                 say(f"receiver ready: {address}")
             await serving

@@ -38,6 +38,8 @@ Taken = tuple[str, bool] | None
 and nothing of it was kept.
 """
 
+COLLECT_AFTER = 20_000
+"""Objects made until the collector looks: a request leaves no circles behind, and Python's 700 are soon made."""
 _SIZE = struct.Struct("!Q")
 _LARGEST_ANSWER = 2**20
 _CODE = "import sys; from referral_pipeline.webhooks.writer import main; main(int(sys.argv[1]))"
@@ -164,6 +166,7 @@ def main(descriptor: int) -> None:
         waker = Waker(ledger)
         gc.collect()
         gc.freeze()
+        gc.set_threshold(COLLECT_AFTER)
         while len(head := reader.read(_SIZE.size)) == _SIZE.size:
             body = reader.read(_SIZE.unpack(head)[0])
             if len(body) < _SIZE.unpack(head)[0]:
