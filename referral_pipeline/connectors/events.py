@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import orjson
 
@@ -24,6 +24,10 @@ READERS: Mapping[str, Callable[[Any], Hint]] = {
 }
 
 
+_DEEPEST = 200
+"""What is nested deeper could be read by one of our two readers and not be written again by the other."""
+
+
 def decode(body: bytes) -> Any:
     """The JSON of a body.
 
@@ -32,10 +36,27 @@ def decode(body: bytes) -> Any:
         RecursionError: it is nested too deeply.
     """
     try:
-        return orjson.loads(body)
+        value = orjson.loads(body)
     except ValueError:
         # A little that is JSON to others is none to it, such as half of a surrogate pair. That comes once in a while.
-        return _decode(body.decode())
+        value = _decode(body.decode())
+    if body.count(b"[") + body.count(b"{") > _DEEPEST and _is_too_deep(value):
+        raise RecursionError("nested too deeply")
+    return value
+
+
+def _is_too_deep(value: Any) -> bool:
+    level: list[Any] = [value]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (cast("dict[str, Any]", one).values() if isinstance(one, dict) else cast("list[Any]", one))
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _no_constant(_: str) -> NoReturn:

@@ -48,7 +48,9 @@ class Evidence:
     @property
     def request(self) -> bytes:
         """The request as one JSON object: method, path, body."""
-        return json.dumps({"method": self.method, "path": self.path, "body": self.body}, ensure_ascii=False).encode()
+        request = {"method": self.method, "path": self.path, "body": self.body}
+        # Half of a character, which no UTF-8 holds, is written as JSON escapes it.
+        return json.dumps(request, ensure_ascii=False).encode("utf-8", "backslashreplace")
 
     @property
     def response(self) -> bytes | None:

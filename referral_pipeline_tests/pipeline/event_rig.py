@@ -149,11 +149,9 @@ class World:
 
     def enter(self, deliveries: Iterable[Delivery]) -> list[bool]:
         """Put deliveries in the inbox as the receiver does."""
-        rows: list[tuple[Any, ...]] = []
-        for one in deliveries:
-            hint = read_event(one.system, json.loads(one.body))
-            rows.append((one.system, one.id, hint.event_type, hint.subject, hint.occurred_at, hint.bulk, one.body))
-        return commit(self.ledger, self._cipher, rows) if rows else []
+        rows = [(one.system, one.id, one.body) for one in deliveries]
+        taken = commit(self.ledger, self._cipher, rows) if rows else []
+        return [one is not None and one[1] for one in taken]
 
     def hint(self, *subjects: tuple[str, str]) -> None:
         """What reconciliation puts in the inbox for these (system, "referral:R1")."""

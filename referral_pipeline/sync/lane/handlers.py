@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -110,7 +111,7 @@ class Handlers:
         for event in events:
             try:
                 hint = self._hint(event)
-            except (CryptoError, ValueError) as error:
+            except (CryptoError, ValueError, RecursionError) as error:
                 plan.unreadable.append((event, f"the body cannot be read ({type(error).__name__})"))
                 continue
             if not hint.known or hint.event_type == "ping":
@@ -124,6 +125,7 @@ class Handlers:
             except Exception as fault:  # noqa: BLE001 - one signed oddity must not stop the lane, again at each start
                 plan.broken.append((event, fault))
         self._leave_out_erased(plan, pending)
+        self._show_to_erasures(plan, pending, rows)
         for entity, kept in rows.items():
             self._s.mirror.keep(entity, kept)
         plan.works.extend(self._referral_works(pending))
@@ -137,7 +139,7 @@ class Handlers:
         for event in events:
             try:
                 hint = self._hint(event)
-            except (CryptoError, ValueError):
+            except (CryptoError, ValueError, RecursionError):
                 outcomes.append((event.id, UNREADABLE))
                 continue
             if hint.row is not None and hint.entity in ENTITIES:
@@ -196,6 +198,19 @@ class Handlers:
         late = [one for one in pending if self._record_id(one.referral_id) in erased]
         plan.done.extend((one.event, f"blocked:{Block.ERASED}") for one in late)
         pending[:] = [one for one in pending if one not in late]
+
+    def _show_to_erasures(
+        self, plan: Plan, pending: Sequence[_Pending], rows: Mapping[str, list[dict[str, Any]]]
+    ) -> None:
+        """A row that came with its own erasure is kept until that is done, which goes first and must know the address.
+
+        Afterwards nothing is left of it, so that the row's own event finds nobody to write.
+        """
+        going = {event.subject for work in plan.works if work.kind == "erased" for event in work.events}
+        for one in pending if going else ():
+            if one.fresh is not None and f"referral:{one.referral_id}" in going:
+                rows["referrals"].append(one.fresh.row)
+                one.fresh = None
 
     def _record_id(self, referral_id: str) -> str:
         return f"{self._advocacy}:{referral_id}"
@@ -263,8 +278,13 @@ class Handlers:
                     fresh[one.referral_id] = one.fresh
             ids = sorted({one.referral_id for one in members} - gone)
             outcomes = dict.fromkeys(gone, "gone")
-            if ids:
-                outcomes |= self._leveller.bring_referrals(ids, keys, fresh=fresh)
+            try:
+                outcomes |= self._leveller.bring_referrals(ids, keys, fresh=fresh) if ids else {}
+            except Exception:
+                # Perhaps before the rows were kept: an erasure that comes before the next try must know the address.
+                with suppress(Exception):
+                    self._s.mirror.keep("referrals", [one.row for one in fresh.values()])
+                raise
             return {one.event.id: outcomes[one.referral_id] for one in members}
 
         def parts() -> list[Work]:

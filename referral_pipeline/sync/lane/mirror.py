@@ -238,7 +238,8 @@ class Mirror:
                 self._remember(("shares of", advocate_id), rows)
             # Reading a row as a share costs more than opening it, and most are for other jobs.
             for row in rows:
-                if row.get("job_id") in {None, job_id}:
+                named = row.get("job_id")
+                if not isinstance(named, str) or named.strip() in {"", job_id}:
                     share = self._advocacy.share_of(row)
                     if not isinstance(share, RowProblem):
                         found[share.id] = share
