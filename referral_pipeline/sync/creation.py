@@ -40,7 +40,7 @@ from referral_pipeline.sync.evidence import Sealer
 from referral_pipeline.sync.report import SyncReport
 
 _CLOCKS_APART = timedelta(seconds=5)
-"""How far the vendor's clock may be behind ours when a candidate's age decides whose create made it."""
+"""How far the vendor's clock may be behind ours when the age of a record decides whose create made it."""
 
 
 class NotYetVisibleError(Exception):
@@ -133,7 +133,7 @@ class Creator:
             self._ledger.begin_many(intents, anew=True)
             try:
                 found = searching.result()
-            except (PermanentFailure, TransientFailure):
+            except Exception:  # also a stop of the process: nothing was sent, so nothing need be waited for
                 self._ledger.withdraw(intent.key for intent in intents)
                 raise
             candidate_id = _oldest(found).id if found else None
@@ -263,9 +263,11 @@ class Creator:
         # A recruiter may have opened it meanwhile, or an earlier attempt did: look once more, right before the write.
         existing = self._own_application(self._ats.applications_of([candidate_id]), referrals)
         if existing is not None:
-            self._confirm_application(referrals, existing.candidate_id, existing.id, created=bool(unclear))
+            # An intent alone does not make it ours: the process may have ended before anything was sent.
+            created = any(existing.applied_at >= delivery.first_attempt_at - _CLOCKS_APART for delivery in unclear)
+            self._confirm_application(referrals, existing.candidate_id, existing.id, created=created)
             self._report.count("applications_adopted")
-            return Opened(existing.candidate_id, existing.id, False, bool(unclear), existing)
+            return Opened(existing.candidate_id, existing.id, False, created, existing)
         with self._attempt(self._application_intents(candidate_id, referrals)):
             application = self._ats.create_application(candidate_id, new)
         self._count_created(application.id)

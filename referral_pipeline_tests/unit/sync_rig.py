@@ -6,6 +6,7 @@ Belongs here: set-up shared by the tests of sync. Does not belong here: assertio
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -80,6 +81,7 @@ class Rig:
         rounds: int = 4,
         workers: int = 1,
         known_until: datetime | None = None,
+        aside: Executor | None = None,
     ) -> SyncReport:
         """One run of a process of its own."""
         ids = {r.advocate_id for case in cases for r in case.referrals}
@@ -96,6 +98,7 @@ class Rig:
             sleep=self.account.sleep,
             workers=workers,
             known_until=known_until,
+            aside=aside,
         )
         return write_back.run(list(cases), rounds=rounds)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -239,3 +240,36 @@ def test_time_passes_only_as_long_as_the_vendor_may_hide_what_is_fresh(rig):
     start = rig.account.now
     rig.run(rig.case(rig.referral()), ats=rig.loses_answers("create_candidate"))
     assert timedelta(seconds=LAG) <= rig.account.now - start < timedelta(seconds=3 * LAG)
+
+
+def test_a_process_that_ends_while_it_searches_makes_nobody_elses_application_its_own(rig):
+    """The intents go to disk beside the search: left behind, they prove nothing."""
+    rig.account.acts.create_candidate(
+        first_name="Ada", last_name="Example", emails=["ada@example.com"], phones=[], job_id=rig.account.job["id"]
+    )
+    rig.time_passes()
+    referral = rig.referral()
+    with ThreadPoolExecutor(1) as aside:
+        with pytest.raises(KilledError):
+            rig.run(rig.case(referral), ledger=Spoilt(rig.ledger, withdraw=killed), aside=aside)
+        rig.time_passes()
+        report = rig.run(rig.case(referral), aside=aside)
+    assert (report.failures, rig.counts()) == ([], (1, 1))
+    link = rig.ledger.link("R1")
+    assert (link.created_candidate, link.created_application) == (False, False)
+    assert report.counts["applications_created"] == 0
+
+
+def test_a_search_that_ends_for_a_reason_of_ours_leaves_no_intent_behind(rig):
+    class StoppedError(Exception):
+        pass
+
+    def stopped(*_: object) -> object:
+        raise StoppedError
+
+    with ThreadPoolExecutor(1) as aside:
+        with pytest.raises(StoppedError):
+            rig.run(rig.case(rig.referral()), ats=Spoilt(rig.ats, search_candidates=stopped), aside=aside)
+        assert rig.ledger.deliveries() == []
+        rig.run(rig.case(rig.referral()), aside=aside)
+    assert rig.counts() == (1, 1)
