@@ -71,3 +71,24 @@ def test_closing_commits_what_is_still_waiting() -> None:
 
     run_apart(leave())
     assert kept == ["one", "two"]
+
+
+def test_whatever_fails_after_a_commit_the_next_delivery_is_still_answered() -> None:
+    more: list[asyncio.Future[Taken]] = []
+
+    async def two_deliveries() -> list[Taken]:
+        async def committed(rows: Sequence[Row]) -> list[Taken]:
+            if not more:  # it comes while the first is being committed
+                more.append(intake.submit(("advocacy", "two", b"{}")))
+            return [("ping", True)] * len(rows)
+
+        def cannot_count(*_: float) -> None:
+            raise RuntimeError("no such figure")
+
+        intake = Intake(committed, observe=cannot_count)
+        first = await asyncio.wait_for(intake.submit(("advocacy", "one", b"{}")), timeout=10)
+        second = await asyncio.wait_for(more[0], timeout=10)
+        await intake.close()
+        return [first, second]
+
+    assert run_apart(two_deliveries()) == [("ping", True)] * 2
