@@ -359,3 +359,38 @@ def test_a_share_whose_job_is_no_text_is_passed_over(world: World):
     world.submit(person, advocate_id=advocate)
     world.settle()
     assert world.applications(person)
+
+
+def test_whose_a_candidate_is_was_written_before_another_thread_searches(world: World, monkeypatch: pytest.MonkeyPatch):
+    person = world.person()
+    referral_id = world.submit(person)
+    world.enter(world.arrived())
+
+    def silent(*_: object, **__: object) -> Any:
+        raise Unreachable("greenhouse", "candidates.list")
+
+    with world.lane() as lane, monkeypatch.context() as patch:
+        patch.setattr(lane.systems.ats, "search_candidates", silent)
+        lane.engine.run(lane.stop, until_empty=True)
+    assert world.ledger.keys_of([f"advocacy:{referral_id}"])
+    stranger = world.by_hand(world.person(email=person.email))
+    world.hint(("greenhouse", f"candidate:{stranger['id']}"))
+    seen: list[bool] = []
+    with world.lane() as lane, monkeypatch.context() as patch:
+        ledger, search = lane.systems.ledger, lane.systems.ats.search_candidates
+        begin = ledger.begin_many
+
+        def late(*arguments: Any, **more: Any) -> Any:
+            until(lambda: bool(seen))
+            return begin(*arguments, **more)
+
+        def searching(address: str) -> Any:
+            seen.append(bool(ledger.keys_of([f"greenhouse:{stranger['id']}"])))
+            return search(address)
+
+        patch.setattr(ledger, "begin_many", late)
+        patch.setattr(lane.systems.ats, "search_candidates", searching)
+        lane.engine.run(lane.stop, until_empty=True)
+    assert seen
+    assert all(seen)
+    world.settle()

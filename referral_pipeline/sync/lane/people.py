@@ -237,6 +237,13 @@ class People:
                 added.extend(keys)
             elif held[record_id] != {(key.key_hash, key.person_id) for key in keys}:
                 replaced.extend(keys)
+        if any(key.record_id.startswith(self._ats_prefix) for key in (*replaced, *added)):
+            # Whose a candidate is, the search asks in another thread, which sees only what is written.
+            if replaced:
+                self._ledger.save_identity_keys(replaced, replace=True, durable=False)
+            if added:
+                self._ledger.save_identity_keys(added, durable=False)
+            replaced, added = [], []
         # What is written next (the intents of a create, a link) carries these along.
         if replaced:
             self._ledger.remember_soon((), replaced, replace=True)
