@@ -22,6 +22,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from typing import BinaryIO
 
 from referral_pipeline.connectors.events import decode, read_event
 from referral_pipeline.contract.loader import load_contract
@@ -167,11 +168,7 @@ def main(descriptor: int) -> None:
         gc.collect()
         gc.freeze()
         gc.set_threshold(COLLECT_AFTER)
-        while len(head := reader.read(_SIZE.size)) == _SIZE.size:
-            body = reader.read(_SIZE.unpack(head)[0])
-            if len(body) < _SIZE.unpack(head)[0]:
-                return
-            rows: list[Row] = pickle.loads(body)  # noqa: S301 of our own parent
+        while (rows := _next_batch(reader)) is not None:
             try:
                 answer: list[Taken] | str = commit(ledger, cipher, rows)
             except Exception as error:  # noqa: BLE001 whatever it was, the receiver must hear that it is not kept
@@ -186,3 +183,14 @@ def main(descriptor: int) -> None:
                 return
             if is_news:
                 waker.look()
+
+
+def _next_batch(reader: BinaryIO) -> list[Row] | None:
+    """What the receiver hands over next; None when it is gone, be it in the middle of a word."""
+    try:
+        head = reader.read(_SIZE.size)
+        size: int = _SIZE.unpack(head)[0] if len(head) == _SIZE.size else 0
+        body = reader.read(size)
+    except OSError:  # it was killed before it read the last answer
+        return None
+    return pickle.loads(body) if size and len(body) == size else None  # noqa: S301 of our own parent

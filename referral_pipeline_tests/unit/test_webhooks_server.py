@@ -116,3 +116,24 @@ def test_a_writer_that_is_killed_is_not_believed_and_started_again(tmp_path: Pat
         (again,) = psutil.Process(child.pid).children()
         child.kill()
         assert psutil.wait_procs([again], 10)[1] == []
+
+
+def test_the_writer_of_a_killed_receiver_keeps_what_it_has_and_ends_without_a_word(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with serving(tmp_path / "home") as (child, port), socket.create_connection(("127.0.0.1", port), 20) as connection:
+        connection.sendall(request("msg_1"))
+        assert answer(connection) == b"HTTP/1.1 200 OK"
+        (writer,) = psutil.Process(child.pid).children()
+        writer.suspend()
+        connection.sendall(request("msg_2"))
+        with socket.create_connection(("127.0.0.1", port), 20) as other:
+            other.sendall(b"GET /healthz HTTP/1.1\r\nhost: here\r\n\r\n")
+            assert answer(other) == b"HTTP/1.1 200 OK"  # what came before it was handed over
+        child.kill()
+        child.wait(10)
+        writer.resume()
+        assert psutil.wait_procs([writer], 10)[1] == []
+    with Ledger.open(f"sqlite:///{tmp_path}/home/data/state/ledger.sqlite", home=tmp_path) as ledger:
+        assert {event.delivery_id for event in ledger.inbox_events()} == {"msg_1", "msg_2"}
+    assert capfd.readouterr().err == ""
