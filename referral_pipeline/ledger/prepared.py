@@ -20,6 +20,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 _DIALECT = sqlite.dialect()
+_MOST_TEXTS = 1_000
 _LIST = re.compile(r"__\[POSTCOMPILE_(\w+)\]")
 
 Through = sa.Connection | sqlite3.Connection
@@ -114,6 +115,8 @@ class _Compiled:
         if text is None:
             # An empty list: SQLite takes `IN ()`, which holds nothing.
             text = _LIST.sub(lambda found: ",".join("?" * len(values[found[1]])), self.text)
+            if len(self._texts) >= _MOST_TEXTS:
+                self._texts.clear()
             self._texts[sizes] = text
         return text
 
