@@ -3,7 +3,8 @@
 Belongs here: everything in which SQLite and PostgreSQL differ, but for the migrations' guard (migrate.py). Does not
 belong here: tables, queries.
 
-SQLite runs in WAL mode with full sync: what was committed survives a power cut, and readers never wait for the writer.
+SQLite runs in WAL mode with full sync: what was committed survives a power cut (but for what group_commit leaves to a
+later sync), and readers never wait for the writer.
 Every write begins with BEGIN IMMEDIATE, because a transaction that reads first and writes later cannot wait for the
 lock: SQLite refuses it at once, however long the busy timeout.
 """

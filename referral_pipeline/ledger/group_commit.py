@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from sqlalchemy.engine import Connection, Engine
@@ -67,16 +68,18 @@ class GroupCommit:
         self._driver: Any = None
         self._synced = True
         self._among_processes = _ProcessTurn(f"{engine.url.database}.keys")
+        self._disk = _Disk(str(engine.url.database))
 
     @contextmanager
     def transaction(self, *, durable: bool = True) -> Generator[Connection]:
         """A transaction, perhaps shared. When the block ends well, its writes are on disk; when not, none of them is.
 
-        When not `durable`, the writes survive the death of the process, but wait for the next durable commit to survive
-        a power cut. They are never lost alone: whatever was written after them goes with them.
+        When not `durable`, the writes survive the death of the process, but wait for the next durable commit or `sync`
+        to survive a power cut. They are never lost alone: whatever was written after them goes with them.
 
         Raises:
             CommitFailedError: when the transaction was lost by somebody else's turn in it, or by the commit.
+            LedgerError: it is committed, but nobody can tell whether it is on disk.
         """
         self._take_turn()
         try:
@@ -101,6 +104,16 @@ class GroupCommit:
                 self._turn.release()
             raise
         self._settle(batch)
+        if durable and not batch.durable:
+            self._disk.sync()  # it went along with somebody who had no need of the disk
+
+    def sync(self) -> None:
+        """Wait until all that was committed, by whatever process, survives a power cut.
+
+        Raises:
+            LedgerError: the disk does not take it; whether it is kept nobody can tell.
+        """
+        self._disk.sync()
 
     @contextmanager
     def step(self) -> Generator[None]:
@@ -124,6 +137,7 @@ class GroupCommit:
             if self._connection is not None:
                 self._connection.close()
             self._connection = self._driver = None
+            self._disk.let_go()
             self._among_processes.close()
 
     def _take_turn(self) -> None:
@@ -152,6 +166,7 @@ class GroupCommit:
                 self._driver.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
                 self._synced = durable
             begin(self._driver)
+            self._disk.hold()
             batch = self._batch = _Batch(durable)
         except BaseException:
             self._among_processes.give()
@@ -224,12 +239,74 @@ class GroupCommit:
             with suppress(Exception):
                 self._connection.close()
         self._connection = self._driver = None
+        self._disk.let_go()
         self._end(batch)
 
     def _end(self, batch: _Batch) -> None:
         self._batch = None
         self._among_processes.give()
         batch.done.set()
+
+
+class _Disk:
+    """The ledger's write-ahead log on its way to the disk. Safe for threads.
+
+    In WAL mode a commit is on disk once the log is. The log is held open from before the first commit: the kernel tells
+    of a write that failed only to those who had the file open then. As long as the connection is open SQLite keeps the
+    log; one that is gone was copied home and synced before.
+    """
+
+    def __init__(self, database: str) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._log: int | None = None
+        self._failed = False
+
+    def hold(self) -> None:
+        """Hold the log of a connection that is open. What cannot be held now is opened when it is synced."""
+        if self._log is None:
+            with self._lock, suppress(OSError):
+                self._log = self._open()
+
+    def let_go(self) -> None:
+        """The connection is closed."""
+        with self._lock:
+            if self._log is not None:
+                os.close(self._log)
+            self._log = None
+
+    def sync(self) -> None:
+        """Wait until the log is on disk.
+
+        Raises:
+            LedgerError: it is not, or nobody can tell.
+        """
+        try:
+            if self._failed:
+                self._write_again()
+            with self._lock:
+                log = os.dup(self._log) if self._log is not None else self._open()
+            try:
+                os.fdatasync(log)
+            finally:
+                os.close(log)
+            self._failed = False
+        except FileNotFoundError:
+            return
+        except (OSError, sqlite3.Error) as error:
+            self._failed = True
+            why = error.strerror if isinstance(error, OSError) else "it is in use"
+            raise LedgerError(f"the ledger cannot be synced to disk: {why}") from None
+
+    def _open(self) -> int:
+        return os.open(f"{self._database}-wal", os.O_RDONLY | os.O_CLOEXEC)
+
+    def _write_again(self) -> None:
+        """Copy the log home and begin a new one: what failed once, the kernel takes for written, and never retries."""
+        with closing(sqlite3.connect(self._database, timeout=BUSY_TIMEOUT_SECONDS)) as connection:
+            (is_busy,) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[:1]
+        if is_busy:
+            raise sqlite3.OperationalError
 
 
 class _ProcessTurn:

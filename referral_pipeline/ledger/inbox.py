@@ -215,15 +215,18 @@ class InboxPart(Transactions):
     _expired_at: datetime | None = None
     """When this process last let go what a dead one had claimed."""
 
-    def receive_many(self, deliveries: Sequence[InboxDelivery]) -> list[bool]:
-        """Keep deliveries in one transaction. True for each that is new, False when its id was there already."""
+    def receive_many(self, deliveries: Sequence[InboxDelivery], *, durable: bool = True) -> list[bool]:
+        """Keep deliveries in one transaction. True for each that is new, False when its id was there already.
+
+        When not `durable`, they may be worked on at once, and may be acknowledged only after `sync`.
+        """
         if not deliveries:
             return []
         now = self._clock()
         rows: dict[tuple[str, str], InboxDelivery] = {}
         for delivery in deliveries:
             rows.setdefault((delivery.system, delivery.delivery_id), delivery)
-        with self._writing() as connection:
+        with self._writing(durable=durable) as connection:
             fresh = _enter(connection, rows, now)
         answers: list[bool] = []
         for delivery in deliveries:

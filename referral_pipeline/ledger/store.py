@@ -233,9 +233,14 @@ class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
         """Commit that a write is about to be tried, or find what became of it earlier (see `deliveries.begin`)."""
         return self.begin_many([intent])[0]
 
-    def begin_many(self, intents: Sequence[DeliveryIntent], *, anew: bool = False) -> list[Delivery]:
-        """`begin` for many in one transaction. A key that comes twice is begun twice, in order."""
-        with self._writing() as connection:
+    def begin_many(
+        self, intents: Sequence[DeliveryIntent], *, anew: bool = False, durable: bool = True
+    ) -> list[Delivery]:
+        """`begin` for many in one transaction. A key that comes twice is begun twice, in order.
+
+        When not `durable`, nothing may be sent before `sync`.
+        """
+        with self._writing(durable=durable) as connection:
             if len({intent.key for intent in intents}) == len(intents):
                 return _deliveries.begin(connection, intents, now=self._clock(), anew=anew)
             return [_deliveries.begin(connection, [intent], now=self._clock(), anew=anew)[0] for intent in intents]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import sqlite3
 import threading
@@ -16,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from referral_pipeline.ledger.records import InboxDelivery
 from referral_pipeline.ledger.store import Ledger, LedgerError, UnknownDeliveryError
 from referral_pipeline_tests.unit.ledger_databases import finish, start
 
@@ -196,6 +199,95 @@ def test_a_claim_does_not_wait_for_the_disk_and_what_must_not_be_lost_does(ledge
     assert synchronous() == 2
     beats: list[Callable[[], object]] = [lambda: ledger.beat("lane", "a")] * 3
     assert _while_busy(ledger, [*beats, _add(ledger, "b"), *beats]) == [None] * 3 + [1] + [None] * 3
+
+
+def _watch_disk(monkeypatch: pytest.MonkeyPatch, look: Callable[[], object]) -> list[tuple[str, object]]:
+    """Every file that is waited for on its way to the disk from now on, with what `look` sees before the wait."""
+    seen: list[tuple[str, object]] = []
+    wait = os.fdatasync
+
+    def watched(descriptor: int) -> None:
+        seen.append((Path(os.readlink(f"/proc/self/fd/{descriptor}")).name, look()))
+        wait(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", watched)
+    return seen
+
+
+def _refuse(patch: pytest.MonkeyPatch) -> None:
+    """A disk that takes nothing."""
+
+    def broken(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    patch.setattr(os, "fdatasync", broken)
+
+
+def test_what_must_not_be_lost_waits_for_the_disk_also_when_it_went_along_with_what_may_be(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = _watch_disk(monkeypatch, ledger.counts)
+    thread = threading.Thread(target=_add(ledger, "kept"))
+    with ledger._writing(durable=False):
+        thread.start()
+        while _group(ledger)._waiting < 1:
+            time.sleep(0.001)
+    thread.join(timeout=60)
+    assert waits == [("ledger.sqlite-wal", {"kept": 1})]
+
+
+def test_what_was_committed_without_the_disk_is_brought_there_by_a_sync(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = _watch_disk(monkeypatch, ledger.inbox_counts)
+    delivery = InboxDelivery("advocacy", "d1", "ping", "webhook", None, None, b"x", bulk=False)
+    assert ledger.receive_many([delivery], durable=False) == [True]
+    assert waits == []
+    ledger.sync()
+    assert waits == [("ledger.sqlite-wal", {"received": 1})]
+
+
+def test_a_disk_that_takes_nothing_is_told_to_whoever_waits_for_it(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _refuse(monkeypatch)
+    ledger.add_counts({"a": 1})
+    with pytest.raises(LedgerError, match="cannot be synced to disk: Input/output error"):
+        ledger.sync()
+
+
+def test_what_a_disk_refused_once_is_written_home_before_anybody_is_told_that_it_is_there(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    # The kernel takes pages whose writing failed for written: a second wait alone would say that all is well.
+    with pytest.MonkeyPatch.context() as patch:
+        _refuse(patch)
+        ledger.add_counts({"a": 1})
+        with pytest.raises(LedgerError):
+            ledger.sync()
+    log = tmp_path / "ledger.sqlite-wal"
+    with sqlite3.connect(f"file:{tmp_path}/ledger.sqlite", isolation_level=None) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM inbox").fetchone()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("referral_pipeline.ledger.group_commit.BUSY_TIMEOUT_SECONDS", 0.1)
+            with pytest.raises(LedgerError, match="it is in use"):
+                ledger.sync()
+        reader.execute("COMMIT")
+    assert log.stat().st_size > 0
+    ledger.sync()
+    assert log.stat().st_size == 0
+    ledger.add_counts({"a": 1})
+    ledger.sync()
+    assert (ledger.counts(), log.stat().st_size > 0) == ({"a": 2}, True)
+
+
+def test_a_log_that_is_gone_was_copied_home_before(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.add_counts({"a": 1})
+    ledger.close()
+    assert not (tmp_path / "ledger.sqlite-wal").exists()
+    ledger.sync()
+    assert ledger.counts() == {"a": 1}
 
 
 _WRITE_AND_SAY = """
