@@ -20,7 +20,7 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import BinaryIO
 
@@ -47,11 +47,21 @@ _CODE = "import sys; from referral_pipeline.webhooks.writer import main; main(in
 
 
 class WriterFailed(Exception):
-    """The child could not commit, or is gone. Holds the name of an error, nothing of a row."""
+    """The child could not commit, or bring it to disk, or is gone. Holds the name of an error, nothing of a row."""
 
 
-def commit(ledger: Ledger, cipher: Cipher, rows: Sequence[Row]) -> list[Taken]:
-    """Read, encrypt and commit in this process."""
+def commit(
+    ledger: Ledger, cipher: Cipher, rows: Sequence[Row], *, on_news: Callable[[], None] = lambda: None
+) -> list[Taken]:
+    """Read, encrypt and commit in this process; when it returns, all of it is on disk.
+
+    `on_news` is called as soon as new rows can be seen, while the disk is still being waited for. Whoever creates
+    something for them meanwhile puts his intents on disk before, in the same log and so these rows with them; all else
+    that is sent may be sent again.
+
+    Raises:
+        LedgerError: it is not committed, or committed and perhaps not on disk. The sender must send it again.
+    """
     encrypt = cipher.encrypt
     deliveries: list[InboxDelivery] = []
     words: list[str | None] = []
@@ -77,8 +87,12 @@ def commit(ledger: Ledger, cipher: Cipher, rows: Sequence[Row]) -> list[Taken]:
                 hint.bulk,
             )
         )
-    fresh = iter(ledger.receive_many(deliveries))
-    return [None if word is None else (word, next(fresh)) for word in words]
+    fresh = ledger.receive_many(deliveries, durable=False)
+    if any(fresh):
+        on_news()
+    ledger.sync()
+    each = iter(fresh)
+    return [None if word is None else (word, next(each)) for word in words]
 
 
 def any_new(taken: Iterable[Taken]) -> bool:
@@ -170,18 +184,15 @@ def main(descriptor: int) -> None:
         gc.set_threshold(COLLECT_AFTER)
         while (rows := _next_batch(reader)) is not None:
             try:
-                answer: list[Taken] | str = commit(ledger, cipher, rows)
-            except Exception as error:  # noqa: BLE001 whatever it was, the receiver must hear that it is not kept
+                answer: list[Taken] | str = commit(ledger, cipher, rows, on_news=waker.tell)
+            except Exception as error:  # noqa: BLE001 whatever it was, the receiver must hear that it may not be kept
                 answer = type(error).__name__
-            is_news = not isinstance(answer, str) and any_new(answer)
-            if is_news:
-                waker.tell()
             told = pickle.dumps(answer, pickle.HIGHEST_PROTOCOL)
             try:
                 ours.sendall(_SIZE.pack(len(told)) + told)
             except OSError:
                 return
-            if is_news:
+            if not isinstance(answer, str) and any_new(answer):
                 waker.look()
 
 
