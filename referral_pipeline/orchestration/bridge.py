@@ -225,11 +225,13 @@ class Bridge:
             key_hashes=self._referral_hashes(people),
         )
         prefix = f"{self.ats.system}:"
+        programme = Programme.of(self.staged_advocacy)
         write_back = CandidateWriteBack(
             ats=self.ats,
             ledger=self.ledger,
             contract=self.contract,
-            programme=Programme.of(self.staged_advocacy, self.staged_ats.jobs),
+            programme=lambda: programme,
+            jobs={job.id: job for job in self.staged_ats.jobs},
             person_of_candidate={k.removeprefix(prefix): v for k, v in person_of.items() if k.startswith(prefix)},
             known_until=self._known_until(),
             sealer=self._sealer,

@@ -54,6 +54,8 @@ _HOUR_SECONDS = 3600.0
 _FORGOTTEN_AFTER = timedelta(days=1)
 _RESTART_SECONDS = 5.0
 _LOOKED_AT = 1_000
+_COLLECT_AFTER = 20_000
+"""Objects made until the collector looks: an event makes thousands, and Python's 700 means several looks in each."""
 
 
 @dataclass(frozen=True)
@@ -197,6 +199,7 @@ def open_lane(
     finally:
         if address is not None:
             ledger.forget_heartbeat(LANE, owner)
+        leveller.close()
         ats.close()
         advocacy.close()
         calls.close()
@@ -405,6 +408,7 @@ def run_lane(
         # What is loaded by now stays: the collector need not walk through it again in the middle of an event.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(_COLLECT_AFTER)
         say(f"lane ready (process {os.getpid()})")
         try:
             lane.engine.run(stop)

@@ -18,7 +18,7 @@ from time import sleep as _sleep
 from referral_pipeline.attribution.models import Credit, credit
 from referral_pipeline.connectors.failures import AmbiguousOutcome, NotFound, PermanentFailure, TransientFailure
 from referral_pipeline.connectors.protocols import AtsConnector
-from referral_pipeline.connectors.records import AtsApplication, NewApplication, Referral
+from referral_pipeline.connectors.records import AtsApplication, AtsJob, NewApplication, Referral
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.ledger.store import DeliveryIntent, DeliveryState, Ledger, Link
 from referral_pipeline.privacy.gate import GatePolicy, blocked_by
@@ -64,7 +64,8 @@ class CandidateWriteBack:
         ats: AtsConnector,
         ledger: Ledger,
         contract: Contract,
-        programme: Programme,
+        programme: Callable[[], Programme],
+        jobs: Mapping[str, AtsJob],
         person_of_candidate: Mapping[str, str],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = _sleep,
@@ -81,7 +82,9 @@ class CandidateWriteBack:
             ats: the connector to write to.
             ledger: for intents, links and aliases.
             contract: rules, phases, mappings and privacy.
-            programme: advocates, shares, content and jobs.
+            programme: gives advocates, shares and content, the same each time; asked when credit is judged,
+                perhaps in a thread of `aside`.
+            jobs: of the ATS, by id.
             person_of_candidate: ATS candidate id -> person id, from identity resolution; a candidate that belongs to
                 somebody else is never adopted, whatever its mailbox.
             clock: the time, aware UTC.
@@ -92,12 +95,13 @@ class CandidateWriteBack:
                 is left alone. None: the cases are fresh.
             sealer: keeps request and answer of what is refused for good.
             on_links: told the links that changed, inside the transaction that keeps them.
-            aside: where the ATS is searched meanwhile (see `Creator`).
+            aside: where what a create waits for is done meanwhile (see `Creator`).
         """
         self._ats = ats
         self._ledger = ledger
         self._contract = contract
         self._programme = programme
+        self._jobs = jobs
         self._clock = clock
         self._sleep = sleep
         self._workers = workers
@@ -216,11 +220,16 @@ class CandidateWriteBack:
                 # Deleted since the last pull: what the ATS deleted is not created again from the same referral.
                 return [self._link(case, r, links, block=Block.ERASED) for r in assignment.referrals]
             return [self._link(case, r, links, application=application) for r in assignment.referrals]
-        job = self._programme.jobs.get(assignment.job_id)
+        job = self._jobs.get(assignment.job_id)
         if job is None or job.status != "open":
             return [self._link(case, r, links, block=Block.JOB) for r in assignment.referrals]
         opened_for = {r.id for r in assignment.referrals}
-        tags = self._tags(same_job, self._clock(), opened_for)
+        applies_at = self._clock()
+
+        def new() -> NewApplication:
+            tags = self._tags(same_job, applies_at, opened_for)
+            return NewApplication(job_id=assignment.job_id, tags=tags, advocate_email=self._advocate_email(tags))
+
         with self._ledger.exclusive(case.lock_keys):
             if case.lock_keys:
                 written = self._ledger.links_for(opened_for)
@@ -229,7 +238,8 @@ class CandidateWriteBack:
             opened = self._creator.open_application(
                 case.person_id,
                 assignment.referrals,
-                NewApplication(job_id=assignment.job_id, tags=tags, advocate_email=self._advocate_email(tags)),
+                assignment.job_id,
+                new,
                 candidate_ids=case.candidate_ids,
                 all_referrals=allowed,
                 of_person=case.referrals,
@@ -267,7 +277,7 @@ class CandidateWriteBack:
             self._tag_sources,
             touch=winner,
             referral=next(r for r in referrals if r.id == credited_id),
-            programme=self._programme,
+            programme=self._programme(),
             enrich=self._contract.phases.content_enrichment,
         )
 
@@ -281,7 +291,7 @@ class CandidateWriteBack:
         """
         rules = self._contract.rules.attribution
         return credit(
-            touches_for(_timed(referrals, applied_at, opened_for), self._programme),
+            touches_for(_timed(referrals, applied_at, opened_for), self._programme()),
             applied_at=applied_at,
             model=rules.model,
             lookback_days=rules.lookback_days,
@@ -289,7 +299,7 @@ class CandidateWriteBack:
         )
 
     def _advocate_email(self, tags: Mapping[str, str | None]) -> str | None:
-        advocate = self._programme.advocates.get(tags.get("advocate_id") or "")
+        advocate = self._programme().advocates.get(tags.get("advocate_id") or "")
         return advocate.email if advocate is not None else None
 
     def _bring_tags(self, application: AtsApplication, tags: Mapping[str, str | None]) -> None:

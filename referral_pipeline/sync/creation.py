@@ -4,7 +4,7 @@ Belongs here: intents, the search before a create, and what to do when nobody kn
 belong here: which referrals deserve an application (assignment), what is written on it (facts), links (candidates).
 
 The rules
-1. Intents are committed to the ledger before a create is sent: one per person for a candidate, and one for each
+1. Intents are on the ledger's disk before a create is sent: one per person for a candidate, and one for each
    referral that the application is for. They are looked for under every referral of the person, because the next
    attempt may find other referrals together, or the person under another id.
 2. A pending intent is ambiguous (a crash, a timeout after sending): the ATS is read first, and only when its visibility
@@ -23,7 +23,7 @@ import hashlib
 import json
 from collections import ChainMap
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -71,8 +71,9 @@ class Opened:
 class Creator:
     """Opens applications for persons, with their candidate where there is none. Safe from several threads.
 
-    One person must be handled by one thread at a time. With `aside` the search for a person of whom no attempt is known
-    runs there while the intents go to disk; they are taken back when it finds somebody.
+    One person must be handled by one thread at a time. With `aside` the search for a person of whom no attempt is
+    known, and what the application is to say, come from there while the intents go to disk; they are taken back when
+    the search finds somebody.
     """
 
     def __init__(
@@ -102,7 +103,8 @@ class Creator:
         self,
         person_id: str,
         referrals: Sequence[Referral],
-        new: NewApplication,
+        job_id: str,
+        new: Callable[[], NewApplication],
         *,
         candidate_ids: Sequence[str],
         all_referrals: Sequence[Referral],
@@ -113,7 +115,8 @@ class Creator:
         Args:
             person_id: whose application.
             referrals: the referrals it is opened for, oldest touch first.
-            new: job and tags.
+            job_id: for which job.
+            new: works out job and tags; asked once.
             candidate_ids: ATS candidates known to be this person.
             all_referrals: every referral of the person that may be written, any job: where contact details come from.
             of_person: every referral of the person, blocked ones too: what earlier attempts were made for.
@@ -124,25 +127,20 @@ class Creator:
         """
         candidate_key = f"candidate:{self._ats.system}:{person_id}"
         earlier = self._ledger.deliveries_by_key([candidate_key, *(self._application_key(r) for r in of_person)])
-        intents = [self._intent(candidate_key, "create_candidate", new.job_id, referrals)]
-        intents += self._application_intents(new.job_id, referrals)
-        is_begun = self._aside is not None and not earlier and not candidate_ids
-        if self._aside is not None and is_begun:
-            # Two waits in one: for the disk that keeps the intents, and for the search that comes before the create.
-            searching = self._aside.submit(self._search, person_id, all_referrals)
-            self._ledger.begin_many(intents, anew=True)
-            try:
-                found = searching.result()
-            except Exception:  # also a stop of the process: nothing was sent, so nothing need be waited for
-                self._ledger.withdraw(intent.key for intent in intents)
-                raise
-            candidate_id = _oldest(found).id if found else None
-            if candidate_id is not None:
-                self._ledger.withdraw(intent.key for intent in intents)
+        aside = None if earlier or candidate_ids else self._aside
+        # The search, which waits longest, goes first.
+        searching = aside.submit(self._search, person_id, all_referrals) if aside is not None else None
+        intents = [self._intent(candidate_key, "create_candidate", job_id, referrals)]
+        intents += self._application_intents(job_id, referrals)
+        if aside is not None and searching is not None:
+            candidate_id, described = self._begun_meanwhile(aside, intents, searching, new)
         else:
+            described = new()
             candidate_id = self._known_candidate(person_id, all_referrals, candidate_ids, list(earlier.values()))
         if candidate_id is None:
-            return self._candidate_with_application(person_id, intents, referrals, new, all_referrals, is_begun)
+            return self._candidate_with_application(
+                person_id, intents, referrals, described, all_referrals, aside is not None
+            )
         self._person_of_candidate.setdefault(candidate_id, person_id)
         unsettled = earlier.get(candidate_key)
         if unsettled is not None and unsettled.state is not DeliveryState.CONFIRMED:
@@ -150,17 +148,41 @@ class Creator:
             # Ours, whose answer was lost: counted where it is confirmed, so that all runs together count it once.
             made_by_us = self._is_younger(candidate_id, unsettled.first_attempt_at)
             self._report.count("candidates_created" if made_by_us else "candidates_adopted")
-        same_job = [self._application_key(r) for r in of_person if r.job_id == new.job_id]
+        same_job = [self._application_key(r) for r in of_person if r.job_id == job_id]
         unclear = [earlier[key] for key in same_job if key in earlier and _is_unclear(earlier[key])]
         own = [earlier[key] for r in referrals if (key := self._application_key(r)) in earlier]
         try:
-            return self._application_for(candidate_id, referrals, new, own, unclear)
+            return self._application_for(candidate_id, referrals, described, own, unclear)
         except (Invalid, NotFound) as refusal:
             until = self._hidden_until(candidate_id, earlier.values())
             if until is None:
                 raise
             # Ours and fresh, it was taken unread: it may be gone already, which shows once it must be visible.
             raise NotYetVisibleError(until) from refusal
+
+    def _begun_meanwhile(
+        self,
+        aside: Executor,
+        intents: Sequence[DeliveryIntent],
+        searching: Future[list[AtsCandidate]],
+        new: Callable[[], NewApplication],
+    ) -> tuple[str | None, NewApplication]:
+        """Begin the intents of a create; whom the search found instead, and what the application says.
+
+        Three waits in one: for the search, for the disk that keeps the intents, and for what the programme knows.
+        """
+        self._ledger.begin_many(intents, anew=True, durable=False)
+        try:
+            describing = aside.submit(new)
+            self._ledger.sync()
+            described = describing.result()
+            found = searching.result()
+        except Exception:  # also a stop of the process: nothing was sent, so nothing need be waited for
+            self._ledger.withdraw(intent.key for intent in intents)
+            raise
+        if found:
+            self._ledger.withdraw(intent.key for intent in intents)
+        return (_oldest(found).id if found else None), described
 
     def _hidden_until(self, candidate_id: str, earlier: Iterable[Delivery]) -> datetime | None:
         """Until when a candidate that we made need not be visible; None when it must be."""

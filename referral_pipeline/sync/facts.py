@@ -1,6 +1,6 @@
-"""What a write needs to know about the programme around a referral: advocates, shares, content, jobs.
+"""What a write needs to know about the programme around a referral: advocates, shares, content.
 
-Belongs here: look-ups over advocacy and ATS records, the touches of a person for a job, and the values that the
+Belongs here: look-ups over advocacy records, the touches of a person for a job, and the values that the
 contract's mappings put on an application. Does not belong here: calls to a system, decisions about which application
 takes a referral.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from referral_pipeline.attribution.models import Touch
-from referral_pipeline.connectors.records import AdvocacyStaged, Advocate, AtsJob, Content, Referral, Share
+from referral_pipeline.connectors.records import AdvocacyStaged, Advocate, Content, Referral, Share
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,12 @@ class Programme:
     advocates: Mapping[str, Advocate]
     shares: Mapping[str, Share]
     content: Mapping[str, Content]
-    jobs: Mapping[str, AtsJob]
     shares_by_advocate_and_job: Mapping[tuple[str, str], tuple[Share, ...]]
 
     @classmethod
-    def of(cls, staged: AdvocacyStaged, jobs: Iterable[AtsJob]) -> Programme:
+    def of(cls, staged: AdvocacyStaged) -> Programme:
         """Index the staged records."""
-        return cls.over(advocates=staged.advocates, shares=staged.shares, content=staged.content, jobs=jobs)
+        return cls.over(advocates=staged.advocates, shares=staged.shares, content=staged.content)
 
     @classmethod
     def over(
@@ -38,7 +37,6 @@ class Programme:
         advocates: Iterable[Advocate],
         shares: Iterable[Share],
         content: Iterable[Content],
-        jobs: Iterable[AtsJob],
     ) -> Programme:
         """Index these records."""
         contents = {c.id: c for c in content}
@@ -52,7 +50,6 @@ class Programme:
             advocates={a.id: a for a in advocates},
             shares=known_shares,
             content=contents,
-            jobs={j.id: j for j in jobs},
             shares_by_advocate_and_job={k: tuple(v) for k, v in by_advocate.items()},
         )
 

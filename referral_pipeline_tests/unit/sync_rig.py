@@ -82,17 +82,20 @@ class Rig:
         workers: int = 1,
         known_until: datetime | None = None,
         aside: Executor | None = None,
+        programme: Callable[[], Programme] | None = None,
     ) -> SyncReport:
         """One run of a process of its own."""
         ids = {r.advocate_id for case in cases for r in case.referrals}
         advocates = [Advocate(i, None, None, True, None, None, START) for i in sorted(ids)]
         staged = AdvocacyStaged(advocates, self.content, self.shares, [], [], [])
         jobs = [AtsJob(str(j["id"]), j["name"], j["status"]) for j in self.account.store.rows("jobs")]
+        known = Programme.of(staged)
         write_back = CandidateWriteBack(
             ats=ats or self.ats,
             ledger=ledger or self.ledger,
             contract=contract_with(),
-            programme=Programme.of(staged, jobs),
+            programme=programme or (lambda: known),
+            jobs={job.id: job for job in jobs},
             person_of_candidate=person_of or {},
             clock=lambda: self.account.now,
             sleep=self.account.sleep,

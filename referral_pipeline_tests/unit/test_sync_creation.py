@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from referral_pipeline.connectors.failures import Invalid
-from referral_pipeline.ledger.store import DeliveryState
+from referral_pipeline.connectors.failures import Invalid, Unreachable
+from referral_pipeline.ledger.store import DeliveryState, LedgerError
+from referral_pipeline.sync.facts import Programme
 from referral_pipeline_tests.unit.sync_rig import LAG, Rig, Spoilt, lost, rig_with, tags_of
 
 
@@ -258,6 +259,42 @@ def test_a_process_that_ends_while_it_searches_makes_nobody_elses_application_it
     link = rig.ledger.link("R1")
     assert (link.created_candidate, link.created_application) == (False, False)
     assert report.counts["applications_created"] == 0
+
+
+def test_nothing_is_created_before_its_intents_are_on_disk(rig):
+    seen: list[tuple[str, int]] = []
+
+    def sync() -> None:
+        seen.append((rig.ledger.delivery("candidate:greenhouse:per_ada").state, len(rig.candidates())))
+        rig.ledger.sync()
+
+    with ThreadPoolExecutor(2) as aside:
+        rig.run(rig.case(rig.referral()), ledger=Spoilt(rig.ledger, sync=sync), aside=aside)
+    assert (seen, rig.counts()) == ([("pending", 0)], (1, 1))
+
+
+def test_a_disk_that_does_not_take_the_intents_stops_the_create_and_leaves_none_behind(rig):
+    def broken() -> None:
+        raise LedgerError("the ledger cannot be synced to disk")
+
+    with ThreadPoolExecutor(2) as aside:
+        with pytest.raises(LedgerError):
+            rig.run(rig.case(rig.referral()), ledger=Spoilt(rig.ledger, sync=broken), aside=aside)
+        assert (rig.ledger.deliveries(), rig.counts()) == ([], (0, 0))
+        rig.run(rig.case(rig.referral()), aside=aside)
+    assert rig.counts() == (1, 1)
+
+
+def test_a_programme_that_cannot_be_read_stops_the_create_and_leaves_no_intent_behind(rig):
+    def unreachable() -> Programme:
+        raise Unreachable("advocacy", "shares.list", detail="no connection")
+
+    with ThreadPoolExecutor(2) as aside:
+        report = rig.run(rig.case(rig.referral()), programme=unreachable, rounds=1, aside=aside)
+        assert [f.transient for f in report.failures] == [True]
+        assert (rig.ledger.deliveries(), rig.counts()) == ([], (0, 0))
+        rig.run(rig.case(rig.referral()), aside=aside)
+    assert rig.counts() == (1, 1)
 
 
 def test_a_search_that_ends_for_a_reason_of_ours_leaves_no_intent_behind(rig):

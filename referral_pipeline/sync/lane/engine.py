@@ -55,7 +55,8 @@ _BEAT_SECONDS = 3.0
 _STUCK_SECONDS = 120.0
 """Longer than the ledger, or a look at both systems, keeps the dispatcher waiting."""
 _POLL_SECONDS = 0.25
-_BULK_SECONDS = 0.2
+_BULK_SECONDS = 0.3
+"""Longer than a poll: who was idle has just looked, and does not do so again beside the first write of an event."""
 _CLAIM = 64
 _CLAIM_BULK = 1_000
 _MOST_ATTEMPTS = 12

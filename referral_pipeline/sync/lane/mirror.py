@@ -186,20 +186,27 @@ class Mirror:
                     found.read[record_id] = one
         return found
 
+    def advocates(self, referrals: Iterable[Referral]) -> dict[str, Advocate]:
+        """The advocates of these referrals, as far as the platform knows them.
+
+        Raises:
+            TransientFailure, PermanentFailure: one had to be pulled, and could not.
+        """
+        return self._known("advocates", {r.advocate_id for r in referrals}, self._advocacy.advocate_of)
+
     def programme(self, referrals: Sequence[Referral]) -> Programme:
-        """The part of the programme that touches these referrals; without jobs.
+        """The part of the programme that touches these referrals.
 
         Raises:
             TransientFailure, PermanentFailure: something named here had to be pulled, and could not.
         """
-        advocate_ids = {r.advocate_id for r in referrals}
-        advocates = self._known("advocates", advocate_ids, self._advocacy.advocate_of)
+        advocates = self.advocates(referrals)
         shares = self._shares_of({(r.advocate_id, r.job_id) for r in referrals})
         share_ids = {r.share_id for r in referrals if r.share_id} - shares.keys()
         shares |= self._known("shares", share_ids, self._advocacy.share_of)
         content_ids = {s.content_id for s in shares.values() if s.content_id}
         content = self._known("content", content_ids, self._advocacy.content_of)
-        return Programme.over(advocates=advocates.values(), shares=shares.values(), content=content.values(), jobs=())
+        return Programme.over(advocates=advocates.values(), shares=shares.values(), content=content.values())
 
     def _known(self, entity: str, ids: Iterable[str], read: Callable[[Row], _T | RowProblem]) -> dict[str, _T]:
         """Canonical records by id; those that nobody has heard of are pulled for."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from threading import Lock
 
 from referral_pipeline.attribution.models import Credit
@@ -27,7 +28,7 @@ from referral_pipeline.sync.candidates import CandidateWriteBack, PersonCase
 from referral_pipeline.sync.cases import case_of, most_gone
 from referral_pipeline.sync.creation import NotYetVisibleError
 from referral_pipeline.sync.evidence import Sealer
-from referral_pipeline.sync.facts import Programme, credited_referral
+from referral_pipeline.sync.facts import credited_referral
 from referral_pipeline.sync.lane.mirror import Fresh, Mirror
 from referral_pipeline.sync.lane.people import Neighbourhood, People
 from referral_pipeline.sync.lifecycle import Event, Facts, State, advance
@@ -37,7 +38,8 @@ from referral_pipeline.vocabulary import Block, CandidateStatus
 
 _JOBS_REMEMBERED = timedelta(minutes=10)
 _MOST_ROUNDS = 10
-_MOST_ASIDE = 8
+_MOST_ASIDE = 16
+"""Two for each of the engine's threads: the search, and what an application is to say."""
 _GONE_WITHIN = timedelta(days=1)
 _LOOK_AGAIN_FOR_GONE = timedelta(minutes=10)
 
@@ -108,6 +110,10 @@ class Leveller:
         self._lag = timedelta(seconds=systems.ats.visibility_lag_seconds)
         self.jobs = Jobs(systems.ats, systems.clock)
         self._aside = ThreadPoolExecutor(_MOST_ASIDE, thread_name_prefix="aside")
+
+    def close(self) -> None:
+        """Wait for what was begun aside and is not needed any more."""
+        self._aside.shutdown(wait=True, cancel_futures=True)
 
     # ------------------------------------------------------------ persons
 
@@ -181,20 +187,20 @@ class Leveller:
     ) -> tuple[dict[str, str], _Written | None]:
         """Write one person to the ATS; referrals that cannot be written, and what is to be told of the others."""
         s = self._s
-        programme = s.mirror.programme(members)
-        fit = [r for r in members if r.advocate_id in programme.advocates]
+        advocates = s.mirror.advocates(members)
+        fit = [r for r in members if r.advocate_id in advocates]
         outcomes = {r.id: "quarantined:advocate_id" for r in members if r not in fit}
         if not fit:
             return outcomes, None
         read_at = s.clock()
         case, applications = self._case(person_id, fit, found, deleted)
-        programme = replace(programme, jobs={j.id: j for j in self.jobs.get({r.job_id for r in fit})})
-        write_back = self._write_back(programme, lambda links: self._remember_candidates(person_id, fit, links, found))
+        jobs = {j.id: j for j in self.jobs.get({r.job_id for r in fit})}
+        write_back = self._write_back(fit, jobs, lambda links: self._remember_candidates(person_id, fit, links, found))
         try:
             write_back.write(case)
         except Invalid:
             # A job may have closed since it was read: then the referral is held back, and nothing was wrong with it.
-            were_open = {job.id for job in programme.jobs.values() if job.status == "open"}
+            were_open = {job.id for job in jobs.values() if job.status == "open"}
             if were_open <= {job.id for job in self.jobs.read_again(were_open) if job.status == "open"}:
                 raise
             raise NotYetVisibleError(s.clock()) from None
@@ -299,7 +305,8 @@ class Leveller:
 
     def _write_back(
         self,
-        programme: Programme,
+        referrals: Sequence[Referral],
+        jobs: Mapping[str, AtsJob] | None = None,
         on_links: Callable[[Sequence[Link]], None] | None = None,
     ) -> CandidateWriteBack:
         s = self._s
@@ -307,7 +314,8 @@ class Leveller:
             ats=s.ats,
             ledger=s.ledger,
             contract=s.contract,
-            programme=programme,
+            programme=cache(lambda: s.mirror.programme(referrals)),
+            jobs=jobs or {},
             person_of_candidate=s.people.person_of_candidate(),
             clock=s.clock,
             started_at=self._started_at,
@@ -463,7 +471,7 @@ class Leveller:
         links = {link.referral_id: link for link in s.ledger.links_of_persons({link.person_id for link in own})}
         referrals = list(s.mirror.referrals(links).read.values())
         if referrals:
-            write_back = self._write_back(s.mirror.programme(referrals))
+            write_back = self._write_back(referrals)
             self._settle(application, own, referrals, links, write_back)
 
     def recognise_due(self) -> None:
@@ -514,7 +522,7 @@ class Leveller:
             own = s.ledger.links_of_applications(s.ats.system, [application.id])
             links = {link.referral_id: link for link in s.ledger.links_of_persons({x.person_id for x in own})}
             referrals = list(s.mirror.referrals(links).read.values())
-            write_back = self._write_back(s.mirror.programme(referrals))
+            write_back = self._write_back(referrals)
             may_count, credits = self._credited(application, own, referrals, links, write_back)
             yield HireCase(application, may_count, credits, erased=_erased(links.values()))
 
