@@ -2,6 +2,8 @@
 
 A latency begins when the sender sends its webhook for the first time and ends when the other system has what it is
 for: an application that carries the referral's tag, or the status of a referral. Both moments are the sandbox's own.
+Half a period after each event the calls that an event takes are made bare, for somebody else: what the machine does
+besides changes from minute to minute, and so meets both.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import pytest
 
 from referral_pipeline.sandbox.launch import Control, Sandbox
 from referral_pipeline.sandbox.programme.size import ProgrammeSize
-from referral_pipeline_tests.benchmarks.bare import Bare, Call, first_calls, usual_calls
+from referral_pipeline_tests.benchmarks.bare import Bare, first_calls, usual_calls
 from referral_pipeline_tests.benchmarks.live import Live, percentile
 from referral_pipeline_tests.benchmarks.result import Result
 from referral_pipeline_tests.pipeline.conftest import installed
@@ -47,32 +49,39 @@ def run(quick: bool) -> Result:
 
 
 def _measured(live: Live, flow: _Flow, events: int) -> Result:
+    strangers = flow.strangers(events)
     flow.tell(True)
-    flow.submit(_WARM_UP)
     began = time.time()
-    sent = flow.submit(events)
+    first = flow.arrived(flow.submit(_WARM_UP))
+    forward_calls = usual_calls(live.calls(began), first.values())
+    began = time.time()
+    applications = flow.applications(first)
+    back = flow.advance(applications)
+    back_calls = usual_calls(live.calls(began), back.values())
+    one = next(iter(applications.values()))
+    bare = Bare(flow.sandbox, candidate_id=one["candidate_id"], application_id=one["application_id"], job_id=flow.job)
+    live.idle(seconds=60)
+
+    began = time.time()
+    bare_forward_began: dict[str, float] = {}
+    sent = flow.submit(
+        events, lambda i: bare_forward_began.update({strangers[i]: bare.make(forward_calls, strangers[i])})
+    )
     forward = flow.arrived(sent)
-    made = live.calls(began)
-    forward_calls = usual_calls(made, forward.values())
-    forward_begins = [seconds * 1000 for seconds in first_calls(made, forward.values())]
+    bare_forward = flow.ended(bare_forward_began, flow.applied())
+    forward_begins = [seconds * 1000 for seconds in first_calls(live.calls(began), forward.values())]
     received = flow.received_ms("advocacy", began)
     live.idle(seconds=60)
 
-    applications = flow.applications(forward)
     began = time.time()
-    back = flow.advance(applications)
-    made = live.calls(began)
-    back_calls = usual_calls(made, back.values())
-    back_begins = [seconds * 1000 for seconds in first_calls(made, back.values())]
-    live.idle(seconds=60)
-
-    flow.tell(False)
-    first = next(iter(applications.values()))
-    bare = Bare(
-        flow.sandbox, candidate_id=first["candidate_id"], application_id=first["application_id"], job_id=flow.job
+    bare_back_began: dict[str, float] = {}
+    applications = flow.applications(forward)
+    back = flow.advance(
+        applications, lambda i: bare_back_began.update({strangers[i]: bare.make(back_calls, strangers[i])})
     )
-    bare_forward = flow.bare_forward(bare, forward_calls, events)
-    bare_back = flow.bare_back(bare, back_calls, sent[:events])
+    bare_back = flow.ended(bare_back_began, flow.told(began))
+    back_begins = [seconds * 1000 for seconds in first_calls(live.calls(began), back.values())]
+    live.idle(seconds=60)
 
     live.stop("lane")
     live.start("daemon")
@@ -140,14 +149,22 @@ class _Flow:
         for control in (self._advocacy, self._ats):
             control.webhooks(url=self._live.url if on else None)
 
-    def paced(self, count: int, act: Callable[[int], None]) -> None:
-        """Do something `count` times at the rate, whatever it takes."""
+    def paced(self, count: int, act: Callable[[int], None], between: Callable[[int], object] | None) -> None:
+        """Do something `count` times at the rate, whatever it takes, and something else half a period after each."""
         began = time.monotonic()
         for number in range(count):
             time.sleep(max(began + number / self._rate - time.monotonic(), 0.0))
             act(number)
+            if between is not None:
+                time.sleep(max(began + (number + 0.5) / self._rate - time.monotonic(), 0.0))
+                between(number)
 
-    def submit(self, count: int) -> list[str]:
+    def strangers(self, count: int) -> list[str]:
+        """Referrals of new people, of which nobody is told."""
+        self.tell(False)
+        return self._advocacy.act("submit_referrals", count=count, job_ids=[self.job])["referral_ids"]
+
+    def submit(self, count: int, between: Callable[[int], object] | None = None) -> list[str]:
         """New people, referred one by one; answers the referrals when the last has arrived, or should have."""
         made: list[str] = []
 
@@ -155,15 +172,26 @@ class _Flow:
             made.extend(self._advocacy.act("submit_referrals", count=1, job_ids=[self.job])["referral_ids"])
 
         began = time.time()
-        self.paced(count, one)
+        self.paced(count, one, between)
         self._wait(lambda: set(made) <= {row["referral_id"] for row in self._ats.arrivals(began)})
         return made
 
     def arrived(self, referral_ids: Sequence[str]) -> Spans:
         """From webhook to tagged application."""
         sent = self._sent(self._advocacy, "referral.submitted", "referral")
-        there = _first(self._ats.arrivals(), "referral_id")
-        return {one: (sent[one], there[one]["at"]) for one in referral_ids if one in sent and one in there}
+        return self.ended({one: sent[one] for one in referral_ids if one in sent}, self.applied())
+
+    def applied(self) -> dict[str, dict[str, Any]]:
+        """The first application of each referral, as it arrived."""
+        return _first(self._ats.arrivals(), "referral_id")
+
+    def told(self, since: float) -> dict[str, dict[str, Any]]:
+        """The first status of each referral that the platform was told since then."""
+        return _first(self._advocacy.arrivals(since), "referral_id")
+
+    def ended(self, began: Mapping[str, float], there: Mapping[str, Mapping[str, Any]]) -> Spans:
+        """What began at these times, as far as it has arrived."""
+        return {one: (at, there[one]["at"]) for one, at in began.items() if one in there}
 
     def received_ms(self, system: str, since: float) -> list[float]:
         """How long the receiver took to answer each webhook, as the sender saw it."""
@@ -172,10 +200,12 @@ class _Flow:
 
     def applications(self, referral_ids: Sequence[str] | Spans) -> dict[str, dict[str, Any]]:
         """The application of each referral, as it arrived."""
-        there = _first(self._ats.arrivals(), "referral_id")
+        there = self.applied()
         return {one: there[one] for one in referral_ids}
 
-    def advance(self, applications: Mapping[str, Mapping[str, Any]]) -> Spans:
+    def advance(
+        self, applications: Mapping[str, Mapping[str, Any]], between: Callable[[int], object] | None = None
+    ) -> Spans:
         """Move each application to its next stage; from webhook to status."""
         began = time.time()
         order = list(applications.items())
@@ -186,39 +216,11 @@ class _Flow:
             if answer["refused"]:
                 raise RuntimeError("an application could not be moved")
 
-        self.paced(len(order), one)
+        self.paced(len(order), one, between)
         self._wait(lambda: set(applications) <= {row["referral_id"] for row in self._advocacy.arrivals(began)})
         sent = self._sent(self._ats, "candidate_stage_change", "application", since=began)
-        told = _first(self._advocacy.arrivals(began), "referral_id")
-        return {
-            referral_id: (sent[key], told[referral_id]["at"])
-            for referral_id, row in applications.items()
-            if (key := str(row["application_id"])) in sent and referral_id in told
-        }
-
-    def bare_forward(self, bare: Bare, calls: Sequence[Call], count: int) -> Spans:
-        """The calls of the way there for as many new people, at the same rate."""
-        ids = self._advocacy.act("submit_referrals", count=count, job_ids=[self.job])["referral_ids"]
-        began: dict[str, float] = {}
-
-        def one(number: int) -> None:
-            began[ids[number]] = bare.make(calls, ids[number])
-
-        self.paced(count, one)
-        there = _first(self._ats.arrivals(), "referral_id")
-        return {one: (began[one], there[one]["at"]) for one in ids}
-
-    def bare_back(self, bare: Bare, calls: Sequence[Call], referral_ids: Sequence[str]) -> Spans:
-        """The calls of the way back, at the same rate."""
-        since = time.time()
-        began: dict[str, float] = {}
-
-        def one(number: int) -> None:
-            began[referral_ids[number]] = bare.make(calls, referral_ids[number])
-
-        self.paced(len(referral_ids), one)
-        told = _first(self._advocacy.arrivals(since), "referral_id")
-        return {one: (began[one], told[one]["at"]) for one in referral_ids}
+        keys = {referral_id: str(row["application_id"]) for referral_id, row in applications.items()}
+        return self.ended({one: sent[key] for one, key in keys.items() if key in sent}, self.told(began))
 
     def one_by_one(self, count: int) -> Spans:
         """New people, each referred when the one before has arrived."""
