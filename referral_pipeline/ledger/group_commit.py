@@ -15,6 +15,7 @@ would let a busy process starve the others.
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import sqlite3
 import threading
@@ -254,6 +255,9 @@ class _Disk:
     In WAL mode a commit is on disk once the log is. The log is held open from before the first commit: the kernel tells
     of a write that failed only to those who had the file open then. As long as the connection is open SQLite keeps the
     log; one that is gone was copied home and synced before.
+
+    One thread syncs at a time, for all who asked before it began: of several the kernel would tell only one of a write
+    that failed.
     """
 
     def __init__(self, database: str) -> None:
@@ -261,6 +265,8 @@ class _Disk:
         self._lock = threading.Lock()
         self._log: int | None = None
         self._failed = False
+        self._numbers = itertools.count(1)
+        self._asked = self._answered = 0
 
     def hold(self) -> None:
         """Hold the log of a connection that is open. What cannot be held now is opened when it is synced."""
@@ -281,22 +287,32 @@ class _Disk:
         Raises:
             LedgerError: it is not, or nobody can tell.
         """
-        try:
-            if self._failed:
-                self._write_again()
-            with self._lock:
-                log = os.dup(self._log) if self._log is not None else self._open()
+        mine = self._asked = next(self._numbers)  # should it be set back by another thread, one sync more is made
+        with self._lock:
+            if mine <= self._answered:
+                return
+            answers = self._asked
+            try:
+                if self._failed:
+                    self._write_again()
+                self._wait()
+            except (OSError, sqlite3.Error) as error:
+                self._failed = True
+                why = error.strerror if isinstance(error, OSError) else "it is in use"
+                raise LedgerError(f"the ledger cannot be synced to disk: {why}") from None
+            self._failed = False
+            self._answered = max(mine, answers)
+
+    def _wait(self) -> None:
+        if self._log is not None:
+            os.fdatasync(self._log)
+            return
+        with suppress(FileNotFoundError):
+            log = self._open()
             try:
                 os.fdatasync(log)
             finally:
                 os.close(log)
-            self._failed = False
-        except FileNotFoundError:
-            return
-        except (OSError, sqlite3.Error) as error:
-            self._failed = True
-            why = error.strerror if isinstance(error, OSError) else "it is in use"
-            raise LedgerError(f"the ledger cannot be synced to disk: {why}") from None
 
     def _open(self) -> int:
         return os.open(f"{self._database}-wal", os.O_RDONLY | os.O_CLOEXEC)

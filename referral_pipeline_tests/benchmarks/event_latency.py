@@ -98,6 +98,7 @@ def _measured(live: Live, flow: _Flow, events: int) -> Result:
     holds = (
         len(forward) == len(sent)
         and len(back) == len(applications)
+        and len(bare_forward) == len(bare_back) == events
         and all(percentile(one, 0.5) <= _P50_MS and percentile(one, 0.95) <= _P95_MS for one in (there, back_ms))
         and max(ratios["forward_to_bare_p50"], ratios["return_to_bare_p50"]) <= _TIMES_BARE
     )

@@ -282,6 +282,77 @@ def test_what_a_disk_refused_once_is_written_home_before_anybody_is_told_that_it
     assert (ledger.counts(), log.stat().st_size > 0) == ({"a": 2}, True)
 
 
+def test_whoever_asks_while_the_disk_is_waited_for_waits_too_and_shares_the_next_wait(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.add_counts({"a": 1})
+    waits: list[int] = []
+    began, go_on = threading.Event(), threading.Event()
+
+    def slow(descriptor: int) -> None:
+        waits.append(descriptor)
+        began.set()
+        assert go_on.wait(30)
+
+    monkeypatch.setattr(os, "fdatasync", slow)
+    done: list[int] = []
+
+    def ask(number: int) -> None:
+        ledger.sync()
+        done.append(number)
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(9)]
+    threads[0].start()
+    assert began.wait(30)
+    for thread in threads[1:]:
+        thread.start()
+    disk = _group(ledger)._disk
+    while disk._asked < 9:
+        time.sleep(0.001)
+    assert (len(waits), done) == (1, [])
+    go_on.set()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert (len(waits), sorted(done)) == (2, list(range(9)))
+
+
+def test_a_disk_that_refuses_is_told_to_everybody_who_waited_for_it(ledger: Ledger) -> None:
+    # The kernel tells a failure once; here too only the first wait fails.
+    answers: list[object] = []
+    began, go_on = threading.Event(), threading.Event()
+
+    def once(_: int) -> None:
+        if not began.is_set():
+            began.set()
+            assert go_on.wait(30)
+            raise OSError(errno.EIO, "Input/output error")
+
+    def ask() -> None:
+        try:
+            answers.append(ledger.sync())
+        except LedgerError as error:
+            answers.append(str(error))
+
+    ledger.add_counts({"a": 1})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fdatasync", once)
+        patch.setattr(type(_group(ledger)._disk), "_write_again", _raise_busy)
+        threads = [threading.Thread(target=ask) for _ in range(3)]
+        threads[0].start()
+        assert began.wait(30)
+        for thread in threads[1:]:
+            thread.start()
+        go_on.set()
+        for thread in threads:
+            thread.join(timeout=60)
+    assert len(answers) == 3
+    assert all("cannot be synced to disk" in str(answer) for answer in answers)
+
+
+def _raise_busy(_: object) -> None:
+    raise sqlite3.OperationalError
+
+
 def test_a_log_that_is_gone_was_copied_home_before(ledger: Ledger, tmp_path: Path) -> None:
     ledger.add_counts({"a": 1})
     ledger.close()
