@@ -139,7 +139,10 @@ class System(Section):
 
 
 class Dedupe(Section):
-    """What makes two records the same person, and how many people may share a mailbox before it proves nothing."""
+    """What makes two records the same person, and how many people may share a mailbox before it proves nothing.
+
+    `merge_in_ats`: whether a decision that two candidates are one person is carried out in the ATS too, for good.
+    """
 
     match_on: Annotated[tuple[Literal["email", "phone"], ...], AfterValidator(no_repeats("kind of evidence"))] = Field(
         default=("email", "phone"), min_length=1, description="a list of one or more of email, phone"
@@ -147,6 +150,7 @@ class Dedupe(Section):
     shared_mailbox_limit: int = Field(
         default=3, strict=True, ge=1, le=1000, description="a whole number from 1 to 1000", examples=[3]
     )
+    merge_in_ats: Switch = False
 
 
 class Attribution(Section):
@@ -162,7 +166,10 @@ class Attribution(Section):
 
 
 class Bonus(Section):
-    """What a hire is worth to the advocate, and when. `split: payee` pays one advocate, `credit` divides by weights."""
+    """What a hire is worth to the advocate, and when. `split: payee` pays one advocate, `credit` divides by weights.
+
+    `pay_rehires`: whether a person who was paid for once earns a bonus again when hired again.
+    """
 
     amount_cents: int = Field(
         strict=True, ge=0, le=100_000_000, description="a whole number of cents from 0 to 100000000", examples=[200000]
@@ -172,6 +179,7 @@ class Bonus(Section):
         default=90, strict=True, ge=0, le=3650, description="a whole number of days from 0 to 3650", examples=[90]
     )
     split: Literal["payee", "credit"] = Field(default="payee", description="one of payee, credit")
+    pay_rehires: Switch = False
 
 
 class Rules(Section):

@@ -329,6 +329,90 @@ recognitions = sa.Table(
     sa.Index(None, "state"),
 )
 
+identity_decisions = sa.Table(
+    "identity_decisions",
+    metadata,
+    sa.Column("id", _row_id, primary_key=True, autoincrement=True),
+    sa.Column("verdict", sa.String, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("decided_by", sa.String, nullable=False),
+    sa.Column("decided_at", UtcDateTime, nullable=False),
+    sa.Column("revoked_at", UtcDateTime),  # null while the decision is in force
+    sa.Column("revoked_by", sa.String),
+    sa.Column("revoked_reason", sa.Text),
+    sa.Column("ats_state", sa.String),  # of a merge that is to be made in the ATS too; null when it is not
+    sa.Column("ats_error", sa.Text),
+    sa.CheckConstraint("verdict IN ('merge', 'distinct')", name="verdict"),
+    sa.CheckConstraint("ats_state IN ('pending', 'done', 'refused')", name="ats_state"),
+)
+
+identity_decision_records = sa.Table(
+    "identity_decision_records",
+    metadata,
+    # Records, not persons: who is a person is what the decision changes.
+    sa.Column("decision_id", _row_id, primary_key=True),
+    sa.Column("record_id", sa.String, primary_key=True),
+    sa.Column("side", sa.String, nullable=False),
+    sa.CheckConstraint("side IN ('left', 'right')", name="side"),
+    sa.Index(None, "record_id"),
+)
+
+attribution_overrides = sa.Table(
+    "attribution_overrides",
+    metadata,
+    sa.Column("id", _row_id, primary_key=True, autoincrement=True),
+    sa.Column("application_key", sa.String, nullable=False),
+    sa.Column("referral_id", sa.String),  # the referral that has all the credit; null: nobody has any
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("decided_by", sa.String, nullable=False),
+    sa.Column("decided_at", UtcDateTime, nullable=False),
+    sa.Column("revoked_at", UtcDateTime),  # null while the override is in force
+    sa.Column("revoked_by", sa.String),
+    sa.Column("revoked_reason", sa.Text),
+    sa.Index(None, "application_key"),
+)
+
+payroll_exports = sa.Table(
+    "payroll_exports",
+    metadata,
+    sa.Column("id", _row_id, primary_key=True, autoincrement=True),
+    sa.Column("exported_at", UtcDateTime, nullable=False),
+    sa.Column("exported_by", sa.String, nullable=False),
+    sa.Column("pay_on", sa.Date, nullable=False),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("reconciled_at", UtcDateTime),
+    sa.Column("reconciled_by", sa.String),
+    sa.CheckConstraint("state IN ('open', 'reconciled', 'cancelled')", name="state"),
+)
+
+payroll_entries = sa.Table(
+    "payroll_entries",
+    metadata,
+    sa.Column("export_id", _row_id, primary_key=True),
+    sa.Column("key", sa.String, primary_key=True),  # of the recognition that made the bonus eligible
+    sa.Column("referral_id", sa.String, nullable=False),
+    sa.Column("advocate_id", sa.String, nullable=False),
+    sa.Column("system", sa.String, nullable=False),
+    sa.Column("application_id", sa.String, nullable=False),
+    sa.Column("amount_cents", sa.BigInteger, nullable=False),
+    sa.Column("currency", sa.String, nullable=False),
+    sa.Column("eligible_at", UtcDateTime, nullable=False),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("settled_at", UtcDateTime),
+    sa.Column("note", sa.Text),
+    sa.CheckConstraint("state IN ('paid', 'returned')", name="state"),
+    sa.Index(None, "referral_id"),
+    sa.Index(None, "application_id"),
+    # The database itself refuses to pay one bonus twice.
+    sa.Index(
+        None,
+        "key",
+        unique=True,
+        sqlite_where=sa.text("state = 'paid'"),
+        postgresql_where=sa.text("state = 'paid'"),
+    ),
+)
+
 counters = sa.Table(
     "counters",
     metadata,

@@ -44,6 +44,11 @@ DESIGNED = {
     "breakers",
     "recognitions",
     "counters",
+    "identity_decisions",
+    "identity_decision_records",
+    "attribution_overrides",
+    "payroll_exports",
+    "payroll_entries",
 }
 
 
