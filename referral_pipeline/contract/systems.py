@@ -15,7 +15,10 @@ from referral_pipeline.vocabulary import Side
 
 @dataclass(frozen=True)
 class SystemFacts:
-    """One system: its side, its title for people, the stem of its variables, its addresses (live and local sandbox)."""
+    """One system: its side, its title for people, the stem of its variables, its addresses (live and local sandbox).
+
+    `merges_candidates`: whether its connector can merge two candidates (`connectors.protocols.MergesCandidates`).
+    """
 
     name: str
     side: Side
@@ -26,6 +29,7 @@ class SystemFacts:
     live_auth_url: str | None = None
     sandbox_auth_url: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    merges_candidates: bool = False
 
 
 TAGS: tuple[str, ...] = (
@@ -76,6 +80,7 @@ SYSTEMS: Mapping[str, SystemFacts] = {
                 "visibility_lag_seconds": 30,
                 **_HTTP_OPTIONS,
             },
+            merges_candidates=True,
         ),
         SystemFacts(
             name="lever",

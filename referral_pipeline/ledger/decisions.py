@@ -115,8 +115,8 @@ class DecisionPart(Transactions):
     ) -> Decided:
         """Keep a person's word on two sides, in one transaction; those in force that say otherwise are revoked.
 
-        A decision in force that says the same of these sides already is answered as it is; a merge that the ATS
-        refused becomes pending again.
+        A decision in force that says the same of these sides already is answered; what was not done in the ATS yet is
+        as asked for now, so a merge that the ATS refused becomes pending again, or is not asked of it any more.
 
         Args:
             verdict: merge or distinct.
@@ -143,7 +143,7 @@ class DecisionPart(Transactions):
                     _revoke(connection, one, now, decided_by, f"decided otherwise: {reason.strip()}")
             same = next((one for one in related if one.verdict == verdict and _covers(one, *sides)), None)
             if same is not None:
-                if ats_state is not None and same.ats_state in {None, "refused"}:
+                if same.ats_state not in {"done", ats_state}:
                     _set(connection, same.id, ats_state=ats_state, ats_error=None)
                 return Decided(_one(connection, same.id), False, tuple(against))
             decision_id = _insert(connection, verdict, sides, reason.strip(), decided_by, now, ats_state)
