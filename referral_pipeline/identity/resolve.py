@@ -20,7 +20,7 @@ them is shared by definition.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import combinations, pairwise
@@ -150,6 +150,17 @@ def still_binds(left: Record | None, right: Record | None) -> bool:
     if any(set(left.keys(kind)) & set(right.keys(kind)) for kind in (EMAIL, PHONE)):
         return True
     return not names_contradict(Name(left.first_name, left.last_name), Name(right.first_name, right.last_name))
+
+
+def new_person_id(record_id: str, taken: Collection[str]) -> str:
+    """An id for the person whose smallest record this is, one that nobody has yet."""
+    attempt = 0
+    while True:
+        text = record_id if attempt == 0 else f"{record_id}#{attempt}"
+        person_id = f"per_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        if person_id not in taken:
+            return person_id
+        attempt += 1
 
 
 # ---------------------------------------------------------------- evidence by key
@@ -352,19 +363,9 @@ def _person_ids(members: Mapping[int, Sequence[Record]], previous: Mapping[str, 
             taken.add(ids[root])
     for record_id, root in sorted((min(row.record_id for row in rows), root) for root, rows in members.items()):
         if root not in ids:
-            ids[root] = _new_id(record_id, taken)
+            ids[root] = new_person_id(record_id, taken)
             taken.add(ids[root])
     return ids
-
-
-def _new_id(record_id: str, taken: set[str]) -> str:
-    attempt = 0
-    while True:
-        text = record_id if attempt == 0 else f"{record_id}#{attempt}"
-        person_id = f"per_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-        if person_id not in taken:
-            return person_id
-        attempt += 1
 
 
 def _methods(
