@@ -19,7 +19,8 @@ from typing import Any, Final
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
-from referral_pipeline.identity.names import Name
+from referral_pipeline.identity.canonical import role_names
+from referral_pipeline.identity.names import Likeness, Name, likeness, name_of
 
 _MOST_ROUNDS: Final = 200
 """Of contraction; each removes a constant part of the nodes, so that a billion need about a hundred at the worst."""
@@ -138,46 +139,109 @@ def find_neighbourhoods(connection: DuckDBPyConnection) -> None:
     )
 
 
-def find_plain(connection: DuckDBPyConnection) -> None:
-    """population_plain: the neighbourhoods in which everybody carries one full name and no decision speaks."""
-    near = "population_record WHERE n IN (SELECT n FROM population_home)"
-    firsts = [text for (text,) in connection.execute(f"SELECT DISTINCT first_name FROM {near}").fetchall()]
-    lasts = [text for (text,) in connection.execute(f"SELECT DISTINCT last_name FROM {near}").fetchall()]
-    connection.register(
-        "population_given", given(("name", "folded"), [(i, "".join(Name(i, None).given)) for i in firsts])
-    )
-    family = [(Name(None, i), i) for i in lasts]
-    connection.register(
-        "population_family",
-        given(("name", "folded", "generation"), [(i, "".join(n.family), n.generation or "") for n, i in family]),
-    )
-    # What makes the key is what Name.agreement_key makes it of; a test holds the two together.
+def find_plain(connection: DuckDBPyConnection, *, limit: int, email_rank: int | None) -> None:
+    """population_plain: the neighbourhoods that are one person by any order of the rules, so that nobody need look.
+
+    All names in one are full, at most `limit` of them are different, no two contradict or cannot be compared, no
+    decision speaks, and with more than one name no address of a function is among the keys.
+    """
+    _fold(connection)
     connection.execute(
         """
-        CREATE OR REPLACE TEMP TABLE population_plain AS
-        SELECT home.home
-        FROM population_home AS home
-        JOIN population_record AS record ON record.n = home.n
-        JOIN population_given AS given ON given.name IS NOT DISTINCT FROM record.first_name
-        JOIN population_family AS family ON family.name IS NOT DISTINCT FROM record.last_name
-        GROUP BY home.home
-        HAVING
-            bool_and(given.folded <> '' AND family.folded <> '')
-            AND count(
-                DISTINCT least(given.folded, family.folded) || '|' || greatest(given.folded, family.folded)
-                || '|' || family.generation
-            ) = 1
-            AND home.home NOT IN (
+        CREATE OR REPLACE TEMP TABLE population_alike AS
+        SELECT home, count(DISTINCT name_key) AS names
+        FROM population_name
+        WHERE
+            home NOT IN (
                 SELECT decided.home
                 FROM population_links AS links
                 JOIN population_number AS number ON number.id IN (links.left_id, links.right_id)
                 JOIN population_home AS decided ON decided.n = number.n
                 WHERE links.kind = 'cannot'
             )
+        GROUP BY home
+        HAVING bool_and(is_full) AND count(DISTINCT name_key) <= $limit
+        """,
+        {"limit": limit},
+    )
+    connection.execute(
+        """
+        DELETE FROM population_alike
+        WHERE names > 1 AND home IN (
+            SELECT home.home
+            FROM population_key AS key
+            JOIN population_home AS home ON home.n = key.n
+            WHERE
+                key.rank = $email_rank
+                AND list_contains($roles, split_part(split_part(key.key, '@', 1), '+', 1))
+        )
+        """,
+        {"email_rank": email_rank, "roles": role_names()},
+    )
+    _compare_names(connection)
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE population_plain AS"
+        " SELECT home FROM population_alike WHERE home NOT IN (SELECT home FROM population_unlike)"
+    )
+
+
+def _fold(connection: DuckDBPyConnection) -> None:
+    """population_name: the names in each neighbourhood as they are written, with what makes two equal after folding."""
+    # Folded over what is different, not over every record. The key is made as Name.agreement_key makes it.
+    near = "population_record WHERE n IN (SELECT n FROM population_home)"
+    firsts = [text for (text,) in connection.execute(f"SELECT DISTINCT first_name FROM {near}").fetchall()]
+    lasts = [text for (text,) in connection.execute(f"SELECT DISTINCT last_name FROM {near}").fetchall()]
+    connection.register(
+        "population_first", given(("name", "folded"), [(i, "".join(Name(i, None).given)) for i in firsts])
+    )
+    families = [(i, Name(None, i)) for i in lasts]
+    connection.register(
+        "population_last",
+        given(("name", "folded", "generation"), [(i, "".join(n.family), n.generation or "") for i, n in families]),
+    )
+    connection.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE population_name AS
+        SELECT DISTINCT
+            home.home,
+            record.first_name,
+            record.last_name,
+            least(first.folded, last.folded) || '|' || greatest(first.folded, last.folded) || '|' || last.generation
+                AS name_key,
+            first.folded <> '' AND last.folded <> '' AS is_full
+        FROM population_home AS home
+        JOIN population_record AS record ON record.n = home.n
+        JOIN population_first AS first ON first.name IS NOT DISTINCT FROM record.first_name
+        JOIN population_last AS last ON last.name IS NOT DISTINCT FROM record.last_name
         """
     )
+    connection.unregister("population_first")
+    connection.unregister("population_last")
+
+
+def _compare_names(connection: DuckDBPyConnection) -> None:
+    """population_unlike: those of population_alike in which two names contradict, or cannot be compared."""
+    connection.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE population_pair AS
+        SELECT
+            alike.home,
+            l.first_name AS left_first, l.last_name AS left_last, r.first_name AS right_first, r.last_name AS right_last
+        FROM population_alike AS alike
+        JOIN population_name AS l ON l.home = alike.home
+        JOIN population_name AS r ON r.home = alike.home AND r.name_key > l.name_key
+        WHERE alike.names > 1
+        """
+    )
+    columns = "left_first, left_last, right_first, right_last"
+    pairs = connection.execute(f"SELECT DISTINCT {columns} FROM population_pair").fetchall()
+    unlike = [(a, b, c, d) for a, b, c, d in pairs if likeness(name_of(a, b), name_of(c, d)) < Likeness.COMPATIBLE]
+    connection.register("population_given", given(columns.split(", "), unlike))
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE population_unlike AS"
+        f" SELECT DISTINCT home FROM population_pair SEMI JOIN population_given USING ({columns})"
+    )
     connection.unregister("population_given")
-    connection.unregister("population_family")
 
 
 def given(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Any:

@@ -7,9 +7,9 @@ scoring of what the rules leave open (probable).
 How it works
 1. Records that share no key and no link, directly or through others, cannot influence each other: they are different
    neighbourhoods, connected components that SQL finds in time linear in the edges.
-2. A neighbourhood in which all records carry one full name is one person: every key and link in it joins. Most are so.
-3. The others, where names differ or are missing or a decision speaks, go through `resolve`, as one event of the lane
-   does. So batch and event cannot differ, and a property test holds both to it.
+2. A neighbourhood whose names are full, few and all alike is one person: every key and link in it joins. Most are so.
+3. The others, where names contradict or are missing or a decision speaks, go through `resolve`, as one event of the
+   lane does. So batch and event cannot differ, and a property test holds both to it.
 4. Person ids are given out over all at once, by the rule of `resolve`.
 
 A change touches its own neighbourhoods only: those that it was in, and those that it shares a key or link with now.
@@ -338,7 +338,11 @@ def _resolve_touched(connection: DuckDBPyConnection, matching: Matching) -> int:
     )
     find_shared_keys(connection, [_KEYS_OF[kind] for kind in matching.match_on])
     find_neighbourhoods(connection)
-    find_plain(connection)
+    find_plain(
+        connection,
+        limit=matching.shared_mailbox_limit,
+        email_rank=matching.match_on.index(EMAIL) if EMAIL in matching.match_on else None,
+    )
     contested = _resolve_contested(connection, matching)
     _give_ids(connection)
     kinds = "".join(f" WHEN {rank} THEN '{kind}'" for rank, kind in enumerate(matching.match_on))
