@@ -62,6 +62,11 @@ def is_role_mailbox(key: str) -> bool:
     return key.split("@", 1)[0].split("+", 1)[0] in _ROLE_NAMES
 
 
+def role_names() -> list[str]:
+    """What stands before the @ (and before a +) in the address of a function, in order."""
+    return sorted(_ROLE_NAMES)
+
+
 def email_problem(text: str | None) -> str | None:
     """Why this is no usable address, in words that do not show it; None when it is one."""
     cleaned = _clean(text)

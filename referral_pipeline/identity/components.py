@@ -1,12 +1,13 @@
-"""Connected components that never hold two contradicting names.
+"""Connected components that never hold two contradicting names, nor two records that were decided to be two people.
 
-Belongs here: union-find over units, with the guard. Does not belong here: which edges there are (resolve).
+Belongs here: union-find over units, with the guards. Does not belong here: which edges there are (resolve).
 
 A unit is what confirmed links make one: usually a single record. Its names are aliases of one person.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -21,10 +22,17 @@ class Unit:
 
 
 def units_of(
-    record_ids: Sequence[str], names: Sequence[Name], must_link: Iterable[tuple[str, str]]
+    record_ids: Sequence[str],
+    names: Sequence[Name],
+    must_link: Iterable[tuple[str, str]],
+    cannot_link: Iterable[tuple[str, str]] = (),
 ) -> tuple[list[Unit], list[int]]:
-    """The units of these records, and for each record the number of its unit, in the order of the records."""
+    """The units of these records, and for each record the number of its unit, in the order of the records.
+
+    A link that would bring together what was decided to be two people does not bind, whichever way it would.
+    """
     parents: dict[str, str] = {}
+    apart: dict[str, set[str]] = defaultdict(set)
 
     def root(node: str) -> str:
         while (parent := parents.setdefault(node, node)) != node:
@@ -32,9 +40,19 @@ def units_of(
             node = parents[node]
         return node
 
-    for a, b in must_link:
+    for a, b in cannot_link:
+        apart[a].add(b)
+        apart[b].add(a)
+    # In the order of the ids: with something forbidden, the order decides which of two links binds.
+    for a, b in sorted((min(pair), max(pair)) for pair in must_link) if apart else must_link:
         low, high = sorted((root(a), root(b)))
+        if low == high or high in apart.get(low, ()):
+            continue
         parents[high] = low
+        for other in apart.pop(high, ()):
+            apart[low].add(other)
+            apart[other].discard(high)
+            apart[other].add(low)
     numbers: dict[str, int] = {}
     unit_of = [numbers.setdefault(root(i) if i in parents else i, len(numbers)) for i in record_ids]
     names_of: list[dict[str, Name]] = [{} for _ in numbers]
@@ -49,10 +67,14 @@ def likeness_of(a: Unit, b: Unit) -> Likeness:
 
 
 class Components:
-    """Union-find over units. `join` refuses what would bring together units whose names contradict."""
+    """Union-find over units. `join` refuses what would bring together units whose names contradict, or `apart` ones."""
 
-    def __init__(self, units: Sequence[Unit]) -> None:
+    def __init__(self, units: Sequence[Unit], apart: Iterable[tuple[int, int]] = ()) -> None:
         self._units = units
+        self._apart: dict[int, set[int]] = defaultdict(set)
+        for a, b in apart:
+            self._apart[a].add(b)
+            self._apart[b].add(a)
         self._parents = list(range(len(units)))
         # The units of each component that differ by name, by their names: few, however large the component is.
         self._profiles: list[dict[tuple[str, ...], int]] = [
@@ -67,18 +89,26 @@ class Components:
         return number
 
     def join(self, a: int, b: int) -> bool:
-        """Join the components of two units. False when a contradiction forbids it; True when they are joined."""
+        """Join the components of two units. False when something forbids it; True when they are joined."""
         low, high = sorted((self.root(a), self.root(b)))
         if low == high:
             return True
-        if self._contradict(low, high):
+        if high in self._apart.get(low, ()) or self._contradict(low, high):
             return False
         self._parents[high] = low
+        for other in self._apart.pop(high, ()):
+            self._apart[low].add(other)
+            self._apart[other].discard(high)
+            self._apart[other].add(low)
         larger, smaller = sorted((self._profiles[low], self._profiles[high]), key=len, reverse=True)
         for profile, number in smaller.items():
             larger.setdefault(profile, number)
         self._profiles[low], self._profiles[high] = larger, {}
         return True
+
+    def are_apart(self, a: int, b: int) -> bool:
+        """Whether the components of two units were decided to be two people."""
+        return self.root(b) in self._apart.get(self.root(a), ())
 
     def _contradict(self, a: int, b: int) -> bool:
         mine, theirs = self._profiles[a], self._profiles[b]

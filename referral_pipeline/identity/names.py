@@ -15,12 +15,15 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from referral_pipeline.identity.folding import folded_words
 from referral_pipeline.identity.short_forms import are_forms_of_one_name
 
 Words = tuple[str, ...]
+
+_REMEMBERED = 4096
+"""Names kept in memory: the records of one person, and of one family, come one after another."""
 
 _TITLES = frozenset(
     {"dr", "prof", "mr", "mrs", "ms", "miss", "herr", "frau", "dipl", "ing", "mag", "phd", "mba", "msc"}
@@ -85,6 +88,12 @@ class Name:
         """Equal for two names exactly when they are equal after folding (either order of first and last)."""
         parts = sorted(("".join(self.given), "".join(self.family)))
         return "|".join((*parts, self.generation or ""))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def name_of(first: str | None, last: str | None) -> Name:
+    """The name of these two parts, folded once for all records that carry it."""
+    return Name(first, last)
 
 
 def likeness(a: Name, b: Name) -> Likeness:

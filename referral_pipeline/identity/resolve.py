@@ -10,6 +10,8 @@ The rules (DESIGN, matching)
    only names that are equal after folding; its other pairs go to review.
 4. No chain of records joins two whose names contradict: the stronger evidence wins, the weaker pair goes to review.
    Names within one confirmed link are aliases of each other, and agreeing with one of them is enough.
+5. What was decided to be two people is never joined, by no key, link or chain. Where two of them carry one name and one
+   key, that key tells nothing about a third who carries both: it joins neither of them, and goes to review.
 
 Work is linear in records times their keys: inside one key only different names are compared, and a key with many of
 them is shared by definition.
@@ -18,7 +20,7 @@ them is shared by definition.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import combinations, pairwise
@@ -26,7 +28,7 @@ from typing import Final
 
 from referral_pipeline.identity.canonical import is_role_mailbox
 from referral_pipeline.identity.components import Components, Unit, likeness_of, units_of
-from referral_pipeline.identity.names import Likeness, Name, names_contradict
+from referral_pipeline.identity.names import Likeness, Name, name_of, names_contradict
 
 EMAIL: Final = "email"
 PHONE: Final = "phone"
@@ -58,11 +60,15 @@ class Record:
 
 @dataclass(frozen=True)
 class ReviewPair:
-    """Two persons that share evidence and were not joined. `evidence` says what and why, without any value."""
+    """Two persons that share evidence and were not joined. `evidence` says what and why, without any value.
+
+    `is_decided`: a person has said already that these are two people.
+    """
 
     left_person: str
     right_person: str
     evidence: str
+    is_decided: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,15 +89,17 @@ def resolve(
     *,
     previous: Mapping[str, str] | None = None,
     must_link: Iterable[tuple[str, str]] = (),
+    cannot_link: Iterable[tuple[str, str]] = (),
     shared_mailbox_limit: int,
     match_on: Sequence[str] = (EMAIL, PHONE),
 ) -> Resolution:
-    """Resolve records to persons. The result does not depend on the order of `records` or `must_link`.
+    """Resolve records to persons. The result does not depend on the order of `records`, `must_link`, `cannot_link`.
 
     Args:
         records: every record once.
         previous: record id -> person id of an earlier resolution. A person keeps the id of its earliest record.
         must_link: pairs of record ids that are confirmed to be one person; ids without a record still connect others.
+        cannot_link: pairs of record ids that were decided to be two people; it outranks `must_link`.
         shared_mailbox_limit: how many differently named people one mailbox or phone may carry and still join them.
         match_on: the kinds of keys that match, strongest first.
 
@@ -105,11 +113,15 @@ def resolve(
     if unknown:
         raise ValueError(f"match_on has unknown kinds: {', '.join(sorted(unknown))}")
 
+    apart_records = list(cannot_link)
     units, unit_of = units_of(
-        [r.record_id for r in ordered], [Name(r.first_name, r.last_name) for r in ordered], must_link
+        [r.record_id for r in ordered], [name_of(r.first_name, r.last_name) for r in ordered], must_link, apart_records
     )
-    components = Components(units)
-    groups = [group for kind in match_on for group in _groups(ordered, unit_of, units, kind, shared_mailbox_limit)]
+    apart = _apart_units(ordered, unit_of, apart_records)
+    components = Components(units, apart)
+    groups = [
+        group for kind in match_on for group in _groups(ordered, unit_of, units, kind, shared_mailbox_limit, apart)
+    ]
     doubts = _join(components, units, groups, match_on)
     for group in groups:
         if group.is_shared:
@@ -140,33 +152,67 @@ def still_binds(left: Record | None, right: Record | None) -> bool:
     return not names_contradict(Name(left.first_name, left.last_name), Name(right.first_name, right.last_name))
 
 
+def new_person_id(record_id: str, taken: Collection[str]) -> str:
+    """An id for the person whose smallest record this is, one that nobody has yet."""
+    attempt = 0
+    while True:
+        text = record_id if attempt == 0 else f"{record_id}#{attempt}"
+        person_id = f"per_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        if person_id not in taken:
+            return person_id
+        attempt += 1
+
+
 # ---------------------------------------------------------------- evidence by key
+
+_Apart = frozenset[tuple[int, int]]
+"""Units that were decided to be two people, each pair once, the smaller number first."""
+
+
+def _apart_units(records: Sequence[Record], unit_of: Sequence[int], cannot_link: Iterable[tuple[str, str]]) -> _Apart:
+    number_of = (
+        {record.record_id: number for record, number in zip(records, unit_of, strict=True)} if cannot_link else {}
+    )
+    return frozenset(
+        (min(number_of[a], number_of[b]), max(number_of[a], number_of[b]))
+        for a, b in cannot_link
+        if a in number_of and b in number_of
+    )
 
 
 @dataclass(frozen=True)
 class _Group:
-    """The records and units that carry one key. `classes` holds units by equal name, for each name that may join."""
+    """The records and units that carry one key.
+
+    `classes` holds units by equal name, for each name that may join, and `heads` one unit of each such name. Where
+    units of one name were decided to be two people, each of them is a class without a head, those of whom nothing is
+    known are another, and `unclear` holds the pairs between them.
+    """
 
     kind: str
     rows: tuple[int, ...]
     units: tuple[int, ...]
     classes: tuple[tuple[int, ...], ...]
+    heads: tuple[int, ...]
     is_shared: bool
     why: str
+    unclear: tuple[tuple[int, int], ...]
 
 
 def _groups(
-    records: Sequence[Record], unit_of: Sequence[int], units: Sequence[Unit], kind: str, limit: int
+    records: Sequence[Record], unit_of: Sequence[int], units: Sequence[Unit], kind: str, limit: int, apart: _Apart
 ) -> list[_Group]:
     rows_of: dict[str, list[int]] = {}
     for number, record in enumerate(records):
         for key in record.keys(kind):
             rows_of.setdefault(key, []).append(number)
-    return [_group(kind, key, rows, unit_of, units, limit) for key, rows in sorted(rows_of.items()) if len(rows) > 1]
+    return [
+        _group(kind, key, rows, unit_of, units, limit, apart) for key, rows in sorted(rows_of.items()) if len(rows) > 1
+    ]
 
 
 def _group(
-    kind: str, key: str, rows: Sequence[int], unit_of: Sequence[int], units: Sequence[Unit], limit: int
+    kind: str, key: str, rows: Sequence[int], unit_of: Sequence[int], units: Sequence[Unit], limit: int, apart: _Apart
 ) -> _Group:
     carriers = tuple(sorted({unit_of[row] for row in rows}))
     classes: dict[str, list[int]] = {}
@@ -179,7 +225,41 @@ def _group(
     if why:  # only full names can be equal: an unnamed record of a shared mailbox stays by itself
         full = {name.agreement_key for number in carriers for name in units[number].names if name.is_full}
         classes = {name: numbers for name, numbers in classes.items() if name in full}
-    return _Group(kind, tuple(rows), carriers, tuple(tuple(c) for _, c in sorted(classes.items())), bool(why), why)
+    parts: list[tuple[int, ...]] = []
+    heads: list[int] = []
+    unclear: list[tuple[int, int]] = []
+    for _, numbers in sorted(classes.items()):
+        told, free = _told_apart(numbers, apart) if apart else ((), numbers)
+        sides = _sides(told, apart)
+        parts += [*sides, *([tuple(free)] if free else [])]
+        if sides:
+            unclear += combinations([side[0] for side in sides] + list(free[:1]), 2)
+        else:
+            heads.append(numbers[0])
+    split = [part[0] for part in parts if part[0] not in heads]
+    if not why:  # in a shared group every pair is looked at anyway
+        unclear += [(a, b) for a in split for b in heads]
+    return _Group(kind, tuple(rows), carriers, tuple(parts), tuple(sorted(set(heads))), bool(why), why, tuple(unclear))
+
+
+def _told_apart(numbers: Sequence[int], apart: _Apart) -> tuple[list[int], list[int]]:
+    """Of units with one name and key: those that a decision tells apart from another of them, and the others."""
+    among = set(numbers)
+    told = {number for pair in apart if among.issuperset(pair) for number in pair}
+    return [n for n in numbers if n in told], [n for n in numbers if n not in told]
+
+
+def _sides(told: Sequence[int], apart: _Apart) -> list[tuple[int, ...]]:
+    """Units that are told apart, by the person they are: each in the first side that holds nobody it is apart from."""
+    sides: list[list[int]] = []
+    for number in told:
+        for side in sides:
+            if not any((min(number, other), max(number, other)) in apart for other in side):
+                side.append(number)
+                break
+        else:
+            sides.append([number])
+    return [tuple(side) for side in sides]
 
 
 def _why_shared(
@@ -216,8 +296,8 @@ def _join(
         rank = match_on.index(group.kind)
         for numbers in group.classes:
             edges.update((rank, False, a, b) for a, b in pairwise(numbers))
-        heads = () if group.is_shared else sorted({numbers[0] for numbers in group.classes})
-        for pair in combinations(heads, 2):
+        doubts += [(pair, f"{group.kind}: carried by people of one name") for pair in group.unclear]
+        for pair in () if group.is_shared else combinations(group.heads, 2):
             # Across scripts names cannot be compared: enough for one mailbox, too little for one phone.
             if group.kind == PHONE and likeness_of(units[pair[0]], units[pair[1]]) is Likeness.UNKNOWN:
                 doubts.append((pair, "phone: names cannot be compared"))
@@ -225,7 +305,10 @@ def _join(
                 edges.add((rank, True, *pair))
     for rank, _, a, b in sorted(edges):
         if not components.join(a, b):
-            doubts.append(((a, b), f"{match_on[rank]}: names contradict through another record"))
+            why = (
+                "decided to be two people" if components.are_apart(a, b) else "names contradict through another record"
+            )
+            doubts.append(((a, b), f"{match_on[rank]}: {why}"))
     return doubts
 
 
@@ -249,11 +332,14 @@ def _shared_evidence(group: _Group, units: Sequence[Unit], pair: tuple[int, int]
 
 def _review(doubts: Iterable[_Doubt], components: Components, person_of_root: Mapping[int, str]) -> list[ReviewPair]:
     found: dict[tuple[str, str], set[str]] = {}
+    decided: set[tuple[str, str]] = set()
     for (a, b), evidence in doubts:
         left, right = sorted((person_of_root[components.root(a)], person_of_root[components.root(b)]))
         if left != right:
             found.setdefault((left, right), set()).add(evidence)
-    return [ReviewPair(left, right, "; ".join(sorted(texts))) for (left, right), texts in sorted(found.items())]
+            if components.are_apart(a, b):
+                decided.add((left, right))
+    return [ReviewPair(*pair, "; ".join(sorted(texts)), pair in decided) for pair, texts in sorted(found.items())]
 
 
 # ---------------------------------------------------------------- ids and methods
@@ -277,19 +363,9 @@ def _person_ids(members: Mapping[int, Sequence[Record]], previous: Mapping[str, 
             taken.add(ids[root])
     for record_id, root in sorted((min(row.record_id for row in rows), root) for root, rows in members.items()):
         if root not in ids:
-            ids[root] = _new_id(record_id, taken)
+            ids[root] = new_person_id(record_id, taken)
             taken.add(ids[root])
     return ids
-
-
-def _new_id(record_id: str, taken: set[str]) -> str:
-    attempt = 0
-    while True:
-        text = record_id if attempt == 0 else f"{record_id}#{attempt}"
-        person_id = f"per_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-        if person_id not in taken:
-            return person_id
-        attempt += 1
 
 
 def _methods(

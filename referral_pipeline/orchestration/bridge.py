@@ -43,8 +43,9 @@ from referral_pipeline.sync.recognitions import Recogniser
 from referral_pipeline.sync.report import SyncFailure, SyncReport
 from referral_pipeline.sync.statuses import StatusReturn
 from referral_pipeline.vocabulary import Side
-from referral_pipeline.warehouse.core import PeopleReport, build_core, build_people
+from referral_pipeline.warehouse.core import build_core
 from referral_pipeline.warehouse.ingest import IngestReport, ingest
+from referral_pipeline.warehouse.people import PeopleReport, build_people
 from referral_pipeline.warehouse.staging import StagingReport, stage_advocacy, stage_ats, stage_ledger
 from referral_pipeline.warehouse.store import Warehouse
 

@@ -28,8 +28,9 @@ from referral_pipeline.contract.loader import parse_contract
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.vocabulary import CandidateStatus, ReferralStage
 from referral_pipeline.warehouse import staging
-from referral_pipeline.warehouse.core import PeopleReport, build_core, build_people
+from referral_pipeline.warehouse.core import build_core
 from referral_pipeline.warehouse.frames import frame_of_rows
+from referral_pipeline.warehouse.people import PeopleReport, build_people
 from referral_pipeline.warehouse.store import Warehouse
 
 DAY0 = datetime(2026, 1, 1, 9, tzinfo=UTC)

@@ -190,6 +190,44 @@ def test_after_a_split_the_earliest_record_keeps_the_id_and_the_other_gets_a_new
     assert resolved(*rows, previous=after.person_of).person_of == after.person_of
 
 
+FATHER_AND_SON = (
+    record("a:1", "John Doe", email="doe@example.com"),
+    record("a:2", "John Doe", email="doe@example.com", day=1),
+    record("g:1", "John Doe", email="doe@example.com", day=2),
+    record("g:2", "John Doe", email="doe@example.com", day=3),
+)
+TOLD_APART = [("a:1", "a:2"), ("a:1", "g:2"), ("g:1", "a:2"), ("g:1", "g:2")]
+
+
+def test_what_was_decided_to_be_two_people_is_two_people_and_each_keeps_his_records():
+    result = resolved(*FATHER_AND_SON, cannot_link=TOLD_APART)
+    assert people(result) == {frozenset({"a:1", "g:1"}), frozenset({"a:2", "g:2"})}
+    assert [pair.is_decided for pair in result.review] == [True]
+
+
+def test_a_third_record_that_fits_two_people_of_one_name_joins_neither_and_goes_to_review():
+    third = record("a:3", "John Doe", email="doe@example.com", day=4)
+    result = resolved(*FATHER_AND_SON, third, cannot_link=TOLD_APART)
+    assert frozenset({"a:3"}) in people(result)
+    of_the_third = [pair for pair in result.review if result.person_of["a:3"] in (pair.left_person, pair.right_person)]
+    assert len(of_the_third) == 2
+    assert not any(pair.is_decided for pair in of_the_third)
+
+
+def test_a_decision_outranks_a_confirmed_link_direct_or_through_others():
+    rows = [record("a:1", "Jane Doe"), record("g:9", "Jane Doe")]
+    assert len(people(resolved(*rows, must_link=[("a:1", "g:9")], cannot_link=[("g:9", "a:1")]))) == 2
+    through = [("a:1", "x:5"), ("x:5", "g:9")]
+    assert len(people(resolved(*rows, must_link=through, cannot_link=[("a:1", "g:9")]))) == 2
+
+
+def test_a_split_that_is_undone_gives_the_person_its_id_back():
+    before = resolved(*FATHER_AND_SON)
+    split = resolved(*FATHER_AND_SON, cannot_link=TOLD_APART, previous=before.person_of)
+    assert split.person_of["a:1"] == before.person_of["a:1"] != split.person_of["a:2"]
+    assert resolved(*FATHER_AND_SON, previous=split.person_of).person_of == before.person_of
+
+
 def test_the_representation_of_a_record_shows_its_id_only():
     shown = repr(Record("a:1", ("jane@example.com",), (PHONE,), "Jane", "Doe", START))
     assert "a:1" in shown
@@ -220,13 +258,28 @@ LINKS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=2).ma
 )
 
 
-@given(RECORDS, LINKS, st.randoms())
+@given(RECORDS, LINKS, LINKS, st.randoms())
 @settings(max_examples=200, deadline=None)
-def test_the_order_of_the_input_does_not_matter(rows: list[Record], links: list[tuple[str, str]], random):
-    expected = resolved(*rows, must_link=links)
+def test_the_order_of_the_input_does_not_matter(
+    rows: list[Record], links: list[tuple[str, str]], apart: list[tuple[str, str]], random
+):
+    apart = [pair for pair in apart if pair[0] != pair[1]]
+    expected = resolved(*rows, must_link=links, cannot_link=apart)
     random.shuffle(rows)
     random.shuffle(links)
-    assert resolved(*rows, must_link=[(b, a) for a, b in links]) == expected
+    random.shuffle(apart)
+    assert resolved(*rows, must_link=[(b, a) for a, b in links], cannot_link=[(b, a) for a, b in apart]) == expected
+
+
+@given(RECORDS, LINKS, LINKS)
+@settings(max_examples=200, deadline=None)
+def test_no_evidence_joins_what_was_decided_to_be_two_people(
+    rows: list[Record], links: list[tuple[str, str]], apart: list[tuple[str, str]]
+):
+    apart = [pair for pair in apart if pair[0] != pair[1]]
+    result = resolved(*rows, must_link=links, cannot_link=apart)
+    known = [(a, b) for a, b in apart if a in result.person_of and b in result.person_of]
+    assert all(result.person_of[a] != result.person_of[b] for a, b in known)
 
 
 @given(RECORDS, LINKS)

@@ -1,9 +1,9 @@
--- Every resolved record with its person. `incoming` is what identity.resolve answered.
+-- Every resolved record with its person, from what identity.population keeps.
 SELECT
-    record_id::VARCHAR AS record_id,
-    system::VARCHAR AS system,
-    person_id::VARCHAR AS person_id,
-    match_method::VARCHAR AS match_method,
-    first_seen_at::TIMESTAMPTZ AS first_seen_at
-FROM incoming
+    record_id,
+    split_part(record_id, ':', 1) AS system,
+    person_id,
+    match_method,
+    first_seen_at
+FROM staging.person_state
 ORDER BY record_id
