@@ -18,6 +18,7 @@ class SystemFacts:
     """One system: its side, its title for people, the stem of its variables, its addresses (live and local sandbox).
 
     `merges_candidates`: whether its connector can merge two candidates (`connectors.protocols.MergesCandidates`).
+    `candidate_page`: where a recruiter looks at a candidate, `{id}` for its id.
     """
 
     name: str
@@ -30,6 +31,7 @@ class SystemFacts:
     sandbox_auth_url: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     merges_candidates: bool = False
+    candidate_page: str | None = None
 
 
 TAGS: tuple[str, ...] = (
@@ -81,6 +83,7 @@ SYSTEMS: Mapping[str, SystemFacts] = {
                 **_HTTP_OPTIONS,
             },
             merges_candidates=True,
+            candidate_page="https://app.greenhouse.io/people/{id}",
         ),
         SystemFacts(
             name="lever",

@@ -141,7 +141,7 @@ class DecisionPart(Transactions):
             for one in related:
                 if one.verdict != verdict:
                     _revoke(connection, one, now, decided_by, f"decided otherwise: {reason.strip()}")
-            same = next((one for one in related if one.verdict == verdict and _covers(one, *sides)), None)
+            same = next((one for one in related if one.verdict == verdict and covers(one, *sides)), None)
             if same is not None:
                 if same.ats_state not in {"done", ats_state}:
                     _set(connection, same.id, ats_state=ats_state, ats_error=None)
@@ -216,7 +216,8 @@ def speaks_of(decision: IdentityDecision, left: Iterable[str], right: Iterable[s
     return bool(here & one and there & other) or bool(here & other and there & one)
 
 
-def _covers(decision: IdentityDecision, left: Iterable[str], right: Iterable[str]) -> bool:
+def covers(decision: IdentityDecision, left: Iterable[str], right: Iterable[str]) -> bool:
+    """Whether a decision says of these two sides all that can be said: they are part of its own, either way round."""
     one, other = set(left), set(right)
     here, there = set(decision.left), set(decision.right)
     return (here >= one and there >= other) or (here >= other and there >= one)
