@@ -296,12 +296,17 @@ def _insert(
     return decision_id
 
 
-def _persons_of(connection: Connection, record_ids: Iterable[str]) -> dict[str, str]:
+def _persons_of(connection: Connection, record_ids: Sequence[str]) -> dict[str, str]:
+    """Who these records are, or were before the merges in force: what is to be given back when all are revoked."""
     keys = tables.identity_keys.c
     query = sa.select(keys.record_id, keys.person_id).where(keys.record_id.in_(_some), keys.person_id != "")
-    return {
+    found: dict[str, str] = {
         row.record_id: row.person_id for some in parts(record_ids) for row in connection.execute(query, {"some": some})
     }
+    for one in reversed(_of(connection, record_ids)):  # the first merge knows best who a record was
+        if one.verdict == MERGE:
+            found |= one.persons
+    return {i: found[i] for i in record_ids if i in found}
 
 
 def _revoke(connection: Connection, decision: IdentityDecision, now: datetime, by: str, reason: str) -> None:

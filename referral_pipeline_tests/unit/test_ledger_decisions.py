@@ -86,6 +86,17 @@ def test_a_merge_that_is_revoked_gives_the_records_back_to_whom_they_were(ledger
     assert ledger.persons() == {"x:a": "per_1", "x:b": "per_2"}
 
 
+def test_merges_undone_in_any_order_give_every_record_its_first_person_back(ledger: Ledger):
+    known(ledger, a="per_1", b="per_2", c="per_3")
+    first = decide(ledger, "merge", "x:a", "x:b")
+    known(ledger, b="per_1")
+    second = decide(ledger, "merge", "x:b", "x:c")
+    known(ledger, c="per_1")
+    for one in (first, second):
+        ledger.revoke_identity_decision(one.id, by=BY, reason="a mistake")
+    assert ledger.persons() == {"x:a": "per_1", "x:b": "per_2", "x:c": "per_3"}
+
+
 def test_a_decision_revoked_twice_keeps_its_first_revocation(ledger: Ledger):
     made = decide(ledger, "distinct", "x:a", "x:b")
     revoked = ledger.revoke_identity_decision(made.id, by=BY, reason="a mistake")
