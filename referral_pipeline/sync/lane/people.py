@@ -44,6 +44,8 @@ class Neighbourhood:
     aliases: Mapping[str, str]
     known: frozenset[tuple[str, str, str]] = field(repr=False)
     """What the ledger held of these records: record, keyed hash, person."""
+    decided: frozenset[str]
+    """Records that decisions in force name."""
     unfit: Mapping[str, str]
     """Referrals that cannot be written, and the first field for which they cannot."""
     to_keep: Sequence[MirrorRow] = field(repr=False)
@@ -137,7 +139,7 @@ class People:
     def _grown(
         self, record_ids: set[str], hashes: set[str]
     ) -> tuple[list[IdentityKey], dict[str, Link], list[IdentityDecision]]:
-        """Follow keys, links and merges by decision outward until nothing new turns up.
+        """Follow keys, links and decisions outward until nothing new turns up.
 
         `record_ids` and `hashes` grow on the way. Decisions are asked for once where there are none, as almost always.
         """
@@ -158,8 +160,8 @@ class People:
                 fresh_ids = self._taken_in(near, record_ids)
                 fresh_hashes = {key.key_hash for key in found} - hashes
             decisions = self._ledger.identity_decisions_of(record_ids, aliases_of=self._ats.system)
-            joined = (i for one in decisions if one.verdict == "merge" for i in (*one.left, *one.right))
-            fresh_ids = self._taken_in(joined, record_ids)
+            # Those kept apart too: whom else a candidate is, the search must know before it takes it for this person.
+            fresh_ids = self._taken_in((i for one in decisions for i in (*one.left, *one.right)), record_ids)
         return list(known.values()), links, decisions
 
     def _taken_in(self, near: Iterable[str], record_ids: set[str]) -> set[str]:
@@ -237,12 +239,13 @@ class People:
             },
             aliases=aliases,
             known=frozenset((key.record_id, key.key_hash, key.person_id) for key in known),
+            decided=frozenset(i for pair in (*decided.must_link, *decided.cannot_link) for i in pair),
             unfit={},
             to_keep=(),
         )
 
     def remember(self, found: Neighbourhood, record_ids: Iterable[str]) -> None:
-        """Save the rows and keys of these records ("advocacy:R1"), and the keys of all whose person changed.
+        """Save the rows and keys of these records ("advocacy:R1"), of all whose person changed or was decided about.
 
         The caller holds their locks; it is written before they are let go.
         """
@@ -252,7 +255,7 @@ class People:
         moved = {i for i, person in found.person_of.items() if any(p != person for _, p in held.get(i, ()))}
         added: list[IdentityKey] = []
         replaced: list[IdentityKey] = []
-        for record_id in sorted((set(record_ids) | moved) & found.person_of.keys()):
+        for record_id in sorted((set(record_ids) | moved | found.decided) & found.person_of.keys()):
             record = self._record(found, record_id)
             if record is None:
                 continue
