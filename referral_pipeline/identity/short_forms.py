@@ -279,3 +279,8 @@ def are_forms_of_one_name(a: str, b: str) -> bool:
     """Whether two folded words are short forms or variants of one first name (Bob, Robert)."""
     names = _FULL_NAMES.get(a)
     return names is not None and not names.isdisjoint(_FULL_NAMES.get(b, frozenset()))
+
+
+def full_names_of(word: str) -> frozenset[str]:
+    """The full names that a folded word may stand for, itself among them: two words with one in common are forms."""
+    return _FULL_NAMES.get(word, frozenset({word}))

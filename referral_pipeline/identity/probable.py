@@ -1,0 +1,340 @@
+"""Probable duplicates: which persons that the rules keep apart may still be one, how probably, and why.
+
+Belongs here: scoring with Splink, calibration, the table of pairs. Does not belong here: the rules themselves (resolve),
+what is compared and how (probable_units, probable_model), decisions of reviewers.
+
+Nothing is merged here: a pair is listed for a person to look at. Evidence names fields, likenesses and weights (in bits:
++1 doubles the odds), never a value.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from duckdb import DuckDBPyConnection
+
+from referral_pipeline.identity import probable_model as model
+from referral_pipeline.identity.probable_units import Units, make_units
+
+DEFAULT_THRESHOLD: Final = 0.5
+"""Pairs at least as probable are listed."""
+
+PROPOSE_MERGE_FROM: Final = 0.99
+"""Pairs at least as probable are proposed to be merged; those below to be looked at."""
+
+MINIMUM_LABELS: Final = 30
+"""Reviewers' decisions of either kind from which on they calibrate the probabilities."""
+
+SCRATCH: Final = "probable_scratch"
+"""Schema of the intermediate tables; it holds personal data, and is gone when the call ends."""
+
+_SEED = 20_240_229
+_SAMPLED_PAIRS = 2e6
+_TRAINING_PAIRS = 1e6
+_LEAST_TRAINING_PAIRS = 50
+_DUPLICATES_PER_RECORD = 0.2
+_KEEP_ALL_UP_TO = 100_000
+_LOWEST_WEIGHT = -7.0
+"""In large data pairs below (a probability of 0.8 %) are not even written down."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """What training made of one field: for each level its words, m and u."""
+
+    name: str
+    levels: tuple[tuple[str, float, float], ...]
+
+
+@dataclass(frozen=True)
+class ProbableReport:
+    """How pairs were scored: counts and parameters, no personal data.
+
+    `prior` is the probability that two records taken at random are of one person. `trained` is False when the data were
+    too few and the start values stood; `passes` names the blockings that taught the model. `calibration` says where
+    the probabilities come from.
+    """
+
+    records: int
+    persons: int
+    units: int
+    blocks: int
+    pairs_scored: int
+    pairs_listed: int
+    prior: float
+    trained: bool
+    passes: tuple[str, ...]
+    calibration: str
+    fields: tuple[Field, ...] = field(repr=False)
+
+
+def score_probable(
+    connection: DuckDBPyConnection,
+    *,
+    source: str,
+    out: str,
+    compare: Sequence[str] = (),
+    threshold: float = DEFAULT_THRESHOLD,
+    also: str | None = None,
+    labels: Sequence[tuple[str, str, bool]] = (),
+) -> ProbableReport:
+    """Make the table `out` of pairs of persons that may be one; the same for the same records in any order.
+
+    Args:
+        connection: an open connection of the warehouse.
+        source: a relation, as SQL names it, of record_id, person_id, first_name, last_name, email_keys VARCHAR[],
+            phone_keys VARCHAR[], country and the columns in `compare`; every record once.
+        out: the table to make, one row for each pair of persons: left_record, right_record (the records that are most
+            alike), left_person < right_person, probability DOUBLE, evidence VARCHAR, proposed_action ('merge', 'look').
+        compare: more columns to compare; those that hold dates are compared as dates.
+        threshold: the lowest probability that is listed.
+        also: a relation of left_person_id, right_person_id: pairs that are listed however improbable, if scored at all.
+        labels: reviewers' decisions: two record ids and whether they are one person. From 30 of either kind on they
+            calibrate the probabilities.
+
+    Raises:
+        ValueError: `threshold` is no probability, or a column of `compare` is named twice.
+    """
+    if not 0 < threshold <= 1:
+        raise ValueError("threshold is no probability: give a number above 0, at most 1")
+    if len(set(compare)) < len(compare):
+        raise ValueError("a column to compare is named twice")
+    before = _one(connection, "SELECT current_schema()")
+    connection.execute(f"DROP SCHEMA IF EXISTS {SCRATCH} CASCADE")
+    connection.execute(f"CREATE SCHEMA {SCRATCH}")
+    try:
+        units = make_units(connection, source, compare, SCRATCH)
+        connection.execute(f"SET schema = '{SCRATCH}'")
+        try:
+            with _quiet():
+                trained, scored = _score(connection, units)
+        finally:
+            connection.execute(f"SET schema = '{before}'")
+        prior = _refined_prior(connection, scored, trained.prior, units)
+        calibration = _calibration(connection, scored, labels)
+        listed = _list(connection, scored, trained.comparisons, prior, calibration, out, threshold, also)
+        return ProbableReport(
+            records=units.records,
+            persons=units.persons,
+            units=units.units,
+            blocks=len(units.blocks),
+            pairs_scored=_one(connection, f"SELECT count(*) FROM {scored}"),
+            pairs_listed=listed,
+            prior=prior,
+            trained=bool(trained.passes),
+            passes=trained.passes,
+            calibration="as modelled" if calibration is None else "reviewers' decisions",
+            fields=tuple(
+                Field(one.words, tuple((level.words, level.m, level.u) for level in one.levels))
+                for one in trained.comparisons
+            ),
+        )
+    finally:
+        connection.execute(f"DROP SCHEMA IF EXISTS {SCRATCH} CASCADE")
+
+
+# ---------------------------------------------------------------- Splink
+
+
+@contextmanager
+def _quiet() -> Generator[None]:
+    """Nothing of Splink's own reporting: its warnings quote SQL, and what it has to say is in the report."""
+    logger = logging.getLogger("splink")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _linker(connection: DuckDBPyConnection, units: Units, settings: Any) -> Any:
+    from splink import DuckDBAPI, Linker
+
+    api = DuckDBAPI(connection=connection)
+    linker = Linker(api.register("unit"), settings, log_level=None, validate_settings=False)
+    for column in units.frequencies:
+        linker.table_management.register_term_frequency_lookup(api.register(f"tf_{column}"), column)
+    return linker
+
+
+def _score(connection: DuckDBPyConnection, units: Units) -> tuple[model.Trained, str]:
+    """Train and score; answers the model and the table of scored pairs of different persons."""
+    start = model.comparisons(units)
+    if units.units < model.MINIMUM_UNITS:
+        trained = model.Trained(start, min(0.5, _DUPLICATES_PER_RECORD / max(units.units - 1, 1)), ())
+    else:
+        trained = _train(connection, units, start)
+    rules = [f"l.{block} = r.{block} AND l.person_no <> r.person_no" for block in units.blocks.values()]
+    linker = _linker(connection, units, model.settings(trained.comparisons, trained.prior, rules))
+    lowest = None if units.units <= _KEEP_ALL_UP_TO else _LOWEST_WEIGHT
+    found = linker.inference.predict(threshold_match_weight=lowest, warning_mode="never")
+    return trained, f"{SCRATCH}.{found.physical_name}"
+
+
+def _train(connection: DuckDBPyConnection, units: Units, start: Sequence[model.Comparison]) -> model.Trained:
+    prior = _first_prior(connection, units)
+    rules = [f"l.{block} = r.{block}" for block in units.blocks.values()]
+    passes = {
+        words: rule
+        for words, (rule, _) in model.training_rules(units).items()
+        if _one(connection, f"SELECT count(*) FROM unit l JOIN unit r ON {rule} AND l.unit_id < r.unit_id")
+        >= _LEAST_TRAINING_PAIRS
+    }
+    linker = _linker(connection, units, model.settings(start, prior, rules))
+    linker.training.estimate_u_using_random_sampling(max_pairs=_SAMPLED_PAIRS, seed=_SEED)
+    for rule in passes.values():
+        linker.training.estimate_parameters_using_expectation_maximisation(
+            rule, estimate_without_term_frequencies=True, max_pairs=_TRAINING_PAIRS
+        )
+    learnt = _learnt(linker.misc.save_model_to_json())
+    return model.Trained(model.corrected(start, learnt, prior), prior, tuple(passes))
+
+
+def _learnt(saved: dict[str, Any]) -> dict[str, list[tuple[float | None, float | None]]]:
+    return {
+        comparison["output_column_name"]: [
+            (level.get("m_probability"), level.get("u_probability"))
+            for level in comparison["comparison_levels"]
+            if not level.get("is_null_level")
+        ]
+        for comparison in saved["comparisons"]
+    }
+
+
+def _first_prior(connection: DuckDBPyConnection, units: Units) -> float:
+    """Pairs that the rules joined or that agree in name and one thing more, as a share of all pairs."""
+    name = units.blocks["full name"]
+    same = " OR ".join(
+        f"l.{column} = r.{column}" for column in ("local", "phone", *(extra.column for extra in units.extras))
+    )
+    pairs = _one(
+        connection,
+        f"""
+        SELECT count(*) FROM unit l JOIN unit r ON l.unit_id < r.unit_id AND l.{name} = r.{name}
+            AND l.person_no <> r.person_no AND ({same})
+        """,
+    )
+    return min(0.5, (pairs + _joined(connection) + 1) / _all_pairs(units) / 0.7)
+
+
+def _joined(connection: DuckDBPyConnection) -> int:
+    """Pairs of units that the rules made one person."""
+    return _one(
+        connection,
+        f"SELECT coalesce(sum(n * (n - 1) // 2), 0)::BIGINT "
+        f"FROM (SELECT count(*) AS n FROM {SCRATCH}.unit GROUP BY person_no)",
+    )
+
+
+def _all_pairs(units: Units) -> float:
+    return max(units.units * (units.units - 1) / 2, 1.0)
+
+
+# ---------------------------------------------------------------- probability
+
+
+def _refined_prior(connection: DuckDBPyConnection, scored: str, prior: float, units: Units) -> float:
+    """The prior with which the expected number of pairs of one person agrees with the scores."""
+    if units.units < model.MINIMUM_UNITS:
+        return prior
+    offset = math.log2(prior / (1 - prior))
+    bins = connection.execute(
+        f"SELECT round(match_weight - {offset!r}, 1) AS weight, count(*) FROM {scored} GROUP BY ALL ORDER BY ALL"
+    ).fetchall()
+    joined, total = _joined(connection), _all_pairs(units)
+    for _ in range(50):
+        shift = math.log2(prior / (1 - prior))
+        prior = min(0.5, (joined + 0.5 + math.fsum(n * _probability(weight + shift) for weight, n in bins)) / total)
+    return float(f"{prior:.5g}")
+
+
+def _probability(weight: float) -> float:
+    return 1 / (1 + 2.0 ** -max(min(weight, 500), -500))
+
+
+def _calibration(
+    connection: DuckDBPyConnection, scored: str, labels: Sequence[tuple[str, str, bool]]
+) -> tuple[float, float] | None:
+    return None
+
+
+# ---------------------------------------------------------------- the table of pairs
+
+
+def _list(
+    connection: DuckDBPyConnection,
+    scored: str,
+    comparisons: Sequence[model.Comparison],
+    prior: float,
+    calibration: tuple[float, float] | None,
+    out: str,
+    threshold: float,
+    also: str | None,
+) -> int:
+    """Make `out`: for each pair of persons the most probable pair of their records."""
+    # The model's prior is part of match_weight; the sum of the fields is taken anew, with the refined one.
+    weights = " + ".join(f"mw_{one.column}{_frequency(one)}" for one in comparisons)
+    shift = math.log2(prior / (1 - prior))
+    total = f"({weights} + {shift!r})"
+    wanted = f"probability >= {threshold!r}"
+    if also is not None:
+        wanted += f" OR (left_person, right_person) IN (SELECT (left_person_id, right_person_id) FROM {also})"
+    sides = ", ".join(f"{side}.{name} AS {name}_{side}" for side in ("l", "r") for name in model.columns(comparisons))
+    connection.execute(
+        f"""
+        CREATE OR REPLACE TABLE {out} AS
+        WITH pair AS (
+            SELECT pair.*, round(1 / (1 + pow(2.0::DOUBLE, -greatest(least({total}, 500), -500))), 6) AS probability,
+                l.person_id < r.person_id AS in_order, l.record_id AS record_l, r.record_id AS record_r,
+                least(l.person_id, r.person_id) AS left_person, greatest(l.person_id, r.person_id) AS right_person
+            FROM {scored} AS pair
+            JOIN {SCRATCH}.unit AS l ON l.unit_id = pair.unit_id_l JOIN {SCRATCH}.unit AS r ON r.unit_id = pair.unit_id_r
+        ), best AS (
+            SELECT * FROM pair WHERE {wanted}
+            QUALIFY row_number() OVER (
+                PARTITION BY left_person, right_person ORDER BY probability DESC, unit_id_l, unit_id_r
+            ) = 1
+        ), shown AS (
+            SELECT best.*, {sides}
+            FROM best
+            JOIN {SCRATCH}.unit AS l ON l.unit_id = best.unit_id_l JOIN {SCRATCH}.unit AS r ON r.unit_id = best.unit_id_r
+        )
+        SELECT
+            CASE WHEN in_order THEN record_l ELSE record_r END AS left_record,
+            CASE WHEN in_order THEN record_r ELSE record_l END AS right_record,
+            left_person, right_person, probability,
+            concat_ws('; ', {", ".join(_evidence(one) for one in comparisons)}) AS evidence,
+            CASE WHEN probability >= {PROPOSE_MERGE_FROM} THEN 'merge' ELSE 'look' END AS proposed_action
+        FROM shown
+        ORDER BY probability DESC, left_person, right_person
+        """
+    )
+    return _one(connection, f"SELECT count(*) FROM {out}")
+
+
+def _frequency(one: model.Comparison) -> str:
+    return f" + mw_tf_adj_{one.column}" if any(level.frequency for level in one.levels) else ""
+
+
+def _evidence(one: model.Comparison) -> str:
+    """SQL for the words about one field; NULL when there was nothing to compare."""
+    cases = "".join(
+        f" WHEN {level.sql} THEN {_text(level.words)}" if level.sql else f" ELSE {_text(level.words)}"
+        for level in one.levels
+    )
+    words = f"CASE WHEN {one.missing} THEN NULL{cases} END"
+    return f"{_text(one.words + ': ')} || {words} || printf(' (%+.1f)', mw_{one.column}{_frequency(one)})"
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _one(connection: DuckDBPyConnection, sql: str) -> Any:
+    return connection.execute(sql).fetchall()[0][0]
