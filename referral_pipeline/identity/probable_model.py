@@ -199,11 +199,15 @@ def columns(used: Sequence[Comparison]) -> list[str]:
 
 @dataclass(frozen=True)
 class Trained:
-    """The model with the values that the data gave it. `passes` names the blockings that taught m."""
+    """The model with the values that the data gave it. `passes` names the blockings that taught m.
+
+    `learnt` are (m, u) as Splink estimated them, by column and level; None where it could not.
+    """
 
     comparisons: tuple[Comparison, ...]
     prior: float
     passes: tuple[str, ...]
+    learnt: Mapping[str, Sequence[tuple[float | None, float | None]]]
 
 
 def settings(
@@ -244,8 +248,8 @@ def settings(
     )
 
 
-def training_rules(units: Units) -> dict[str, tuple[str, str]]:
-    """By what EM blocks: words -> (rule, the columns of comparisons that it says nothing about)."""
+def training_rules(units: Units) -> dict[str, str]:
+    """By what EM blocks, in words and as SQL. Each teaches the fields that it says nothing about."""
     blocks = units.blocks
     rules = {
         "full name": "l.given = r.given AND l.family = r.family AND l.{0} = r.{0}".format(blocks["full name"]),
@@ -255,7 +259,7 @@ def training_rules(units: Units) -> dict[str, tuple[str, str]]:
     for extra in units.extras:
         if extra.is_date:
             rules[extra.name] = f"l.{extra.column} = r.{extra.column} AND l.{blocks[extra.name]} = r.{blocks[extra.name]}"
-    return {words: (rule, "") for words, rule in rules.items()}
+    return rules
 
 
 def corrected(
