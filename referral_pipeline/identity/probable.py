@@ -69,6 +69,7 @@ class ProbableReport:
     pairs_scored: int
     pairs_listed: int
     prior: float
+    household_prior: float
     trained: bool
     passes: tuple[str, ...]
     calibration: str
@@ -117,9 +118,9 @@ def score_probable(
                 trained, scored = _score(connection, units)
         finally:
             connection.execute(f"SET schema = '{before}'")
-        prior = _refined_prior(connection, scored, trained.prior, units)
+        priors = _refined(connection, scored, trained, units)
         calibration = _calibration(connection, scored, labels)
-        listed = _list(connection, scored, trained.comparisons, prior, calibration, out, threshold, also)
+        listed = _list(connection, scored, trained.comparisons, priors, calibration, out, threshold, also)
         return ProbableReport(
             records=units.records,
             persons=units.persons,
@@ -127,7 +128,8 @@ def score_probable(
             blocks=len(units.blocks),
             pairs_scored=_one(connection, f"SELECT count(*) FROM {scored}"),
             pairs_listed=listed,
-            prior=prior,
+            prior=priors.match,
+            household_prior=priors.household,
             trained=bool(trained.passes),
             passes=trained.passes,
             calibration="as modelled" if calibration is None else "reviewers' decisions",
@@ -180,7 +182,7 @@ def _score(connection: DuckDBPyConnection, units: Units) -> tuple[model.Trained,
         scored = f"{SCRATCH}.{linker.inference.predict(threshold_match_weight=lowest, warning_mode='never').physical_name}"
         if not trained.passes:
             break
-        refined = _refined_prior(connection, scored, trained.prior, units)
+        refined = _refined(connection, scored, trained, units).match
         better = replace(trained, comparisons=model.corrected(start, trained.learnt, refined), prior=refined)
         if _is_settled(trained, better):
             break
@@ -261,23 +263,72 @@ def _all_pairs(units: Units) -> float:
 # ---------------------------------------------------------------- probability
 
 
-def _refined_prior(connection: DuckDBPyConnection, scored: str, prior: float, units: Units) -> float:
-    """The prior with which the expected number of pairs of one person agrees with the scores."""
-    if units.units < model.MINIMUM_UNITS:
-        return prior
-    offset = math.log2(prior / (1 - prior))
-    bins = connection.execute(
-        f"SELECT round(match_weight - {offset!r}, 1) AS weight, count(*) FROM {scored} GROUP BY ALL ORDER BY ALL"
-    ).fetchall()
+@dataclass(frozen=True)
+class _Priors:
+    """How probable it is that two records taken at random are of one person, or of two people of one household."""
+
+    match: float
+    household: float
+
+    @property
+    def match_bits(self) -> float:
+        return math.log2(self.match / (1 - self.match))
+
+    @property
+    def household_bits(self) -> float:
+        return math.log2(self.household)
+
+
+def _refined(connection: DuckDBPyConnection, scored: str, trained: model.Trained, units: Units) -> _Priors:
+    """The priors with which the expected numbers of pairs agree with the scores.
+
+    Members of a household share last name, phone, town, sometimes a mailbox: fields that then are no independent
+    evidence. Held against chance alone, such a pair would look like one person; it is held against this too.
+    """
     joined, total = _joined(connection), _all_pairs(units)
-    for _ in range(50):
-        shift = math.log2(prior / (1 - prior))
-        prior = min(0.5, (joined + 0.5 + math.fsum(n * _probability(weight + shift) for weight, n in bins)) / total)
-    return float(f"{prior:.5g}")
+    priors = _Priors(trained.prior, trained.prior / 2)
+    if not trained.passes:
+        return priors
+    bins = connection.execute(
+        f"SELECT round({_weight(trained.comparisons)}, 1) AS weight, "
+        f"round({_household_weight(trained.comparisons)}, 1) AS household, count(*) "
+        f"FROM {scored} GROUP BY ALL ORDER BY ALL"
+    ).fetchall()
+    for _ in range(60):
+        one, other = priors.match_bits, priors.household_bits
+        matches: list[float] = []
+        households: list[float] = []
+        for weight, household, count in bins:
+            match, together = 2.0 ** min(weight + one, 500), 2.0 ** min(household + other, 500)
+            matches.append(count * match / (1 + match + together))
+            households.append(count * together / (1 + match + together))
+        priors = _Priors(
+            min(0.5, (joined + 0.5 + math.fsum(matches)) / total), min(0.5, (0.5 + math.fsum(households)) / total)
+        )
+    return _Priors(float(f"{priors.match:.5g}"), float(f"{priors.household:.5g}"))
 
 
-def _probability(weight: float) -> float:
-    return 1 / (1 + 2.0 ** -max(min(weight, 500), -500))
+def _weight(comparisons: Sequence[model.Comparison]) -> str:
+    """SQL for the sum of the fields' weights, without a prior."""
+    return " + ".join(f"mw_{one.column}{_frequency(one)}" for one in comparisons)
+
+
+def _household_weight(comparisons: Sequence[model.Comparison]) -> str:
+    """SQL for what the fields say for one household and against chance.
+
+    The level is told by its weight, which no two levels of a field share.
+    """
+    fields: list[str] = []
+    for one in comparisons:
+        if one.levels[0].household is None:
+            continue
+        cases = " ".join(
+            f"WHEN {level.bits - 1e-6!r} AND {level.bits + 1e-6!r} THEN {math.log2(level.household / level.m)!r}"
+            for level in one.levels
+            if level.household is not None
+        ).replace("WHEN ", f"WHEN mw_{one.column} BETWEEN ")
+        fields.append(f"CASE {cases} ELSE 0 END + mw_{one.column}{_frequency(one)}")
+    return " + ".join(fields)
 
 
 def _calibration(
@@ -293,7 +344,7 @@ def _list(
     connection: DuckDBPyConnection,
     scored: str,
     comparisons: Sequence[model.Comparison],
-    prior: float,
+    priors: _Priors,
     calibration: tuple[float, float] | None,
     out: str,
     threshold: float,
@@ -301,9 +352,9 @@ def _list(
 ) -> int:
     """Make `out`: for each pair of persons the most probable pair of their records."""
     # The model's prior is part of match_weight; the sum of the fields is taken anew, with the refined one.
-    weights = " + ".join(f"mw_{one.column}{_frequency(one)}" for one in comparisons)
-    shift = math.log2(prior / (1 - prior))
-    total = f"({weights} + {shift!r})"
+    match = f"({_weight(comparisons)} + {priors.match_bits!r})"
+    household = f"({_household_weight(comparisons)} + {priors.household_bits!r})"
+    bits = f"({match} - log2(1 + pow(2.0::DOUBLE, least({household}, 500))))"
     wanted = f"probability >= {threshold!r}"
     if also is not None:
         wanted += f" OR (left_person, right_person) IN (SELECT (left_person_id, right_person_id) FROM {also})"
@@ -312,7 +363,7 @@ def _list(
         f"""
         CREATE OR REPLACE TABLE {out} AS
         WITH pair AS (
-            SELECT pair.*, round(1 / (1 + pow(2.0::DOUBLE, -greatest(least({total}, 500), -500))), 6) AS probability,
+            SELECT pair.*, round(1 / (1 + pow(2.0::DOUBLE, -greatest(least({bits}, 500), -500))), 6) AS probability,
                 l.person_id < r.person_id AS in_order, l.record_id AS record_l, r.record_id AS record_r,
                 least(l.person_id, r.person_id) AS left_person, greatest(l.person_id, r.person_id) AS right_person
             FROM {scored} AS pair

@@ -26,21 +26,33 @@ MINIMUM_UNITS: Final = 200
 
 _KEPT_OF_START = 0.1
 _SMALLEST_U = 1e-7
+_APART = 1e-4
 _SWAPPED = "(given_l = family_r AND family_l = given_r AND given_l <> family_l)"
 _FROM_NAME = "pattern_l IS NOT NULL AND pattern_r IS NOT NULL"
 
 
 @dataclass(frozen=True)
 class Level:
-    """One grade of likeness. `frequency` is the column whose values' frequency counts; `sql` None is all the rest."""
+    """One grade of likeness. `sql` None is all the rest.
+
+    `frequency` is the column whose values' frequency counts. `household` is how probable the grade is between two
+    people who live together, None when living together says nothing about the field.
+    """
 
     words: str
     sql: str | None
     m: float
     u: float
     frequency: str | None = None
+    household: float | None = None
     is_fixed: bool = False
     """Whether u stands as given: it holds among people of one name, which random pairs do not show."""
+
+
+    @property
+    def bits(self) -> float:
+        """The weight, before the frequency of the value counts."""
+        return math.log2(self.m / self.u)
 
 
 @dataclass(frozen=True)
@@ -89,17 +101,16 @@ _LAST_NAME: Final = Comparison(
     "last name",
     f"family_l IS NULL OR family_r IS NULL OR {_SWAPPED}",
     (
-        Level("equal", "family_l = family_r", 0.7, 0.002, frequency="family"),
+        Level("equal", "family_l = family_r", 0.7, 0.002, frequency="family", household=0.85),
         Level(
             "one is part of the other",
             "contains(' ' || family_l || ' ', ' ' || family_r || ' ') "
             "OR contains(' ' || family_r || ' ', ' ' || family_l || ' ')",
             0.03,
-            0.0005,
-        ),
-        Level("nearly equal", "jaro_winkler_similarity(family_l, family_r) >= 0.9", 0.14, 0.003),
-        Level("close", "jaro_winkler_similarity(family_l, family_r) >= 0.78", 0.05, 0.015),
-        Level("different", None, 0.08, 0.98),
+            0.0005, household=0.03),
+        Level("nearly equal", "jaro_winkler_similarity(family_l, family_r) >= 0.9", 0.14, 0.003, household=0.02),
+        Level("close", "jaro_winkler_similarity(family_l, family_r) >= 0.78", 0.05, 0.015, household=0.02),
+        Level("different", None, 0.08, 0.98, household=0.08),
     ),
 )
 
@@ -108,9 +119,9 @@ _PHONE: Final = Comparison(
     "phone",
     "phone_l IS NULL OR phone_r IS NULL",
     (
-        Level("equal", "phone_l = phone_r", 0.5, 1e-5, frequency="phone"),
-        Level("one digit off", "damerau_levenshtein(phone_l, phone_r) <= 1", 0.05, 1e-4),
-        Level("different", None, 0.45, 0.999),
+        Level("equal", "phone_l = phone_r", 0.5, 1e-5, frequency="phone", household=0.7),
+        Level("one digit off", "damerau_levenshtein(phone_l, phone_r) <= 1", 0.05, 1e-4, household=0.02),
+        Level("different", None, 0.45, 0.999, household=0.28),
     ),
 )
 
@@ -122,30 +133,28 @@ def _email(pattern_repeats: float) -> Comparison:
         "e-mail",
         f"email_l IS NULL OR email_r IS NULL OR ({_FROM_NAME} AND local_l <> local_r)",
         (
-            Level("equal", "email_l = email_r", 0.25, 1e-5, frequency="email"),
+            Level("equal", "email_l = email_r", 0.25, 1e-5, frequency="email", household=0.15),
             Level(
                 "name part equal, made of the name",
                 f"local_l = local_r AND {_FROM_NAME}",
                 0.12,
                 max(pattern_repeats * 0.1, _SMALLEST_U),
-                is_fixed=True,
-            ),
-            Level("name part equal", "local_l = local_r", 0.18, 1e-5, frequency="local"),
+                is_fixed=True, household=0.001),
+            Level("name part equal", "local_l = local_r", 0.18, 1e-5, frequency="local", household=0.01),
             Level(
                 "two letters off",
-                "length(local_l) >= 5 AND damerau_levenshtein(email_l, email_r) <= 2 "
-                "AND coalesce(rest_l = '' AND rest_r = '', false) = false",
+                # The distance costs a hundred times what the likeness does: it is asked only about the alike.
+                "CASE WHEN length(local_l) < 5 OR jaro_winkler_similarity(email_l, email_r) < 0.88 "
+                "OR (rest_l = '' AND rest_r = '') THEN false ELSE damerau_levenshtein(email_l, email_r) <= 2 END",
                 0.1,
-                1e-5,
-            ),
+                1e-5, household=0.01),
             Level(
                 "name part close",
                 "jaro_winkler_similarity(local_l, local_r) >= 0.88 "
                 "AND (rest_l IS NULL OR rest_r IS NULL OR (rest_l = rest_r AND length(rest_l) >= 2))",
                 0.08,
-                5e-4,
-            ),
-            Level("different", None, 0.27, 0.999),
+                5e-4, household=0.03),
+            Level("different", None, 0.27, 0.999, household=0.799),
         ),
     )
 
@@ -153,6 +162,11 @@ def _email(pattern_repeats: float) -> Comparison:
 def _date(extra: Extra) -> Comparison:
     left, right = f"{extra.column}_l", f"{extra.column}_r"
     swapped = f"left({left}, 5) || substr({left}, 9, 2) || '-' || substr({left}, 6, 2)"
+    # ISO dates are of one length, so that the cheap Hamming distance finds what is worth asking Damerau about.
+    near = (
+        f"CASE hamming({left}, {right}) WHEN 1 THEN true WHEN 2 THEN damerau_levenshtein({left}, {right}) = 1 "
+        "ELSE false END"
+    )
     return Comparison(
         extra.column,
         extra.name,
@@ -160,8 +174,8 @@ def _date(extra: Extra) -> Comparison:
         (
             Level("equal", f"{left} = {right}", 0.6, 5e-5),
             Level("day and month swapped", f"{swapped} = {right}", 0.03, 2e-5),
-            Level("one digit off", f"damerau_levenshtein({left}, {right}) <= 1", 0.14, 1e-3),
-            Level("two digits off", f"damerau_levenshtein({left}, {right}) <= 2", 0.08, 0.01),
+            Level("one digit off or two neighbours swapped", near, 0.14, 1e-3),
+            Level("two digits off", f"hamming({left}, {right}) = 2", 0.08, 0.01),
             Level(
                 "within a year",
                 f"abs(datediff('day', try_cast({left} AS DATE), try_cast({right} AS DATE))) <= 366",
@@ -180,10 +194,10 @@ def _text(extra: Extra) -> Comparison:
         extra.name,
         f"{left} IS NULL OR {right} IS NULL",
         (
-            Level("equal", f"{left} = {right}", 0.6, 0.05, frequency=extra.column),
-            Level("nearly equal", f"jaro_winkler_similarity({left}, {right}) >= 0.9", 0.15, 0.01),
-            Level("close", f"jaro_winkler_similarity({left}, {right}) >= 0.78", 0.1, 0.03),
-            Level("different", None, 0.15, 0.91),
+            Level("equal", f"{left} = {right}", 0.6, 0.05, frequency=extra.column, household=0.85),
+            Level("nearly equal", f"jaro_winkler_similarity({left}, {right}) >= 0.9", 0.15, 0.01, household=0.03),
+            Level("close", f"jaro_winkler_similarity({left}, {right}) >= 0.78", 0.1, 0.03, household=0.02),
+            Level("different", None, 0.15, 0.91, household=0.1),
         ),
     )
 
@@ -282,8 +296,18 @@ def corrected(
         for level, m, (_, u) in zip(comparison.levels, ms, values, strict=True):
             new = level.u if u is None or level.is_fixed else max((u - prior * m) / (1 - prior), u / 50, _SMALLEST_U)
             levels.append(replace(level, m=_rounded(m), u=_rounded(new)))
-        result.append(replace(comparison, levels=tuple(levels)))
+        result.append(replace(comparison, levels=_told_apart(levels)))
     return tuple(result)
+
+
+def _told_apart(levels: Sequence[Level]) -> tuple[Level, ...]:
+    """The levels with weights that all differ, from each other and from nothing to compare: a weight tells its level."""
+    told: list[Level] = []
+    for level in levels:
+        while any(abs(level.bits - other) < _APART for other in (0.0, *(one.bits for one in told))):
+            level = replace(level, m=level.m * 1.001)
+        told.append(level)
+    return tuple(told)
 
 
 def _rounded(value: float) -> float:
