@@ -37,6 +37,8 @@ _SEED = 20_240_229
 _SAMPLED_PAIRS = 2e6
 _MOST_ROUNDS = 5
 _SETTLED_BITS = 0.1
+_REFINEMENTS = 60
+_STRENGTH_OF_START = 20
 _TRAINING_PAIRS = 1e6
 _LEAST_TRAINING_PAIRS = 50
 _DUPLICATES_PER_RECORD = 0.2
@@ -118,9 +120,9 @@ def score_probable(
                 trained, scored = _score(connection, units)
         finally:
             connection.execute(f"SET schema = '{before}'")
-        priors = _refined(connection, scored, trained, units)
+        refined = _refined(connection, scored, trained, units)
         calibration = _calibration(connection, scored, labels)
-        listed = _list(connection, scored, trained.comparisons, priors, calibration, out, threshold, also)
+        listed = _list(connection, scored, trained.comparisons, refined, calibration, out, threshold, also)
         return ProbableReport(
             records=units.records,
             persons=units.persons,
@@ -128,8 +130,8 @@ def score_probable(
             blocks=len(units.blocks),
             pairs_scored=_one(connection, f"SELECT count(*) FROM {scored}"),
             pairs_listed=listed,
-            prior=priors.match,
-            household_prior=priors.household,
+            prior=refined.match,
+            household_prior=refined.household,
             trained=bool(trained.passes),
             passes=trained.passes,
             calibration="as modelled" if calibration is None else "reviewers' decisions",
@@ -264,11 +266,16 @@ def _all_pairs(units: Units) -> float:
 
 
 @dataclass(frozen=True)
-class _Priors:
-    """How probable it is that two records taken at random are of one person, or of two people of one household."""
+class _Refined:
+    """What the scores of all pairs together teach.
+
+    `match` and `household` are how probable it is that two records taken at random are of one person, or of two people
+    of one household; `first_name` is m of each of its levels.
+    """
 
     match: float
     household: float
+    first_name: tuple[float, ...]
 
     @property
     def match_bits(self) -> float:
@@ -279,33 +286,83 @@ class _Priors:
         return math.log2(self.household)
 
 
-def _refined(connection: DuckDBPyConnection, scored: str, trained: model.Trained, units: Units) -> _Priors:
-    """The priors with which the expected numbers of pairs agree with the scores.
+def _refined(connection: DuckDBPyConnection, scored: str, trained: model.Trained, units: Units) -> _Refined:
+    """Priors, and m of first names, with which the expected numbers of pairs agree with the scores.
 
     Members of a household share last name, phone, town, sometimes a mailbox: fields that then are no independent
     evidence. Held against chance alone, such a pair would look like one person; it is held against this too.
+    What tells them apart are first names, and how these differ within one person is learnt here once more: Splink's
+    training, which knows no households, takes some of them for one person.
     """
     joined, total = _joined(connection), _all_pairs(units)
-    priors = _Priors(trained.prior, trained.prior / 2)
+    first = trained.comparisons[0]
+    known = tuple(level.m for level in first.levels)
+    refined = _Refined(trained.prior, trained.prior / 2, known)
     if not trained.passes:
-        return priors
+        return refined
     bins = connection.execute(
-        f"SELECT round({_weight(trained.comparisons)}, 1) AS weight, "
+        f"SELECT {_level(first)} AS first_name, round({_weight(trained.comparisons)}, 1) AS weight, "
         f"round({_household_weight(trained.comparisons)}, 1) AS household, count(*) "
         f"FROM {scored} GROUP BY ALL ORDER BY ALL"
     ).fetchall()
-    for _ in range(60):
-        one, other = priors.match_bits, priors.household_bits
-        matches: list[float] = []
+    seen = _seen_in_persons(connection, first)
+    for _ in range(_REFINEMENTS):
+        shifts = [math.log2(new / old) for new, old in zip(refined.first_name, known, strict=True)]
+        matches: dict[int, list[float]] = {}
         households: list[float] = []
-        for weight, household, count in bins:
-            match, together = 2.0 ** min(weight + one, 500), 2.0 ** min(household + other, 500)
-            matches.append(count * match / (1 + match + together))
+        for level, weight, household, count in bins:
+            shift = refined.match_bits + (shifts[level] if level >= 0 else 0.0)
+            match, together = 2.0 ** min(weight + shift, 500), 2.0 ** min(household + refined.household_bits, 500)
+            matches.setdefault(level, []).append(count * match / (1 + match + together))
             households.append(count * together / (1 + match + together))
-        priors = _Priors(
-            min(0.5, (joined + 0.5 + math.fsum(matches)) / total), min(0.5, (0.5 + math.fsum(households)) / total)
+        expected = {level: math.fsum(found) for level, found in matches.items()}
+        counts = [
+            seen.get(level, 0) + expected.get(level, 0.0) + _STRENGTH_OF_START * start
+            for level, start in enumerate(known)
+        ]
+        refined = _Refined(
+            min(0.5, (joined + 0.5 + math.fsum(expected.values())) / total),
+            min(0.5, (0.5 + math.fsum(households)) / total),
+            tuple(count / math.fsum(counts) for count in counts),
         )
-    return _Priors(float(f"{priors.match:.5g}"), float(f"{priors.household:.5g}"))
+    return _Refined(
+        float(f"{refined.match:.5g}"),
+        float(f"{refined.household:.5g}"),
+        tuple(float(f"{m:.5g}") for m in refined.first_name),
+    )
+
+
+def _seen_in_persons(connection: DuckDBPyConnection, one: model.Comparison) -> dict[int, int]:
+    """How often each level of a field holds between two units that the rules made one person."""
+    cases = " ".join(
+        f"WHEN {level.sql} THEN {place}" if level.sql else f"ELSE {place}" for place, level in enumerate(one.levels)
+    )
+    sides = ", ".join(f"{side}.{name} AS {name}_{side}" for side in ("l", "r") for name in model.columns([one]))
+    found = connection.execute(f"""
+        SELECT CASE WHEN {one.missing} THEN -1 {cases} END AS level, count(*)
+        FROM (
+            SELECT {sides} FROM {SCRATCH}.unit AS l
+            JOIN {SCRATCH}.unit AS r ON l.person_no = r.person_no AND l.unit_id < r.unit_id
+        )
+        GROUP BY level
+    """).fetchall()
+    return dict(found)
+
+
+def _level(one: model.Comparison) -> str:
+    """SQL for the place of the level that a scored pair has in this field, -1 when there was nothing to compare.
+
+    The level is told by its weight, which no two levels of a field share.
+    """
+    return _by_level(one, [str(place) for place in range(len(one.levels))], "-1")
+
+
+def _by_level(one: model.Comparison, values: Sequence[str], otherwise: str) -> str:
+    cases = " ".join(
+        f"WHEN mw_{one.column} BETWEEN {level.bits - 1e-6!r} AND {level.bits + 1e-6!r} THEN {value}"
+        for level, value in zip(one.levels, values, strict=True)
+    )
+    return f"CASE {cases} ELSE {otherwise} END"
 
 
 def _weight(comparisons: Sequence[model.Comparison]) -> str:
@@ -314,20 +371,12 @@ def _weight(comparisons: Sequence[model.Comparison]) -> str:
 
 
 def _household_weight(comparisons: Sequence[model.Comparison]) -> str:
-    """SQL for what the fields say for one household and against chance.
-
-    The level is told by its weight, which no two levels of a field share.
-    """
+    """SQL for what the fields say for one household and against chance."""
     fields: list[str] = []
     for one in comparisons:
-        if one.levels[0].household is None:
-            continue
-        cases = " ".join(
-            f"WHEN {level.bits - 1e-6!r} AND {level.bits + 1e-6!r} THEN {math.log2(level.household / level.m)!r}"
-            for level in one.levels
-            if level.household is not None
-        ).replace("WHEN ", f"WHEN mw_{one.column} BETWEEN ")
-        fields.append(f"CASE {cases} ELSE 0 END + mw_{one.column}{_frequency(one)}")
+        shifts = [repr(math.log2(level.household / level.m)) for level in one.levels if level.household is not None]
+        if shifts:
+            fields.append(f"{_by_level(one, shifts, '0')} + mw_{one.column}{_frequency(one)}")
     return " + ".join(fields)
 
 
@@ -344,7 +393,7 @@ def _list(
     connection: DuckDBPyConnection,
     scored: str,
     comparisons: Sequence[model.Comparison],
-    priors: _Priors,
+    refined: _Refined,
     calibration: tuple[float, float] | None,
     out: str,
     threshold: float,
@@ -352,8 +401,11 @@ def _list(
 ) -> int:
     """Make `out`: for each pair of persons the most probable pair of their records."""
     # The model's prior is part of match_weight; the sum of the fields is taken anew, with the refined one.
-    match = f"({_weight(comparisons)} + {priors.match_bits!r})"
-    household = f"({_household_weight(comparisons)} + {priors.household_bits!r})"
+    first = comparisons[0]
+    shifts = [repr(math.log2(m / level.m)) for m, level in zip(refined.first_name, first.levels, strict=True)]
+    shift = _by_level(first, shifts, "0")
+    match = f"({_weight(comparisons)} + {shift} + {refined.match_bits!r})"
+    household = f"({_household_weight(comparisons)} + {refined.household_bits!r})"
     bits = f"({match} - log2(1 + pow(2.0::DOUBLE, least({household}, 500))))"
     wanted = f"probability >= {threshold!r}"
     if also is not None:
@@ -382,7 +434,7 @@ def _list(
             CASE WHEN in_order THEN record_l ELSE record_r END AS left_record,
             CASE WHEN in_order THEN record_r ELSE record_l END AS right_record,
             left_person, right_person, probability,
-            concat_ws('; ', {", ".join(_evidence(one) for one in comparisons)}) AS evidence,
+            concat_ws('; ', {", ".join(_evidence(one, shift if one is first else "0") for one in comparisons)}) AS evidence,
             CASE WHEN probability >= {PROPOSE_MERGE_FROM} THEN 'merge' ELSE 'look' END AS proposed_action
         FROM shown
         ORDER BY probability DESC, left_person, right_person
@@ -395,14 +447,14 @@ def _frequency(one: model.Comparison) -> str:
     return f" + mw_tf_adj_{one.column}" if any(level.frequency for level in one.levels) else ""
 
 
-def _evidence(one: model.Comparison) -> str:
+def _evidence(one: model.Comparison, shift: str) -> str:
     """SQL for the words about one field; NULL when there was nothing to compare."""
     cases = "".join(
         f" WHEN {level.sql} THEN {_text(level.words)}" if level.sql else f" ELSE {_text(level.words)}"
         for level in one.levels
     )
     words = f"CASE WHEN {one.missing} THEN NULL{cases} END"
-    return f"{_text(one.words + ': ')} || {words} || printf(' (%+.1f)', mw_{one.column}{_frequency(one)})"
+    return f"{_text(one.words + ': ')} || {words} || printf(' (%+.1f)', mw_{one.column}{_frequency(one)} + {shift})"
 
 
 def _text(value: str) -> str:

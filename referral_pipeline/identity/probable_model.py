@@ -265,10 +265,13 @@ def settings(
 def training_rules(units: Units) -> dict[str, str]:
     """By what EM blocks, in words and as SQL. Each teaches the fields that it says nothing about."""
     blocks = units.blocks
+    # Neither a shared mailbox nor a shared phone teaches first names: a household would teach that they may differ.
     rules = {
         "full name": "l.given = r.given AND l.family = r.family AND l.{0} = r.{0}".format(blocks["full name"]),
-        "name part of the e-mail": "l.local = r.local AND l.{0} = r.{0}".format(blocks["name part of the e-mail"]),
-        "phone": "l.phone = r.phone AND l.{0} = r.{0}".format(blocks["phone"]),
+        "name part of two e-mails": "l.local = r.local AND l.email <> r.email AND l.{0} = r.{0}".format(
+            blocks["name part of the e-mail"]
+        ),
+        "phone and first name": "l.phone = r.phone AND l.given = r.given AND l.{0} = r.{0}".format(blocks["phone"]),
     }
     for extra in units.extras:
         if extra.is_date:
