@@ -1,10 +1,11 @@
+# ruff: noqa: S608 - names in these queries are constants, quoted columns, or relations that the caller names
 """Probable duplicates: which persons that the rules keep apart may still be one, how probably, and why.
 
-Belongs here: scoring with Splink, calibration, the table of pairs. Does not belong here: the rules themselves (resolve),
-what is compared and how (probable_units, probable_model), decisions of reviewers.
+Belongs here: scoring with Splink, calibration, the table of pairs. Does not belong here: the rules themselves
+(resolve), what is compared and how (probable_units, probable_model), decisions of reviewers.
 
-Nothing is merged here: a pair is listed for a person to look at. Evidence names fields, likenesses and weights (in bits:
-+1 doubles the odds), never a value.
+Nothing is merged here: a pair is listed for a person to look at. Evidence names fields, likenesses and weights (in
+bits: +1 doubles the odds), never a value.
 """
 
 from __future__ import annotations
@@ -121,8 +122,11 @@ def score_probable(
         finally:
             connection.execute(f"SET schema = '{before}'")
         refined = _refined(connection, scored, trained, units)
-        calibration = _calibration(connection, scored, labels)
-        listed = _list(connection, scored, trained.comparisons, refined, calibration, out, threshold, also)
+        bits = _bits(trained.comparisons, refined)
+        calibration = _calibration(connection, bits, scored, labels)
+        if calibration is not None:
+            bits = f"({calibration.offset!r} + {calibration.slope!r} * {bits})"
+        listed = _list(connection, scored, trained.comparisons, refined, bits, out, threshold, also)
         return ProbableReport(
             records=units.records,
             persons=units.persons,
@@ -136,8 +140,14 @@ def score_probable(
             passes=trained.passes,
             calibration="as modelled" if calibration is None else "reviewers' decisions",
             fields=tuple(
-                Field(one.words, tuple((level.words, level.m, level.u) for level in one.levels))
-                for one in trained.comparisons
+                Field(
+                    one.words,
+                    tuple(
+                        (level.words, level.m if place else refined.first_name[rank], level.u)
+                        for rank, level in enumerate(one.levels)
+                    ),
+                )
+                for place, one in enumerate(trained.comparisons)
             ),
         )
     finally:
@@ -181,7 +191,9 @@ def _score(connection: DuckDBPyConnection, units: Units) -> tuple[model.Trained,
     for _ in range(_MOST_ROUNDS):
         linker = _linker(connection, units, model.settings(trained.comparisons, trained.prior, rules))
         lowest = None if units.units <= _KEEP_ALL_UP_TO else _LOWEST_WEIGHT
-        scored = f"{SCRATCH}.{linker.inference.predict(threshold_match_weight=lowest, warning_mode='never').physical_name}"
+        scored = (
+            f"{SCRATCH}.{linker.inference.predict(threshold_match_weight=lowest, warning_mode='never').physical_name}"
+        )
         if not trained.passes:
             break
         refined = _refined(connection, scored, trained, units).match
@@ -380,10 +392,83 @@ def _household_weight(comparisons: Sequence[model.Comparison]) -> str:
     return " + ".join(fields)
 
 
+def _first_name_shift(first: model.Comparison, refined: _Refined) -> str:
+    """SQL for what the refined m adds to the weight of the first name."""
+    shifts = [repr(math.log2(m / level.m)) for m, level in zip(refined.first_name, first.levels, strict=True)]
+    return _by_level(first, shifts, "0")
+
+
+def _bits(comparisons: Sequence[model.Comparison], refined: _Refined) -> str:
+    """SQL for the log odds, in bits, that a scored pair is one person rather than two of one household, or strangers."""
+    shift = _first_name_shift(comparisons[0], refined)
+    match = f"({_weight(comparisons)} + {shift} + {refined.match_bits!r})"
+    household = f"({_household_weight(comparisons)} + {refined.household_bits!r})"
+    return f"({match} - log2(1 + pow(2.0::DOUBLE, least({household}, 500))))"
+
+
+@dataclass(frozen=True)
+class _Calibration:
+    """Log odds (in bits) as reviewers found them: `offset + slope * bits` of the model."""
+
+    offset: float
+    slope: float
+
+
 def _calibration(
-    connection: DuckDBPyConnection, scored: str, labels: Sequence[tuple[str, str, bool]]
-) -> tuple[float, float] | None:
-    return None
+    connection: DuckDBPyConnection, bits: str, scored: str, labels: Sequence[tuple[str, str, bool]]
+) -> _Calibration | None:
+    """Platt's calibration on the labelled pairs that were scored; None when there are too few of either kind."""
+    import pyarrow as pa
+
+    if not labels:
+        return None
+    table = pa.table(
+        {
+            "a": pa.array([min(left, right) for left, right, _ in labels], pa.string()),
+            "b": pa.array([max(left, right) for left, right, _ in labels], pa.string()),
+            "is_match": pa.array([bool(same) for _, _, same in labels], pa.bool_()),
+        }
+    )
+    connection.register("probable_labels", table)
+    try:
+        rows = connection.execute(f"""
+            WITH label AS (SELECT a, b, any_value(is_match) AS is_match FROM probable_labels
+                GROUP BY a, b HAVING count(DISTINCT is_match) = 1),
+            weighed AS (
+                SELECT least(l.record_id, r.record_id) AS a, greatest(l.record_id, r.record_id) AS b,
+                    max(greatest(least({bits}, 100), -100)) AS bits
+                FROM {scored} AS pair
+                JOIN {SCRATCH}.member AS l ON l.unit_id = pair.unit_id_l
+                JOIN {SCRATCH}.member AS r ON r.unit_id = pair.unit_id_r
+                WHERE l.record_id IN (SELECT a FROM label UNION ALL SELECT b FROM label)
+                GROUP BY ALL
+            )
+            SELECT bits, is_match FROM label JOIN weighed USING (a, b) ORDER BY ALL
+        """).fetchall()
+    finally:
+        connection.unregister("probable_labels")
+    matches = sum(same for _, same in rows)
+    if min(matches, len(rows) - matches) < MINIMUM_LABELS:
+        return None
+    return _platt([bits for bits, _ in rows], [same for _, same in rows])
+
+
+def _platt(bits: Sequence[float], same: Sequence[bool]) -> _Calibration:
+    """Fit log odds = offset + slope * bits by Newton's method. Targets are Platt's, so that no fit runs to infinity."""
+    import numpy as np
+
+    positive = sum(same)
+    high, low = (positive + 1) / (positive + 2), 1 / (len(same) - positive + 2)
+    target = np.array([high if one else low for one in same])
+    design = np.column_stack([np.ones(len(bits)), np.array(bits) * math.log(2)])
+    fitted = np.array([0.0, 0.5])
+    for _ in range(50):
+        chance = 1 / (1 + np.exp(-np.clip(design @ fitted, -50, 50)))
+        curvature = (design * (chance * (1 - chance))[:, None]).T @ design + 1e-6 * np.eye(2)
+        step = np.linalg.solve(curvature, design.T @ (target - chance))
+        fitted = fitted + np.clip(step, -1, 1)
+    # A slope that is not positive would put the worst pair first: the labels then say nothing about the order.
+    return _Calibration(float(f"{fitted[0] / math.log(2):.5g}"), float(f"{max(fitted[1], 0.01):.5g}"))
 
 
 # ---------------------------------------------------------------- the table of pairs
@@ -394,7 +479,7 @@ def _list(
     scored: str,
     comparisons: Sequence[model.Comparison],
     refined: _Refined,
-    calibration: tuple[float, float] | None,
+    bits: str,
     out: str,
     threshold: float,
     also: str | None,
@@ -402,11 +487,7 @@ def _list(
     """Make `out`: for each pair of persons the most probable pair of their records."""
     # The model's prior is part of match_weight; the sum of the fields is taken anew, with the refined one.
     first = comparisons[0]
-    shifts = [repr(math.log2(m / level.m)) for m, level in zip(refined.first_name, first.levels, strict=True)]
-    shift = _by_level(first, shifts, "0")
-    match = f"({_weight(comparisons)} + {shift} + {refined.match_bits!r})"
-    household = f"({_household_weight(comparisons)} + {refined.household_bits!r})"
-    bits = f"({match} - log2(1 + pow(2.0::DOUBLE, least({household}, 500))))"
+    shift = _first_name_shift(first, refined)
     wanted = f"probability >= {threshold!r}"
     if also is not None:
         wanted += f" OR (left_person, right_person) IN (SELECT (left_person_id, right_person_id) FROM {also})"

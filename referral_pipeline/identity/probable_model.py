@@ -48,7 +48,6 @@ class Level:
     is_fixed: bool = False
     """Whether u stands as given: it holds among people of one name, which random pairs do not show."""
 
-
     @property
     def bits(self) -> float:
         """The weight, before the frequency of the value counts."""
@@ -107,7 +106,9 @@ _LAST_NAME: Final = Comparison(
             "contains(' ' || family_l || ' ', ' ' || family_r || ' ') "
             "OR contains(' ' || family_r || ' ', ' ' || family_l || ' ')",
             0.03,
-            0.0005, household=0.03),
+            0.0005,
+            household=0.03,
+        ),
         Level("nearly equal", "jaro_winkler_similarity(family_l, family_r) >= 0.9", 0.14, 0.003, household=0.02),
         Level("close", "jaro_winkler_similarity(family_l, family_r) >= 0.78", 0.05, 0.015, household=0.02),
         Level("different", None, 0.08, 0.98, household=0.08),
@@ -139,7 +140,9 @@ def _email(pattern_repeats: float) -> Comparison:
                 f"local_l = local_r AND {_FROM_NAME}",
                 0.12,
                 max(pattern_repeats * 0.1, _SMALLEST_U),
-                is_fixed=True, household=0.001),
+                is_fixed=True,
+                household=0.001,
+            ),
             Level("name part equal", "local_l = local_r", 0.18, 1e-5, frequency="local", household=0.01),
             Level(
                 "two letters off",
@@ -147,13 +150,17 @@ def _email(pattern_repeats: float) -> Comparison:
                 "CASE WHEN length(local_l) < 5 OR jaro_winkler_similarity(email_l, email_r) < 0.88 "
                 "OR (rest_l = '' AND rest_r = '') THEN false ELSE damerau_levenshtein(email_l, email_r) <= 2 END",
                 0.1,
-                1e-5, household=0.01),
+                1e-5,
+                household=0.01,
+            ),
             Level(
                 "name part close",
                 "jaro_winkler_similarity(local_l, local_r) >= 0.88 "
                 "AND (rest_l IS NULL OR rest_r IS NULL OR (rest_l = rest_r AND length(rest_l) >= 2))",
                 0.08,
-                5e-4, household=0.03),
+                5e-4,
+                household=0.03,
+            ),
             Level("different", None, 0.27, 0.999, household=0.799),
         ),
     )
@@ -275,7 +282,9 @@ def training_rules(units: Units) -> dict[str, str]:
     }
     for extra in units.extras:
         if extra.is_date:
-            rules[extra.name] = f"l.{extra.column} = r.{extra.column} AND l.{blocks[extra.name]} = r.{blocks[extra.name]}"
+            rules[extra.name] = (
+                f"l.{extra.column} = r.{extra.column} AND l.{blocks[extra.name]} = r.{blocks[extra.name]}"
+            )
     return rules
 
 

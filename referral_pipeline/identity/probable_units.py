@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - names in these queries are constants, quoted columns, or relations that the caller names
 """What probable duplicates are compared by: one unit for each distinct way in which a person's records look.
 
 Belongs here: folded names, parts of addresses, blocks, and frequencies, as tables in SQL. Does not belong here: what a
@@ -87,9 +88,8 @@ def make_units(connection: DuckDBPyConnection, source: str, compare: Sequence[st
         FROM {schema}.look AS look JOIN {schema}.plain AS plain ON plain.person_id = look.person_id AND {same}
     """)
     blocks = _make_keys(connection, schema, extras)
-    frequencies = tuple(
-        ["given", "family", "email", "local", "phone", *(extra.column for extra in extras if not extra.is_date)]
-    )
+    texts = [extra.column for extra in extras if not extra.is_date]
+    frequencies = ("given", "family", "email", "local", "phone", *texts)
     for column in frequencies:
         _make_frequency(connection, schema, column)
     counts = _row(

@@ -222,6 +222,12 @@ def _formatted(phones: pd.Series, rng: np.random.Generator) -> list[str | None]:
     return [
         None
         if not isinstance(phone, str)
-        else (phone if share < 0.5 else f"({phone[2:5]}) {phone[5:8]}-{phone[8:]}" if share < 0.85 else pools.spaced(phone))
+        else (
+            phone
+            if share < 0.5
+            else f"({phone[2:5]}) {phone[5:8]}-{phone[8:]}"
+            if share < 0.85
+            else pools.spaced(phone)
+        )
         for phone, share in zip(phones, how, strict=True)
     ]
