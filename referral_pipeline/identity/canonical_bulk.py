@@ -18,7 +18,7 @@ Phone = tuple[str, str | None]
 """A number as typed, and the country by which its national form is read."""
 
 WORTH_PROCESSES: Final = 40_000
-"""Distinct values from which on other processes pay: starting one costs about a second, a value some 50 microseconds."""
+"""Distinct values from which on other processes pay: starting one costs a second, a value some 50 microseconds."""
 
 _CHUNK = 10_000
 _Value = TypeVar("_Value")

@@ -313,7 +313,7 @@ def corrected(
 
 
 def _told_apart(levels: Sequence[Level]) -> tuple[Level, ...]:
-    """The levels with weights that all differ, from each other and from nothing to compare: a weight tells its level."""
+    """The levels with weights that all differ, and none of them 0: so a weight tells its level."""
     told: list[Level] = []
     for level in levels:
         while any(abs(level.bits - other) < _APART for other in (0.0, *(one.bits for one in told))):

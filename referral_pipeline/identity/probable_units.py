@@ -12,12 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from duckdb import DuckDBPyConnection
 
 from referral_pipeline.identity.names import Name
 from referral_pipeline.identity.short_forms import full_names_of
+
+SCRATCH: Final = "probable_scratch"
+"""Schema of the intermediate tables; it holds personal data, and is gone when the call ends."""
 
 BLOCK_LIMIT = 60
 """Units of one block that are compared all with all, at most: a more frequent value makes no pairs by itself."""
