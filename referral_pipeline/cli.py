@@ -20,6 +20,7 @@ import click
 
 from referral_pipeline import __version__
 from referral_pipeline.cli_events import events
+from referral_pipeline.cli_resolve import resolve
 
 if TYPE_CHECKING:
     from referral_pipeline.orchestration.demo import Demonstration
@@ -311,6 +312,7 @@ def lane() -> None:
 
 
 main.add_command(events)
+main.add_command(resolve)
 
 
 def _require_ready(settings: Settings) -> None:
