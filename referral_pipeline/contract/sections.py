@@ -141,7 +141,8 @@ class System(Section):
 class Dedupe(Section):
     """What makes two records the same person, and how many people may share a mailbox before it proves nothing.
 
-    `merge_in_ats`: whether a decision that two candidates are one person is carried out in the ATS too, for good.
+    `review_threshold`: from which probability on two persons are listed for review. `merge_in_ats`: whether a decision
+    that two candidates are one person is carried out in the ATS too, for good.
     """
 
     match_on: Annotated[tuple[Literal["email", "phone"], ...], AfterValidator(no_repeats("kind of evidence"))] = Field(
@@ -149,6 +150,9 @@ class Dedupe(Section):
     )
     shared_mailbox_limit: int = Field(
         default=3, strict=True, ge=1, le=1000, description="a whole number from 1 to 1000", examples=[3]
+    )
+    review_threshold: float = Field(
+        default=0.5, strict=True, gt=0, le=1, description="a number above 0, at most 1", examples=[0.5]
     )
     merge_in_ats: Switch = False
 

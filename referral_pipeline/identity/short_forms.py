@@ -273,9 +273,25 @@ def _full_names() -> dict[str, frozenset[str]]:
 
 
 _FULL_NAMES: Final = _full_names()
+_FORMS: Final = {full: tuple(forms.split()) for full, _, forms in (x.partition(":") for x in _TABLE.split("\n") if x)}
 
 
 def are_forms_of_one_name(a: str, b: str) -> bool:
     """Whether two folded words are short forms or variants of one first name (Bob, Robert)."""
     names = _FULL_NAMES.get(a)
     return names is not None and not names.isdisjoint(_FULL_NAMES.get(b, frozenset()))
+
+
+def full_names_of(word: str) -> frozenset[str]:
+    """The full names that a folded word may stand for, itself among them: two words with one in common are forms."""
+    return _FULL_NAMES.get(word, frozenset({word}))
+
+
+def full_names() -> list[str]:
+    """Every full name of the table, folded, in order."""
+    return list(_FORMS)
+
+
+def forms_of(name: str) -> list[str]:
+    """The short forms and variants that the table gives for a full name; none for any other word."""
+    return list(_FORMS.get(name, ()))

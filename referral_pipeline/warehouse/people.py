@@ -25,6 +25,7 @@ from referral_pipeline.identity.population import (
 )
 from referral_pipeline.ledger.store import IdentityKey
 from referral_pipeline.privacy.crypto import keyed_hash
+from referral_pipeline.warehouse.duplicates import require_pairs
 from referral_pipeline.warehouse.store import Warehouse
 
 _RECORDS = "staging.identity_record"
@@ -115,6 +116,7 @@ def build_people(
             cannot_link=[*cannot_link, *decided.cannot_link],
         )
         connection.execute("INSERT OR REPLACE INTO ops.meta VALUES (?, ?)", [_KEPT_UNDER, rules])
+        require_pairs(connection)
         rows = {
             table: warehouse.build(table) for table in ("core.person_record", "core.person", "core.duplicate_review")
         }
