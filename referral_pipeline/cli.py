@@ -21,6 +21,7 @@ import click
 from referral_pipeline import __version__
 from referral_pipeline.cli_events import events
 from referral_pipeline.cli_resolve import resolve
+from referral_pipeline.cli_review import review
 
 if TYPE_CHECKING:
     from referral_pipeline.orchestration.demo import Demonstration
@@ -313,6 +314,7 @@ def lane() -> None:
 
 main.add_command(events)
 main.add_command(resolve)
+main.add_command(review)
 
 
 def _require_ready(settings: Settings) -> None:

@@ -22,6 +22,7 @@ Invariants of the vendor's API, each with a test of the same number
 13. No write has an idempotency key: a create is never repeated here, a PATCH only after reading again.
 14. The source and our own fields are filled; a source, referrer or foreign field that is set already is left as it is.
 15. The closed words of the status are not ours: an application ends by its status, never by the name of a stage.
+16. A merge cannot be undone, answers 200 or 201, and deletes the secondary: it is sent again only where both are there.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ _WRITES = 5
 
 
 class GreenhouseConnector:
-    """Implements `protocols.AtsConnector`. Safe for threads.
+    """Implements `protocols.AtsConnector` and `protocols.MergesCandidates`. Safe for threads.
 
     Args:
         client: The session, already with credentials and budget.
@@ -369,6 +370,37 @@ class GreenhouseConnector:
             return body
 
         return self._bring("candidates", candidate_id, change) is not None
+
+    def merge_candidates(self, primary_id: str, secondary_id: str) -> None:
+        """(16) Merge one candidate into another; read again before every further try.
+
+        Raises:
+            NotFound: One of the two is not there, and nothing was sent.
+            AmbiguousOutcome: Every try ended without an answer, and the secondary is there still.
+        """
+        lost: AmbiguousOutcome | None = None
+        body = {"secondary_candidate_id": number("candidates", secondary_id)}
+        path = f"candidates/{number('candidates', primary_id)}/merge"
+        for attempt in range(1, _WRITES + 1):
+            there = {str(row["id"]) for row in self._api.by_ids("candidates", [primary_id, secondary_id])}
+            if lost is not None and secondary_id not in there and primary_id in there:
+                return
+            if not {primary_id, secondary_id} <= there:
+                raise lost or NotFound(SYSTEM, "candidates.list", detail="a candidate to merge is not there")
+            try:
+                self._client.call("candidates.merge", "POST", path, json=body, repeatable=False)
+            except AmbiguousOutcome as failure:
+                lost = failure
+                self._client.pause(attempt)
+            except (NotFound, Invalid):
+                # An earlier try may have been done since it was looked at: then there is nothing left to merge.
+                if lost is None or self._api.by_ids("candidates", [secondary_id]):
+                    raise
+            else:
+                return
+        assert lost is not None
+        if self._api.by_ids("candidates", [secondary_id]):
+            raise lost
 
     def _bring(self, entity: str, record_id: str, change: Callable[[Row, bool], dict[str, Any]]) -> Row | None:
         """(13) Read, and write what `change` asks for; read again before every further try.

@@ -10,7 +10,7 @@ TransientFailure after which nobody knows whether the system did it: read before
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from referral_pipeline.connectors.records import (
     AdvocacyStaged,
@@ -111,6 +111,23 @@ class AtsConnector(Source, Protocol):
 
     def raw_rows(self, application_ids: Sequence[str]) -> dict[str, list[Row]]:
         """Raw rows by entity of these applications and all that hangs on them, for write-through after a create."""
+        ...
+
+
+@runtime_checkable
+class MergesCandidates(Protocol):
+    """What an ATS connector may be able to do beside: make one candidate of two, for good.
+
+    `contract.systems` says of each ATS whether its connector can, so that a contract can be judged without one.
+    """
+
+    def merge_candidates(self, primary_id: str, secondary_id: str) -> None:
+        """Merge the secondary candidate into the primary, which has all applications then; the secondary is gone.
+
+        Raises:
+            NotFound: one of the two is not there before anything was sent.
+            AmbiguousOutcome: nobody knows whether it was done; look whether the secondary is there.
+        """
         ...
 
 

@@ -15,7 +15,7 @@ from referral_pipeline.contract import sections
 from referral_pipeline.contract.fields import ANY_KIND, FieldSpec, find_field, known_paths
 from referral_pipeline.contract.kpi_names import OBJECTIVES
 from referral_pipeline.contract.problems import Problem, close_match, listed, one_line, shown
-from referral_pipeline.contract.systems import connectors_of
+from referral_pipeline.contract.systems import SYSTEMS, connectors_of
 from referral_pipeline.contract.values import is_loopback
 from referral_pipeline.vocabulary import Side
 
@@ -64,6 +64,18 @@ def consent_problems(systems_of_record: sections.SystemsOfRecord) -> Iterator[Pr
             "systems_of_record.consent",
             f"found {systems_of_record.consent}; allowed: advocacy, whose referrals carry what the gate reads",
             "Record consent on the advocacy platform, and say advocacy here",
+        )
+
+
+def merge_problems(rules: sections.Rules, ats: sections.System | None) -> Iterator[Problem]:
+    """Merges asked of an ATS that offers none, or whose connector cannot."""
+    facts = SYSTEMS.get(ats.connector) if ats is not None else None
+    if facts is not None and rules.dedupe.merge_in_ats and not facts.merges_candidates:
+        able = [name for name in connectors_of(Side.ATS) if SYSTEMS[name].merges_candidates]
+        yield Problem(
+            "rules.dedupe.merge_in_ats",
+            f"found on with {facts.name}, which cannot merge candidates; allowed: on only with {listed(able)}",
+            f"Write off: decisions join the records here, and recruiters merge them in {facts.title}",
         )
 
 
@@ -257,6 +269,7 @@ _RULES: tuple[tuple[tuple[str, ...], _Rule], ...] = (
     (("objectives",), objective_problems),
     (("systems_of_record",), consent_problems),
     (("phases",), phase_problems),
+    (("rules", "ats"), merge_problems),
     *(((side.value,), _connector_rule(side)) for side in Side),
     *((("environment", side.value), _production_rule(side)) for side in Side),
     (("mappings",), mapping_problems),

@@ -15,7 +15,11 @@ from referral_pipeline.vocabulary import Side
 
 @dataclass(frozen=True)
 class SystemFacts:
-    """One system: its side, its title for people, the stem of its variables, its addresses (live and local sandbox)."""
+    """One system: its side, its title for people, the stem of its variables, its addresses (live and local sandbox).
+
+    `merges_candidates`: whether its connector can merge two candidates (`connectors.protocols.MergesCandidates`).
+    `candidate_page`: where a recruiter looks at a candidate, `{id}` for its id.
+    """
 
     name: str
     side: Side
@@ -26,6 +30,8 @@ class SystemFacts:
     live_auth_url: str | None = None
     sandbox_auth_url: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    merges_candidates: bool = False
+    candidate_page: str | None = None
 
 
 TAGS: tuple[str, ...] = (
@@ -76,6 +82,8 @@ SYSTEMS: Mapping[str, SystemFacts] = {
                 "visibility_lag_seconds": 30,
                 **_HTTP_OPTIONS,
             },
+            merges_candidates=True,
+            candidate_page="https://app.greenhouse.io/people/{id}",
         ),
         SystemFacts(
             name="lever",

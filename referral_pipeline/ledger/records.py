@@ -245,6 +245,35 @@ class Recognition:
 
 
 @dataclass(frozen=True)
+class IdentityDecision:
+    """A person's word on who is one person: `verdict` is merge or distinct, in force until it is revoked.
+
+    `left` and `right` are record ids ("system:id"), sorted: the records that the two sides had when it was decided.
+    `persons` is who each record was by then, where that was known. `ats_state` is pending, done or refused for a merge
+    that is to be carried out in the ATS too, else None; `ats_error` says why it has not been.
+    """
+
+    id: int
+    verdict: str
+    left: tuple[str, ...]
+    right: tuple[str, ...]
+    reason: str
+    decided_by: str
+    decided_at: datetime
+    revoked_at: datetime | None = None
+    revoked_by: str | None = None
+    revoked_reason: str | None = None
+    ats_state: str | None = None
+    ats_error: str | None = None
+    persons: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def in_force(self) -> bool:
+        """Whether nobody has revoked it."""
+        return self.revoked_at is None
+
+
+@dataclass(frozen=True)
 class AlertRecord:
     """An alert on one channel. Firings of the same fingerprint are counted in it until it is resolved."""
 

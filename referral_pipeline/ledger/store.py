@@ -2,8 +2,8 @@
 
 Belongs here: opening and closing, and the public methods on cursors, calls, deliveries, links, identity, history and
 consents. Does not belong here: the other parts of the same object (inbox.py, mirror.py, health.py, alerts.py,
-recognitions.py, locks.py), transactions (transactions.py), schema (tables.py, migrations/), what differs between
-databases (engine.py), the transitions of a delivery (deliveries.py), business rules (sync, privacy).
+recognitions.py, decisions.py, locks.py), transactions (transactions.py), schema (tables.py, migrations/), what differs
+between databases (engine.py), the transitions of a delivery (deliveries.py), business rules (sync, privacy).
 
 Safe for threads and for many processes. `atomic()` makes several calls of one thread one transaction. No method takes
 or gives personal data in clear.
@@ -28,6 +28,7 @@ from referral_pipeline.ledger import deliveries as _deliveries
 from referral_pipeline.ledger import mirror as _mirror
 from referral_pipeline.ledger import tables
 from referral_pipeline.ledger.alerts import AlertPart
+from referral_pipeline.ledger.decisions import DecisionPart
 from referral_pipeline.ledger.deliveries import UnknownDeliveryError
 from referral_pipeline.ledger.engine import LedgerError, enter, open_engine, resolve_url, upsert
 from referral_pipeline.ledger.health import HealthPart
@@ -47,6 +48,7 @@ from referral_pipeline.ledger.records import (
     DeliveryIntent,
     DeliveryState,
     Heartbeat,
+    IdentityDecision,
     IdentityKey,
     InboxDelivery,
     InboxEvent,
@@ -69,6 +71,7 @@ __all__ = [
     "DeliveryIntent",
     "DeliveryState",
     "Heartbeat",
+    "IdentityDecision",
     "IdentityKey",
     "InboxDelivery",
     "InboxEvent",
@@ -113,7 +116,7 @@ _CONSENTS_OF = _CONSENTS.where(_consents.referral_id.in_(_some))
 _RECORD_CALLS = sa.insert(tables.api_calls)
 
 
-class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, AlertPart):
+class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, DecisionPart, AlertPart):
     """The operational store. Open with `Ledger.open`, close when done (or use as a context manager)."""
 
     def __init__(self, engine: Engine, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:

@@ -353,6 +353,7 @@ identity_decision_records = sa.Table(
     sa.Column("decision_id", _row_id, primary_key=True),
     sa.Column("record_id", sa.String, primary_key=True),
     sa.Column("side", sa.String, nullable=False),
+    sa.Column("person_id", sa.String),  # who the record was by then; given back when a merge is revoked
     sa.CheckConstraint("side IN ('left', 'right')", name="side"),
     sa.Index(None, "record_id"),
 )

@@ -18,6 +18,8 @@ from time import sleep
 from types import TracebackType
 from typing import Self
 
+import pandas as pd
+
 from referral_pipeline.connectors.calls import CallRecorder
 from referral_pipeline.connectors.factory import build_advocacy, build_ats
 from referral_pipeline.connectors.failures import HttpFailure, TransientFailure
@@ -25,6 +27,8 @@ from referral_pipeline.connectors.protocols import AdvocacyConnector, AtsConnect
 from referral_pipeline.connectors.records import AdvocacyStaged, AtsApplication, AtsStaged, Row
 from referral_pipeline.contract.loader import load_contract
 from referral_pipeline.contract.models import Contract
+from referral_pipeline.identity.decisions import record_aliases
+from referral_pipeline.identity.review_file import REVIEW_FILE, write_review_file
 from referral_pipeline.kpis.compute import compute_kpis
 from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.orchestration.state import refuse_other_systems, refuse_unapproved, remember_system, state_folder
@@ -39,6 +43,7 @@ from referral_pipeline.sync.jobs import publish_jobs
 from referral_pipeline.sync.lane.mirror import Mirror, Tapped
 from referral_pipeline.sync.lane.people import People
 from referral_pipeline.sync.lane.persons import Leveller, Systems
+from referral_pipeline.sync.merges import CandidateMerger
 from referral_pipeline.sync.recognitions import Recogniser
 from referral_pipeline.sync.report import SyncFailure, SyncReport
 from referral_pipeline.sync.statuses import StatusReturn
@@ -127,6 +132,15 @@ class Bridge:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
+    # ------------------------------------------------------------ merging
+
+    def merge_candidates(self) -> SyncReport:
+        """Carry out in the ATS what people decided to be one candidate, where the contract says so."""
+        if not self.contract.rules.dedupe.merge_in_ats:
+            return SyncReport()
+        merger = CandidateMerger(ats=self.ats, ledger=self.ledger, sealer=self._sealer)
+        return merger.run(progress=lambda done, total: self.progress("merge candidates", done, total))
+
     # ------------------------------------------------------------ pulling
 
     def pull_ats(self, *, full: bool = False) -> tuple[list[IngestReport], StagingReport]:
@@ -202,10 +216,25 @@ class Bridge:
             (a, f"{self.ats.system}:{aliases.get(b.partition(':')[2], b.partition(':')[2])}") for a, b in must_link
         ]
         with self.warehouse.connect():
-            report = build_people(self.warehouse, self.ledger.persons(), must_link, self.contract)
+            report = build_people(
+                self.warehouse,
+                self.ledger.persons(),
+                must_link,
+                self.contract,
+                decisions=self.ledger.identity_decisions(),
+                aliases=record_aliases(self.ats.system, aliases),
+            )
         keys = report.identity_keys(self.settings.secret("REFERRAL_PIPELINE_HASH_KEY"))
         self.ledger.save_identity_keys(keys, replace=True)
         return report
+
+    def write_review(self) -> Path:
+        """Publish the pairs that wait for a decision as a CSV to decide in; its path."""
+        rows = self.warehouse.frame("SELECT * FROM core.duplicate_review ORDER BY left_person_id, right_person_id")
+        return write_review_file(
+            self.settings.published_dir / REVIEW_FILE,
+            ({str(k): None if pd.isna(v) else v for k, v in row.items()} for row in rows.to_dict("records")),
+        )
 
     # ------------------------------------------------------------ writing
 

@@ -29,6 +29,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
     """
     return dg.Definitions(
         assets=[
+            sync.ats_candidate_merges,
             ingest.pull_advocacy,
             ingest.pull_ats,
             sync.ats_referral_candidates,

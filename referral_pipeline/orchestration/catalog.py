@@ -28,6 +28,13 @@ _GREENHOUSE = frozenset({"python", "duckdb"})
 
 CATALOG: tuple[AssetEntry, ...] = (
     AssetEntry(
+        "ats_candidate_merges",
+        "sync",
+        "Merges in the ATS: what people decided to be one candidate (`referral-pipeline review`) is made one there, "
+        "once, where the contract says rules.dedupe.merge_in_ats; before the pull, so that the same run sees it.",
+        frozenset({"python"}),
+    ),
+    AssetEntry(
         "advocates",
         "ingest",
         "Employees who may share jobs and refer people, as the advocacy platform knows them. One row per advocate.",
@@ -72,6 +79,7 @@ CATALOG: tuple[AssetEntry, ...] = (
         "Requisitions of the ATS, the system of record for jobs. One row per job.",
         _GREENHOUSE,
         "staging.ats_job",
+        deps=("ats_candidate_merges",),
     ),
     AssetEntry(
         "ats_candidates",
@@ -81,6 +89,7 @@ CATALOG: tuple[AssetEntry, ...] = (
         _GREENHOUSE,
         "staging.ats_candidate",
         ("id", "created_at", "updated_at"),
+        deps=("ats_candidate_merges",),
     ),
     AssetEntry(
         "ats_applications",
@@ -90,6 +99,7 @@ CATALOG: tuple[AssetEntry, ...] = (
         _GREENHOUSE,
         "staging.ats_application",
         ("id", "job_id", "status", "applied_at", "hired_at", "tag_advocate_id", "tag_campaign_tag", "updated_at"),
+        deps=("ats_candidate_merges",),
     ),
     AssetEntry(
         "ats_offers",
@@ -97,6 +107,7 @@ CATALOG: tuple[AssetEntry, ...] = (
         "Current offers: acceptance is the hire date, the first day starts the bonus clock. One row per application.",
         _GREENHOUSE,
         "staging.ats_offer",
+        deps=("ats_candidate_merges",),
     ),
     AssetEntry(
         "ats_referral_candidates",

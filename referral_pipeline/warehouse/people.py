@@ -13,6 +13,7 @@ from duckdb import DuckDBPyConnection
 
 from referral_pipeline import __version__
 from referral_pipeline.contract.models import Contract
+from referral_pipeline.identity.decisions import Constraints, Decision, constraints_of
 from referral_pipeline.identity.population import (
     RULES_VERSION,
     Matching,
@@ -75,6 +76,9 @@ def build_people(
     must_link: Iterable[tuple[str, str]],
     contract: Contract,
     cannot_link: Iterable[tuple[str, str]] = (),
+    *,
+    decisions: Sequence[Decision] = (),
+    aliases: Mapping[str, str] | None = None,
 ) -> PeopleReport:
     """Resolve all staged records to persons and replace core.person_record, core.person and core.duplicate_review.
 
@@ -87,6 +91,9 @@ def build_people(
             no address or phone in common any more, does not bind: the referral was made over to somebody else.
         contract: for the matching rules and the systems' names.
         cannot_link: pairs of record ids that were decided to be two people.
+        decisions: what people decided and nobody revoked. A merge binds whatever the names say.
+        aliases: record ids of candidates that the ATS merged away -> the record id that each lives on under. The old
+            record may be staged until the next full pull; it is the same person.
 
     Raises:
         ModelFailed: a table could not be built; all of them stay as they were.
@@ -97,6 +104,7 @@ def build_people(
     systems = {"advocacy_system": contract.advocacy.connector, "ats_system": contract.ats.connector}
     with warehouse.transaction() as connection:
         warehouse.build(_RECORDS, **systems)
+        decided = _decided(connection, decisions, aliases or {})
         resolve = resolve_changes if _kept_under(connection) == rules else resolve_population
         report = resolve(
             connection,
@@ -104,8 +112,8 @@ def build_people(
             tables=_TABLES,
             matching=matching,
             previous=ledger_persons,
-            must_link=binding_links(connection, _RECORDS, must_link),
-            cannot_link=cannot_link,
+            must_link=[*binding_links(connection, _RECORDS, must_link), *decided.must_link],
+            cannot_link=[*cannot_link, *decided.cannot_link],
         )
         connection.execute("INSERT OR REPLACE INTO ops.meta VALUES (?, ?)", [_KEPT_UNDER, rules])
         require_pairs(connection)
@@ -113,6 +121,21 @@ def build_people(
             table: warehouse.build(table) for table in ("core.person_record", "core.person", "core.duplicate_review")
         }
         return _report(connection, report, rows)
+
+
+def _decided(connection: DuckDBPyConnection, decisions: Sequence[Decision], aliases: Mapping[str, str]) -> Constraints:
+    """What decisions and merges in the ATS say about the staged records."""
+    if not decisions and not aliases:
+        return Constraints()
+    named = {i for one in decisions for i in (*one.left, *one.right)} | aliases.keys() | set(aliases.values())
+    rows = connection.execute(
+        f"SELECT record_id FROM {_RECORDS} WHERE record_id IN (SELECT unnest(?::VARCHAR[]))",  # noqa: S608 - our own name
+        [sorted(named)],
+    ).fetchall()
+    existing = {str(record_id) for (record_id,) in rows}
+    found = constraints_of(decisions, existing=existing, aliases=aliases)
+    same = {(old, new) for old, new in aliases.items() if old in existing and new in existing}
+    return Constraints(tuple(sorted({*found.must_link, *same})), found.cannot_link)
 
 
 def _kept_under(connection: DuckDBPyConnection) -> str | None:

@@ -329,3 +329,16 @@ def test_a_section_of_another_shape_is_refused(section, value):
     end = next((n for n in range(start + 1, len(lines)) if lines[n][:1].isalpha()), len(lines))
     problem = the_problem("\n".join([*lines[:start], f"{section}: {value}", *lines[end:]]))
     assert problem.key == section
+
+
+def test_merges_asked_of_an_ats_that_cannot_merge_are_refused():
+    merging = ("dedupe: {", "dedupe: {merge_in_ats: on, ")
+    assert parse_contract(changed(merging)).rules.dedupe.merge_in_ats
+    problem = the_problem(changed(merging, ("connector: greenhouse", "connector: lever")))
+    assert problem.key == "rules.dedupe.merge_in_ats"
+    assert "only with greenhouse" in problem.problem
+    assert "Write off" in problem.mend
+
+
+def test_a_contract_that_asks_for_no_merges_may_name_any_ats():
+    assert not parse_contract(changed(("connector: greenhouse", "connector: lever"))).rules.dedupe.merge_in_ats

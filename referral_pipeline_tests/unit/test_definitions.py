@@ -32,6 +32,7 @@ GROUPS = {
     "identity": {"people", "duplicate_review"},
     "attribution": {"touchpoints", "attribution", "attribution_credit", "status_history"},
     "sync": {
+        "ats_candidate_merges",
         "ats_referral_candidates",
         "advocacy_referral_statuses",
         "advocacy_jobs",

@@ -145,3 +145,26 @@ def test_tags_that_cannot_be_written_at_once_do_not_make_a_create_look_failed(
         assert created.application is not None
         assert created.application.tags["referral_id"] is None
         assert "has not got its fields yet" in caplog.text
+
+
+# ---------------------------------------------------------------- 16
+
+
+@pytest.mark.parametrize("answer", ["200", "201"])
+def test_16_a_merge_moves_everything_to_the_primary_whatever_success_it_answers(answer: str) -> None:
+    with account_with(merge_answer=answer) as account:
+        kept, gone = account.by_hand("Grace"), account.by_hand("Ada")
+        account.connector.merge_candidates(str(kept["candidate_id"]), str(gone["candidate_id"]))
+        assert [row["id"] for row in account.store.rows("candidates")] == [kept["candidate_id"]]
+        assert {row["candidate_id"] for row in account.store.rows("applications")} == {kept["candidate_id"]}
+
+
+@pytest.mark.parametrize("done", [True, False], ids=["done", "not_done"])
+def test_16_a_merge_whose_answer_is_lost_is_looked_at_before_it_is_sent_again(
+    account: Account, monkeypatch: pytest.MonkeyPatch, done: bool
+) -> None:
+    kept, gone = account.by_hand("Grace"), account.by_hand("Ada")
+    losing(account, "POST", 1, monkeypatch, done=done)
+    account.connector.merge_candidates(str(kept["candidate_id"]), str(gone["candidate_id"]))
+    assert [row["id"] for row in account.store.rows("candidates")] == [kept["candidate_id"]]
+    assert len([sent for sent in account.sent if sent.path.endswith("/merge")]) == 1

@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from referral_pipeline.identity.review_file import HOW_TO_DECIDE
 from referral_pipeline.orchestration.resources import BridgeResource
 from referral_pipeline.orchestration.specs import WAREHOUSE_POOL, spec, table_result
 
@@ -34,8 +35,15 @@ class AsOfConfig(dg.Config):
 def people(bridge: BridgeResource) -> Iterator[dg.MaterializeResult[Any]]:
     """Resolve every record to a person."""
     bridge.bridge.resolve_people()
+    path = bridge.bridge.write_review()
+    told = {
+        "duplicate_review": {
+            "csv": dg.MetadataValue.path(str(path)),
+            "how_to_decide": dg.MetadataValue.md(HOW_TO_DECIDE.format(path=path)),
+        }
+    }
     for name in IDENTITY_ASSETS:
-        yield table_result(bridge.bridge.warehouse, name)
+        yield table_result(bridge.bridge.warehouse, name, told.get(name))
 
 
 @dg.multi_asset(

@@ -1,4 +1,4 @@
-"""Sync: the three writes to outside systems.
+"""Sync: the writes to outside systems.
 
 Belongs here: calling the write and telling what it did. Does not belong here: what is written (the sync room).
 """
@@ -25,6 +25,25 @@ def _write_check(asset: str) -> dg.AssetCheckSpec:
         description="Every write that was due reached the other system. If it fails: what failed in passing is taken "
         "up by the next run; what was refused for good names the id and the vendor's reason, and waits for a person.",
     )
+
+
+@dg.multi_asset(
+    name="merge_candidates",
+    specs=[spec("ats_candidate_merges")],
+    check_specs=[_write_check("ats_candidate_merges")],
+    pool=WAREHOUSE_POOL,
+)
+def ats_candidate_merges(
+    context: dg.AssetExecutionContext, bridge: BridgeResource
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Make one candidate in the ATS of those that people decided to be one."""
+    report = bridge.bridge.merge_candidates()
+    metadata = _told(context, report)
+    metadata |= {
+        "decisions_done": report.counts["merges_done"],
+        "candidates_merged": report.counts["candidates_merged"],
+    }
+    yield _result("ats_candidate_merges", report, metadata)
 
 
 @dg.multi_asset(

@@ -16,8 +16,9 @@ from referral_pipeline.connectors.protocols import AtsConnector
 from referral_pipeline.connectors.records import AtsCandidate, Referral
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.identity.admission import candidate_record, referral_record, unfit_fields
+from referral_pipeline.identity.decisions import constraints_of, record_aliases
 from referral_pipeline.identity.resolve import Record, resolve, still_binds
-from referral_pipeline.ledger.store import IdentityKey, Ledger, Link, MirrorRow
+from referral_pipeline.ledger.store import IdentityDecision, IdentityKey, Ledger, Link, MirrorRow
 from referral_pipeline.privacy.crypto import keyed_hash
 from referral_pipeline.sync.lane.mirror import Fresh, Mirror
 
@@ -43,6 +44,8 @@ class Neighbourhood:
     aliases: Mapping[str, str]
     known: frozenset[tuple[str, str, str]] = field(repr=False)
     """What the ledger held of these records: record, keyed hash, person."""
+    decided: frozenset[str]
+    """Records that decisions in force name."""
     unfit: Mapping[str, str]
     """Referrals that cannot be written, and the first field for which they cannot."""
     to_keep: Sequence[MirrorRow] = field(repr=False)
@@ -111,10 +114,10 @@ class People:
         for candidate in live.values():
             hashes |= self.hashes_of_candidate(candidate)
         record_ids = {f"{self._advocacy}{i}" for i in referral_ids} | {f"{self._ats_prefix}{i}" for i in live}
-        known, links = self._grown(record_ids, hashes)
+        known, links, decisions = self._grown(record_ids, hashes)
         previous = {f"{self._advocacy}{link.referral_id}": link.person_id for link in links.values()}
         previous |= {key.record_id: key.person_id for key in known}
-        aliases = self._ledger.aliases(self._ats.system) if links else {}
+        aliases = self._ledger.aliases(self._ats.system) if links or decisions else {}
         more = {i.removeprefix(self._advocacy) for i in record_ids if i.startswith(self._advocacy)} - referrals.keys()
         if more:
             further = self._mirror.referrals(more)
@@ -130,29 +133,44 @@ class People:
             if first is not None:
                 unfit[referral.id] = first.field
         fit = {i: r for i, r in referrals.items() if i not in unfit}
-        found = self._resolved(fit, live, links, previous, aliases, candidate_ids, known)
+        found = self._resolved(fit, live, links, previous, aliases, candidate_ids, known, decisions)
         return replace(found, unfit=unfit, to_keep=asked.to_keep)
 
-    def _grown(self, record_ids: set[str], hashes: set[str]) -> tuple[list[IdentityKey], dict[str, Link]]:
-        """Follow keys and links outward until nothing new turns up; `record_ids` and `hashes` grow on the way."""
+    def _grown(
+        self, record_ids: set[str], hashes: set[str]
+    ) -> tuple[list[IdentityKey], dict[str, Link], list[IdentityDecision]]:
+        """Follow keys, links and decisions outward until nothing new turns up.
+
+        `record_ids` and `hashes` grow on the way. Decisions are asked for once where there are none, as almost always.
+        """
         known: dict[tuple[str, str], IdentityKey] = {}
         links: dict[str, Link] = {}
+        decisions: list[IdentityDecision] = []
         fresh_ids, fresh_hashes = set(record_ids), set(hashes)
         while fresh_ids or fresh_hashes:
-            found = self._ledger.keys_around(fresh_ids, fresh_hashes)
-            new_links = list(self._links_around(fresh_ids))
-            links |= {link.referral_id: link for link in new_links}
-            hashes |= fresh_hashes
-            known |= {(key.key_hash, key.record_id): key for key in found}
-            near = {key.record_id for key in found}
-            near |= {f"{self._advocacy}{link.referral_id}" for link in new_links}
-            near |= {f"{self._ats_prefix}{link.candidate_id}" for link in new_links if link.candidate_id}
-            fresh_ids = near - record_ids
-            fresh_hashes = {key.key_hash for key in found} - hashes
-            if len(record_ids) + len(fresh_ids) > _MOST_RECORDS:
-                fresh_ids = set(sorted(fresh_ids)[: max(0, _MOST_RECORDS - len(record_ids))])
-            record_ids |= fresh_ids
-        return list(known.values()), links
+            while fresh_ids or fresh_hashes:
+                found = self._ledger.keys_around(fresh_ids, fresh_hashes)
+                new_links = list(self._links_around(fresh_ids))
+                links |= {link.referral_id: link for link in new_links}
+                hashes |= fresh_hashes
+                known |= {(key.key_hash, key.record_id): key for key in found}
+                near = {key.record_id for key in found}
+                near |= {f"{self._advocacy}{link.referral_id}" for link in new_links}
+                near |= {f"{self._ats_prefix}{link.candidate_id}" for link in new_links if link.candidate_id}
+                fresh_ids = self._taken_in(near, record_ids)
+                fresh_hashes = {key.key_hash for key in found} - hashes
+            decisions = self._ledger.identity_decisions_of(record_ids, aliases_of=self._ats.system)
+            # Those kept apart too: whom else a candidate is, the search must know before it takes it for this person.
+            fresh_ids = self._taken_in((i for one in decisions for i in (*one.left, *one.right)), record_ids)
+        return list(known.values()), links, decisions
+
+    def _taken_in(self, near: Iterable[str], record_ids: set[str]) -> set[str]:
+        """What of these is new, as far as there is room; it is in `record_ids` then."""
+        fresh = set(near) - record_ids
+        if len(record_ids) + len(fresh) > _MOST_RECORDS:
+            fresh = set(sorted(fresh)[: max(0, _MOST_RECORDS - len(record_ids))])
+        record_ids |= fresh
+        return fresh
 
     def _links_around(self, record_ids: Iterable[str]) -> Iterator[Link]:
         referral_ids = [i.removeprefix(self._advocacy) for i in record_ids if i.startswith(self._advocacy)]
@@ -171,6 +189,7 @@ class People:
         aliases: Mapping[str, str],
         asked: Iterable[str],
         known: Iterable[IdentityKey],
+        decisions: Iterable[IdentityDecision],
     ) -> Neighbourhood:
         records = {
             f"{self._advocacy}{r.id}": referral_record(r, self._contract.advocacy.connector) for r in referrals.values()
@@ -181,21 +200,28 @@ class People:
             for x in links.values()
             if x.candidate_id
         ]
+        decided = constraints_of(decisions, existing=records.keys(), aliases=record_aliases(self._ats.system, aliases))
         dedupe = self._contract.rules.dedupe
         resolution = resolve(
             list(records.values()),
             previous=previous,
-            must_link=[pair for pair in must_link if still_binds(records.get(pair[0]), records.get(pair[1]))],
+            must_link=[
+                *(pair for pair in must_link if still_binds(records.get(pair[0]), records.get(pair[1]))),
+                *decided.must_link,
+            ],
+            cannot_link=decided.cannot_link,
             shared_mailbox_limit=dedupe.shared_mailbox_limit,
             match_on=dedupe.match_on,
         )
         person_of = dict(resolution.person_of)
         # A linked candidate that the ATS does not show (fresh, or gone) stays with its referral.
+        apart = set(decided.cannot_link)
         for link in links.values():
             record_id = f"{self._advocacy}{link.referral_id}"
             if link.candidate_id and record_id in person_of:
                 now = f"{self._ats_prefix}{aliases.get(link.candidate_id, link.candidate_id)}"
-                person_of.setdefault(now, person_of[record_id])
+                if (min(record_id, now), max(record_id, now)) not in apart:
+                    person_of.setdefault(now, person_of[record_id])
         for candidate_id in asked:
             record_id = f"{self._ats_prefix}{candidate_id}"
             if record_id in previous:
@@ -213,12 +239,13 @@ class People:
             },
             aliases=aliases,
             known=frozenset((key.record_id, key.key_hash, key.person_id) for key in known),
+            decided=frozenset(i for pair in (*decided.must_link, *decided.cannot_link) for i in pair),
             unfit={},
             to_keep=(),
         )
 
     def remember(self, found: Neighbourhood, record_ids: Iterable[str]) -> None:
-        """Save the rows and keys of these records ("advocacy:R1"), and the keys of all whose person changed.
+        """Save the rows and keys of these records ("advocacy:R1"), of all whose person changed or was decided about.
 
         The caller holds their locks; it is written before they are let go.
         """
@@ -228,7 +255,7 @@ class People:
         moved = {i for i, person in found.person_of.items() if any(p != person for _, p in held.get(i, ()))}
         added: list[IdentityKey] = []
         replaced: list[IdentityKey] = []
-        for record_id in sorted((set(record_ids) | moved) & found.person_of.keys()):
+        for record_id in sorted((set(record_ids) | moved | found.decided) & found.person_of.keys()):
             record = self._record(found, record_id)
             if record is None:
                 continue

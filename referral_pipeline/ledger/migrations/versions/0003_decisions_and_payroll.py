@@ -41,6 +41,7 @@ def upgrade() -> None:
         sa.Column("decision_id", _row_id(), nullable=False),
         sa.Column("record_id", sa.String(), nullable=False),
         sa.Column("side", sa.String(), nullable=False),
+        sa.Column("person_id", sa.String(), nullable=True),
         sa.CheckConstraint("side IN ('left', 'right')", name=op.f("ck_identity_decision_records_side")),
         sa.PrimaryKeyConstraint("decision_id", "record_id", name=op.f("pk_identity_decision_records")),
     )
