@@ -49,6 +49,7 @@ from referral_pipeline.sync.report import SyncFailure, SyncReport
 from referral_pipeline.sync.statuses import StatusReturn
 from referral_pipeline.vocabulary import Side
 from referral_pipeline.warehouse.core import build_core
+from referral_pipeline.warehouse.duplicates import DuplicatesReport, score_duplicates
 from referral_pipeline.warehouse.ingest import IngestReport, ingest
 from referral_pipeline.warehouse.people import PeopleReport, build_people
 from referral_pipeline.warehouse.staging import StagingReport, stage_advocacy, stage_ats, stage_ledger
@@ -226,6 +227,13 @@ class Bridge:
             )
         keys = report.identity_keys(self.settings.secret("REFERRAL_PIPELINE_HASH_KEY"))
         self.ledger.save_identity_keys(keys, replace=True)
+        return report
+
+    def score_duplicates(self) -> DuplicatesReport:
+        """Score the pairs that the rules left apart, if anything changed."""
+        self.progress("score duplicates", 0, 1)
+        report = score_duplicates(self.warehouse, self.contract, self.ledger.identity_decisions())
+        self.progress("score duplicates", 1, 1)
         return report
 
     def write_review(self) -> Path:

@@ -38,6 +38,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
             reconciliation.reconciliation,
             *events.ASSETS,
             analytics.people,
+            analytics.duplicate_review,
             analytics.attribution,
             analytics.kpis,
             analytics.published_tables,

@@ -159,7 +159,8 @@ CATALOG: tuple[AssetEntry, ...] = (
         "people",
         "identity",
         "Who is who: every referral and ATS candidate belongs to exactly one person. Shared mailboxes and "
-        "contradicting names never merge by themselves. One row per person, no personal data.",
+        "contradicting names never merge by themselves; what people decided counts. Only what changed is resolved "
+        "anew. One row per person, no personal data.",
         _PLATFORM,
         "core.person",
         deps=("referrals", "ats_candidates", "ats_referral_candidates"),
@@ -167,7 +168,8 @@ CATALOG: tuple[AssetEntry, ...] = (
     AssetEntry(
         "duplicate_review",
         "identity",
-        "Pairs of persons that share a mailbox or phone but were not merged. A person decides.",
+        "Pairs of persons that may be one and were not merged: they share a mailbox or phone that proves nothing, or "
+        "are alike with the probability shown. Nothing is merged by probability: a person decides. One row per pair.",
         _PLATFORM,
         "core.duplicate_review",
         deps=("people",),

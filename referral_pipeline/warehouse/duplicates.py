@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from referral_pipeline import __version__
 from referral_pipeline.contract.models import Contract
+from referral_pipeline.identity.decisions import Decision
 from referral_pipeline.warehouse.store import Warehouse
 
 PAIRS = "staging.probable_pair"
@@ -20,9 +22,6 @@ PAIRS = "staging.probable_pair"
 
 _SCORED_FOR = "duplicates_scored_for"
 """The key in ops.meta that tells for which records, persons and labels the pairs were scored."""
-
-Label = tuple[str, str, bool]
-"""Two record ids, and whether a person said that they are one person."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +50,13 @@ def require_pairs(connection: DuckDBPyConnection) -> None:
     )
 
 
-def score_duplicates(warehouse: Warehouse, contract: Contract, labels: Sequence[Label] = ()) -> DuplicatesReport:
+def score_duplicates(warehouse: Warehouse, contract: Contract, decisions: Sequence[Decision] = ()) -> DuplicatesReport:
     """Score what the rules left apart, if anything changed since the last time, and rebuild core.duplicate_review.
 
     Args:
         warehouse: with people built.
         contract: for the probability from which a pair is listed.
-        labels: what people decided; it calibrates the probabilities when there are enough of either kind.
+        decisions: what people decided; it calibrates the probabilities when there is enough of either kind.
 
     Raises:
         ModelFailed: core.duplicate_review could not be built.
@@ -65,16 +64,14 @@ def score_duplicates(warehouse: Warehouse, contract: Contract, labels: Sequence[
     threshold = contract.rules.dedupe.review_threshold
     with warehouse.connect() as connection:
         require_pairs(connection)
+        # One pair a decision: a person of many records must not outvote others.
+        labels = sorted({(min(one.left), min(one.right), one.verdict == "merge") for one in decisions})
         state = _state(connection, threshold, labels)
         if _scored_for(connection) == state:
             return DuplicatesReport(False, warehouse.build("core.duplicate_review"), _open_pairs(connection))
         from referral_pipeline.identity.probable import score_probable
 
-        connection.execute(
-            "CREATE OR REPLACE VIEW staging.residue AS SELECT record.*, person.person_id"
-            " FROM staging.identity_record AS record"
-            " JOIN core.person_record AS person ON person.record_id = record.record_id"
-        )
+        _make_residue(connection, decisions)
         report = score_probable(
             connection,
             source="staging.residue",
@@ -83,6 +80,7 @@ def score_duplicates(warehouse: Warehouse, contract: Contract, labels: Sequence[
             also="staging.person_review",
             labels=labels,
         )
+        connection.execute("DROP TABLE staging.residue")
         pairs = warehouse.build("core.duplicate_review")
         connection.execute("INSERT OR REPLACE INTO ops.meta VALUES (?, ?)", [_SCORED_FOR, state])
         return DuplicatesReport(
@@ -97,7 +95,27 @@ def score_duplicates(warehouse: Warehouse, contract: Contract, labels: Sequence[
         )
 
 
-def _state(connection: DuckDBPyConnection, threshold: float, labels: Sequence[Label]) -> str:
+def _make_residue(connection: DuckDBPyConnection, decisions: Sequence[Decision]) -> None:
+    """staging.residue: every record with its person, but the sides of a decided merge apart.
+
+    A pair of one person is not scored, and what people said to be one person is what tells whether scores are right.
+    """
+    sides = {i: number for number, one in enumerate(decisions) if one.verdict == "merge" for i in one.right}
+    given = pa.table(
+        {"record_id": pa.array(list(sides), pa.string()), "side": pa.array(list(sides.values()), pa.int64())}
+    )
+    connection.register("decided_side", given)
+    connection.execute(
+        "CREATE OR REPLACE TABLE staging.residue AS"
+        " SELECT record.*, person.person_id || coalesce('#' || decided.side, '') AS person_id"
+        " FROM staging.identity_record AS record"
+        " JOIN core.person_record AS person ON person.record_id = record.record_id"
+        " LEFT JOIN decided_side AS decided ON decided.record_id = record.record_id"
+    )
+    connection.unregister("decided_side")
+
+
+def _state(connection: DuckDBPyConnection, threshold: float, labels: Sequence[tuple[str, str, bool]]) -> str:
     """What the scores depend on, in a short text; the same for the same records in any order."""
     # bit_xor would forget a pair of equal rows; a sum does not, and does not depend on the order either.
     found = connection.execute(
@@ -106,7 +124,7 @@ def _state(connection: DuckDBPyConnection, threshold: float, labels: Sequence[La
     rules = connection.execute(
         "SELECT count(*), sum(hash(left_person_id, right_person_id)::HUGEINT) FROM staging.person_review"
     ).fetchall()
-    told = connection.execute("SELECT hash(?)", [repr(sorted(labels))]).fetchall()
+    told = connection.execute("SELECT hash(?)", [repr(labels)]).fetchall()
     return "/".join(str(part) for part in (__version__, threshold, *found[0], *rules[0], *told[0]))
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from referral_pipeline.ledger.store import IdentityDecision
 from referral_pipeline.warehouse.duplicates import DuplicatesReport, score_duplicates
 from referral_pipeline_tests.unit.core_world import World
 
@@ -72,6 +74,31 @@ def test_nothing_is_scored_again_when_nothing_changed_and_the_pairs_stand(world:
     assert world.rows_of(SHARED) == before
     candidate(world, 3, "Bob Roe", email="bob@example.org")
     assert scored(world).is_scored
+
+
+def decision(number: int, verdict: str, left: str, right: str) -> IdentityDecision:
+    at = datetime(2026, 5, 4, tzinfo=UTC)
+    return IdentityDecision(number, verdict, (left,), (right,), "seen by a person", "owner@example.com", at)
+
+
+def test_what_people_decided_calibrates_the_scores_and_a_decided_merge_is_no_pair(world: World) -> None:
+    decisions: list[IdentityDecision] = []
+    for n in range(40):
+        word = f"{chr(97 + n % 26)}{chr(97 + n // 26)}"
+        candidate(world, 4 * n, f"Jo{word}anna Brock{word}hausen", email=f"jo{word}anna.brock{word}@example.com")
+        candidate(world, 4 * n + 1, f"Jo{word}anna Brock{word}haussen", email=f"jo{word}anna.brok{word}@example.com")
+        decisions.append(decision(2 * n, "merge", f"greenhouse:C{4 * n}", f"greenhouse:C{4 * n + 1}"))
+        candidate(world, 4 * n + 2, f"Al{word}ina Zim{word}mer", email=f"family{word}@example.org")
+        candidate(world, 4 * n + 3, f"Bo{word}ris Zim{word}mer", email=f"family{word}@example.org")
+        decisions.append(decision(2 * n + 1, "distinct", f"greenhouse:C{4 * n + 2}", f"greenhouse:C{4 * n + 3}"))
+    world.stage()
+    world.people(decisions=decisions)
+    report = score_duplicates(world.warehouse, world.contract, decisions)
+    assert report.calibration == "reviewers' decisions"
+    pairs = world.rows_of(SHARED)
+    assert [pair["state"] for pair in pairs].count("distinct") == 40
+    assert all(pair["left_person_id"] != pair["right_person_id"] and "#" not in str(pair) for pair in pairs)
+    assert world.people(decisions=decisions).persons == 120
 
 
 def test_a_pair_that_became_one_person_is_listed_no_more(world: World) -> None:

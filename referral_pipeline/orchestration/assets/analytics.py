@@ -13,7 +13,6 @@ from referral_pipeline.identity.review_file import HOW_TO_DECIDE
 from referral_pipeline.orchestration.resources import BridgeResource
 from referral_pipeline.orchestration.specs import WAREHOUSE_POOL, spec, table_result
 
-IDENTITY_ASSETS = ("people", "duplicate_review")
 ATTRIBUTION_ASSETS = ("touchpoints", "attribution", "attribution_credit", "status_history")
 
 
@@ -31,19 +30,35 @@ class AsOfConfig(dg.Config):
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-@dg.multi_asset(name="resolve_people", specs=[spec(n) for n in IDENTITY_ASSETS], pool=WAREHOUSE_POOL, can_subset=False)
-def people(bridge: BridgeResource) -> Iterator[dg.MaterializeResult[Any]]:
+@dg.multi_asset(name="resolve_people", specs=[spec("people")], pool=WAREHOUSE_POOL)
+def people(bridge: BridgeResource) -> dg.MaterializeResult[Any]:
     """Resolve every record to a person."""
-    bridge.bridge.resolve_people()
-    path = bridge.bridge.write_review()
+    report = bridge.bridge.resolve_people()
     told = {
-        "duplicate_review": {
-            "csv": dg.MetadataValue.path(str(path)),
-            "how_to_decide": dg.MetadataValue.md(HOW_TO_DECIDE.format(path=path)),
-        }
+        "records_merged": report.merged,
+        "records_resolved_now": report.touched,
+        "records_looked_at_one_by_one": report.contested,
     }
-    for name in IDENTITY_ASSETS:
-        yield table_result(bridge.bridge.warehouse, name, told.get(name))
+    return table_result(bridge.bridge.warehouse, "people", told)
+
+
+@dg.multi_asset(name="score_duplicates", specs=[spec("duplicate_review")], pool=WAREHOUSE_POOL)
+def duplicate_review(context: dg.AssetExecutionContext, bridge: BridgeResource) -> dg.MaterializeResult[Any]:
+    """Score what the rules left apart, and list it for people to decide."""
+    report = bridge.bridge.score_duplicates()
+    context.log.info("scored anew" if report.is_scored else "nothing changed since the last scoring: its pairs stand")
+    path = bridge.bridge.write_review()
+    told: dict[str, Any] = {
+        "open_pairs": report.open_pairs,
+        "csv": dg.MetadataValue.path(str(path)),
+        "how_to_decide": dg.MetadataValue.md(HOW_TO_DECIDE.format(path=path)),
+    }
+    if report.is_scored:
+        told |= {
+            "pairs_scored": report.pairs_scored,
+            "probabilities": f"{report.calibration}, {'trained on these data' if report.trained else 'start values'}",
+        }
+    return table_result(bridge.bridge.warehouse, "duplicate_review", told)
 
 
 @dg.multi_asset(
