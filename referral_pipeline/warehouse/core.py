@@ -26,12 +26,15 @@ _DUPLICATE_REVIEW = columns(text="left_person_id right_person_id score evidence 
 _CORE_TABLES = (
     "core.application_person",
     "core.touchpoint",
+    "core.attribution_touch",
     "core.attribution_credit",
     "core.attribution",
     "core.status_event",
     "core.status_history",
+    "mart.attribution_comparison",
 )
-"""In the order in which they read each other."""
+"""In the order in which they read each other. The comparison of the models is made with the credit, so that a table of
+what is paid never stands beside an older one of what would be."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ def _still_binding(pairs: Iterable[tuple[str, str]], records: Iterable[Record]) 
 
 
 def build_core(warehouse: Warehouse, contract: Contract, as_of: datetime) -> dict[str, int]:
-    """Rebuild touches, attribution, credit and status history from staging and core.person; rows by table.
+    """Rebuild touches, attribution, credit, comparison and status history from staging and core.person; rows by table.
 
     Args:
         warehouse: with the staging tables of both sides and of the ledger, and with persons built.

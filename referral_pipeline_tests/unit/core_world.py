@@ -68,6 +68,7 @@ class World:
     links: list[dict[str, Any]] = field(default_factory=list)
     statuses: list[dict[str, Any]] = field(default_factory=list)
     aliases: list[tuple[str, str]] = field(default_factory=list)
+    overrides: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.warehouse = Warehouse(
@@ -173,6 +174,16 @@ class World:
             }
         )
 
+    def override(self, application_id: str, referral_id: str | None) -> None:
+        self.overrides.append(
+            {
+                "id": len(self.overrides) + 1,
+                "application_key": f"greenhouse:{application_id}",
+                "referral_id": referral_id,
+                "decided_at": AS_OF,
+            }
+        )
+
     # ------------------------------------------------------------ building
 
     def stage(self) -> None:
@@ -189,6 +200,7 @@ class World:
             ("staging.link", self.links, staging._LINK),
             ("staging.ledger_status", self.statuses, staging._LEDGER_STATUS),
             ("staging.candidate_alias", aliases, staging._ALIAS),
+            ("staging.ledger_override", self.overrides, staging._OVERRIDE),
         ):
             self.warehouse.replace(table, frame_of_rows(rows, kinds))
 
