@@ -50,9 +50,7 @@ def credit() -> None:
 @_reason
 @_by
 @_json
-def override(
-    application: str, referral_id: str | None, nobody: bool, reason: str, by: str, as_json: bool
-) -> None:
+def override(application: str, referral_id: str | None, nobody: bool, reason: str, by: str, as_json: bool) -> None:
     """Decide who has the credit for APPLICATION (31, or greenhouse:31), whatever the model says.
 
     The ATS and the advocacy platform follow: the advocate on the application, and what is recognised for a hire. An
@@ -105,7 +103,9 @@ def list_(every: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"overrides": [_as_json(one) for one in found]}, indent=2))
     elif not found:
-        click.echo("No decision: the contract's model decides everywhere." if not every else "No decision was ever made.")
+        click.echo(
+            "No decision: the contract's model decides everywhere." if not every else "No decision was ever made."
+        )
     elif sys.stdout.isatty():
         _print_table(found)
     else:  # a line a decision, for grep and cut

@@ -208,10 +208,10 @@ class World:
         arguments: dict[str, Any] = {"ledger_persons": {}, "must_link": [], **options}
         return build_people(self.warehouse, contract=self.contract, **arguments)
 
-    def build(self, *, as_of: datetime = AS_OF) -> World:
+    def build(self, *, as_of: datetime = AS_OF, **people: Any) -> World:
         with self.warehouse.connect():
             self.stage()
-            self.people()
+            self.person_of = self.people(**people).person_of
             self.rows = build_core(self.warehouse, self.contract, as_of)
         return self
 
