@@ -21,6 +21,7 @@ import click
 from referral_pipeline import __version__
 from referral_pipeline.cli_credit import credit
 from referral_pipeline.cli_events import events
+from referral_pipeline.cli_explain import explain as explain_command
 
 if TYPE_CHECKING:
     from referral_pipeline.orchestration.demo import Demonstration
@@ -313,6 +314,7 @@ def lane() -> None:
 
 main.add_command(events)
 main.add_command(credit)
+main.add_command(explain_command)
 
 
 def _require_ready(settings: Settings) -> None:

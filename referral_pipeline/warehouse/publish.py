@@ -70,6 +70,15 @@ def sweep(published_dir: Path) -> None:
             shutil.rmtree(beside)
 
 
+def published_at(published_dir: Path) -> datetime | None:
+    """When the present set was published; None when there is none."""
+    try:
+        found = cast(dict[str, Any], json.loads((published_dir / MANIFEST).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    return datetime.fromisoformat(str(found["published_at"]))
+
+
 def _install(beside: Path, published_dir: Path) -> None:
     """Rename every file of a complete set into place, the manifest last. Can be repeated from any point."""
     before = _files_of(published_dir / MANIFEST)

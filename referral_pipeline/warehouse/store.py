@@ -297,6 +297,30 @@ class Warehouse:
         with self.connect() as connection:
             return _publish.publish(connection, self.published_dir, tables, layers=layers, at=clock())
 
+    @contextmanager
+    def published(self) -> Generator[DuckDBPyConnection]:
+        """The copy of core, mart and ops that `publish` made last, to read from; it waits for nobody.
+
+        Raises:
+            WarehouseError: nothing was published yet, or the copy cannot be read.
+        """
+        path = self.published_dir / _publish.COPY
+        if not path.exists():
+            raise WarehouseError("nothing is published yet: run `referral-pipeline refresh`")
+        try:
+            connection = duckdb.connect(path, read_only=True, config=self._config)
+        except duckdb.Error as error:
+            raise WarehouseError(f"the published copy {path.name} cannot be opened: {error}") from error
+        try:
+            connection.execute("SET TimeZone = 'UTC'")
+            yield connection
+        finally:
+            connection.close()
+
+    def published_at(self) -> datetime | None:
+        """When `publish` made what is published now; None when nothing is."""
+        return _publish.published_at(self.published_dir)
+
     # ------------------------------------------------------------ opening
 
     def _open(self, deadline: float) -> DuckDBPyConnection:
