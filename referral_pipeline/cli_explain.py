@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import click
@@ -151,10 +152,10 @@ def _touches(e: dict[str, Any]) -> Part:
     return Part(
         "Touches that were considered, in order of time",
         (),
-        ("when", "days before", "what", "advocate", "content", "campaign", "place", "verdict"),
+        ("when", "days before", "what", "advocate", "content, campaign", "place", "verdict"),
         [
             (_when(one["occurred_at"]), f"{one['days_before']:.1f}", _what(one), one["advocate_id"],
-             one["content_id"] or "-", one["campaign_tag"] or "-", str(one["place"] or "-"), one["why"])
+             _both(one["content_id"], one["campaign_tag"]), str(one["place"] or "-"), one["why"])
             for one in touches
         ],
         [one["verdict"] != "counts" for one in touches],
@@ -207,7 +208,7 @@ def _credit(e: dict[str, Any]) -> Part:
              _money(one["bonus_cents"], currency), one["why"])
             for one in e["credit"]
         ],
-        [_weight(one["weight"]) == "0" for one in e["credit"]],
+        [Decimal(one["weight"]) == 0 for one in e["credit"]],
     )  # fmt: skip
 
 
@@ -232,7 +233,7 @@ def _bonus(bonus: dict[str, Any]) -> Part:
         for one in bonus["payroll"]
     ]  # fmt: skip
     columns = ("when", "step", "referral", "advocate", "amount", "state") if steps else ()
-    return Part("Bonus", lines, columns, sorted(steps))
+    return Part("Bonus", lines, columns, sorted(steps, key=lambda step: step[0]))
 
 
 def _ats(ats: dict[str, Any]) -> Part:
@@ -251,8 +252,12 @@ def _ats(ats: dict[str, Any]) -> Part:
 
 def _what(touch: dict[str, Any]) -> str:
     if touch["kind"] == "referral":
-        return f"referral {touch['referral_id']}" + (f", share {touch['share_id']}" if touch["share_id"] else "")
+        return f"referral {touch['referral_id']}" + (f" via share {touch['share_id']}" if touch["share_id"] else "")
     return f"share {touch['share_id']}"
+
+
+def _both(one: str | None, other: str | None) -> str:
+    return ", ".join(text for text in (one, other) if text) or "-"
 
 
 def _when(moment: str | None) -> str:
@@ -264,8 +269,8 @@ def _words(value: str | None) -> str:
 
 
 def _weight(text: str | None) -> str:
-    """A weight as it is kept, without the zeros at its end."""
-    return "-" if text is None else (text.rstrip("0").rstrip(".") or "0")
+    """A weight to six places, without the zeros at its end; --json gives all twelve."""
+    return "-" if text is None else f"{Decimal(text):.6f}".rstrip("0").rstrip(".")
 
 
 def _money(cents: int, currency: str) -> str:
@@ -292,19 +297,22 @@ def _draw(parts: Sequence[Part]) -> None:
     from rich import box
     from rich.console import Console
     from rich.markup import escape
+    from rich.padding import Padding
     from rich.table import Table
 
     console = Console()
     for number, part in enumerate(parts):
         console.print(f"[bold]{escape(part.title)}[/]" if number else f"[bold cyan]{escape(part.title)}[/]")
         for line in part.lines:
-            console.print(f"  {escape(line)}", highlight=False)
+            console.print(Padding(escape(line), (0, 0, 0, 2)), highlight=False)
         if part.columns:
-            table = Table(box=box.SIMPLE_HEAD, pad_edge=True)
+            table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=True)
             for column in part.columns:
                 right = column in {"days before", "place", "bonus", "weight", "amount"}
                 fixed = column in {"when", "from", "to", "made"}
-                table.add_column(column, justify="right" if right else "left", overflow="fold", no_wrap=fixed)
+                widest = max(len(word) for word in column.split())
+                justify = "right" if right else "left"
+                table.add_column(column, justify=justify, overflow="fold", no_wrap=fixed, min_width=widest)
             for place, row in enumerate(part.rows):
                 is_dim = bool(part.dim) and part.dim[place]
                 table.add_row(*(escape(cell) for cell in row), style="dim" if is_dim else None)
