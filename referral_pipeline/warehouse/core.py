@@ -18,7 +18,7 @@ from referral_pipeline.privacy.crypto import keyed_hash
 from referral_pipeline.warehouse.frames import columns, frame_of_rows
 from referral_pipeline.warehouse.store import Warehouse
 
-__all__ = ["PeopleReport", "build_core", "build_people"]
+__all__ = ["TOUCHES_AT_ONCE", "PeopleReport", "build_core", "build_people"]
 
 _PERSON_RECORD = columns(text="record_id system person_id match_method", time="first_seen_at")
 _DUPLICATE_REVIEW = columns(text="left_person_id right_person_id score evidence state")
@@ -35,6 +35,11 @@ _CORE_TABLES = (
 )
 """In the order in which they read each other. The comparison of the models is made with the credit, so that a table of
 what is paid never stands beside an older one of what would be."""
+
+_IN_PARTS = frozenset({"core.attribution_touch", "core.attribution_credit", "mart.attribution_comparison"})
+TOUCHES_AT_ONCE = 1_000_000
+"""Credit is given application by application: so many touches are sorted within the memory that a warehouse has; at ten
+million in one piece the sorts would go to disk."""
 
 
 @dataclass(frozen=True)
@@ -140,8 +145,12 @@ def build_core(warehouse: Warehouse, contract: Contract, as_of: datetime) -> dic
         "bonus_cents": rules.bonus.amount_cents,
         "bonus_split": rules.bonus.split,
     }
+    rows: dict[str, int] = {}
     with warehouse.transaction():
-        return {table: warehouse.build(table, **variables) for table in _CORE_TABLES}
+        for table in _CORE_TABLES:
+            parts = 1 + rows["core.touchpoint"] // TOUCHES_AT_ONCE if table in _IN_PARTS else 1
+            rows[table] = warehouse.build(table, parts=parts, **variables)
+    return rows
 
 
 # ---------------------------------------------------------------- records

@@ -207,3 +207,22 @@ def test_rows_that_came_later_end_in_the_same_tables_as_rows_that_came_at_once_i
         at_once.build(ledger_persons=persons)
         for table in tables:
             assert later.rows_of(f"FROM {table} ORDER BY ALL") == at_once.rows_of(f"FROM {table} ORDER BY ALL"), table
+
+
+@given(cases=CASES, decisions=DECISIONS, parts=st.integers(2, 9), seed=st.integers(0, 9))
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+def test_tables_built_in_parts_are_the_tables_built_in_one_piece(
+    cases: list[list[tuple]], decisions: list[int | str | None], parts: int, seed: int
+):
+    variables = {"lookback_days": 90, "attribution_model": "linear", "bonus_cents": 200_001, "bonus_split": "credit"}
+    with TemporaryDirectory() as folder:
+        world = made_world(Path(folder), cases, seed)
+        decided(world, cases, decisions)
+        world.build()
+        found: list[list] = []
+        for number in (1, parts):
+            for table in ("core.attribution_touch", "core.attribution_credit", "mart.attribution_comparison"):
+                world.warehouse.build(table, parts=number, **variables)
+                found.append(world.rows_of(f"FROM {table} ORDER BY ALL"))
+        assert found[:3] == found[3:]
+        assert all(found)

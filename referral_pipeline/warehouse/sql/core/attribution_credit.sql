@@ -6,7 +6,7 @@
 -- One row per application, advocate and share. `reason` is credited or override, or why a weight is 0: a gate's reason
 -- (withdrawn, no_consent, consent_expired, country, erased, job), after_application, outside_lookback, overridden, or
 -- other_touch_credited. The bonus is for applications that stand as hired.
--- Variables: attribution_model, bonus_cents, bonus_split.
+-- Variables: attribution_model, bonus_cents, bonus_split; part and parts (of the applications).
 WITH decided AS (
     SELECT
         owner.application_key,
@@ -23,6 +23,7 @@ WITH decided AS (
         ON touchpoint.referral_id = override.referral_id
         AND touchpoint.kind = 'referral'
         AND touchpoint.person_id = owner.person_id
+    WHERE hash(override.application_key) % getvariable('parts') = getvariable('part')
 ),
 weighed AS (
     SELECT
@@ -39,6 +40,7 @@ weighed AS (
         override.application_key IS NOT NULL AS is_overridden
     FROM core.attribution_touch AS touch
     LEFT JOIN staging.ledger_override AS override ON override.application_key = touch.application_key
+    WHERE hash(touch.application_key) % getvariable('parts') = getvariable('part')
 ),
 counting AS (
     SELECT

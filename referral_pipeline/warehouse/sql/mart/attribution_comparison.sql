@@ -1,7 +1,7 @@
 -- What each of the five models would give, beside what is paid. One row per application, advocate and share that a model or
 -- an override credits. Each model's weights sum to exactly 1 over an application, or are all 0 where no touch counts (an
 -- override may credit one that no model does). `pays` names the model whose column is `paid`, or says override.
--- Variables: attribution_model.
+-- Variables: attribution_model; part and parts (of the applications).
 WITH given AS (
     SELECT
         application_key,
@@ -13,11 +13,11 @@ WITH given AS (
         time_decay,
         position_based
     FROM core.attribution_touch
-    WHERE verdict = 'counts'
+    WHERE verdict = 'counts' AND hash(application_key) % getvariable('parts') = getvariable('part')
     UNION ALL BY NAME
     SELECT application_key, advocate_id, share_id, weight AS paid
     FROM core.attribution_credit
-    WHERE weight > 0
+    WHERE weight > 0 AND hash(application_key) % getvariable('parts') = getvariable('part')
 ),
 summed AS (
     SELECT
