@@ -3,8 +3,8 @@
 Belongs here: running the steps in processes of their own, and the figures. Does not belong here: the data
 (attribution_data.py), a step (attribution_child.py), the library's calls (attribution_peer.py).
 
-The library gets only the touches that count, chosen and placed by us, in memory, and answers sums by campaign in doubles.
-We start from all touches in a file, judge each, give exact weights per application and share, and keep them.
+The library gets only the touches that count, chosen and placed by us, in memory, and answers sums by campaign in
+doubles. We start from all touches in a file, judge each, give exact weights per application and share, and keep them.
 """
 
 from __future__ import annotations
