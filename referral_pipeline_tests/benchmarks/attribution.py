@@ -48,6 +48,7 @@ def run(quick: bool) -> Result:
         figures |= {
             "beside_applications": shared_size,
             "beside_ours_seconds": round(own_seconds, 2),
+            "beside_ours_cpu_seconds": round(own["cpu_seconds"], 2),
             "beside_ours_peak_rss_mib": own["rss_mib"],
         }
         if isinstance(peer, str):
@@ -57,10 +58,12 @@ def run(quick: bool) -> Result:
             figures |= {
                 "peer": f"marketing-attribution-models {peer['version']} on polars {peer['polars']}",
                 "peer_seconds": round(peer["seconds"], 2),
+                "peer_cpu_seconds": round(peer["cpu_seconds"], 2),
                 "peer_peak_rss_mib": peer["rss_mib"],
                 "peer_largest_relative_difference": difference,
             }
             ratios["ours_to_peer_seconds"] = round(own_seconds / peer["seconds"], 2)
+            ratios["ours_to_peer_cpu_seconds"] = round(own["cpu_seconds"] / peer["cpu_seconds"], 2)
             ratios["ours_to_peer_peak_rss"] = round(own["rss_mib"] / peer["rss_mib"], 2)
             holds = holds and difference <= _SAME
     return Result("attribution", figures, ratios, holds=holds and own_holds)

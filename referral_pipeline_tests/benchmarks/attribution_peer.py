@@ -20,7 +20,7 @@ def main() -> None:
     from mam.core import MAM  # type: ignore[import-not-found]
 
     frame: Any = polars.read_parquet(sys.argv[1])
-    started = time.perf_counter()
+    started, used_before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
     journeys = MAM(
         frame,
         format_type="session",
@@ -36,7 +36,8 @@ def main() -> None:
         "time_decay": journeys.run_time_decay(half_life_hours=168.0),
         "position_based": journeys.run_position_based(),
     }
-    seconds = time.perf_counter() - started
+    seconds, used = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF)
+    cpu = used.ru_utime + used.ru_stime - used_before.ru_utime - used_before.ru_stime
     credit = {
         name: {str(row["channels"]): row["attribution"] for row in result.to_polars().to_dicts()}
         for name, result in results.items()
@@ -45,7 +46,8 @@ def main() -> None:
         json.dumps(
             {
                 "seconds": seconds,
-                "rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+                "cpu_seconds": cpu,
+                "rss_mib": used.ru_maxrss // 1024,
                 "version": version("marketing-attribution-models"),
                 "polars": version("polars"),
                 "credit": credit,
