@@ -34,7 +34,7 @@ def _installation() -> Generator[tuple[Contract, Ledger]]:
 
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-_reason = click.option("--reason", required=True, metavar="TEXT", help="Why; it is kept, and the advocates may ask.")
+_reason = click.option("--reason", required=True, metavar="TEXT", help="Why. It is kept for good: name no candidate.")
 _by = click.option("--by", required=True, metavar="EMAIL", help="Who decides: the owner that the contract names.")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from referral_pipeline.warehouse.comparison import credit_by_segment
 from referral_pipeline_tests.unit.core_world import World, attribution_rules, contract_with
 
 
@@ -462,3 +463,22 @@ def test_the_comparison_shows_what_every_model_would_give_beside_what_is_paid(wo
         ("A2", "0E-12", "0E-12", "0.250000000000", "0.100000000000", "0E-12", "last_touch"),
         ("A3", "0E-12", "1.000000000000", "0.250000000000", "0.400000000000", "1.000000000000", "last_touch"),
     ]
+
+
+def test_credit_is_summed_by_campaign_department_and_channel_under_each_model(world: World):
+    world.advocate("A4", "Sales")
+    world.share("S4", "A4", 1, campaign="summer")
+    world.referral("R1", "A1", 0, share="S1")
+    world.referral("R4", "A4", 2, share="S4", campaign="summer")
+    world.application("P1", 3)
+    world.build()
+    found = {
+        segment: {row[segment]: tuple(row[m] for m in ("first_touch", "last_touch", "linear")) for row in rows}
+        for segment, table in credit_by_segment(world.warehouse).items()
+        for rows in [table.to_dict("records")]
+    }
+    assert found == {
+        "campaign": {"spring": (1, 0, 0.5), "summer": (0, 1, 0.5)},
+        "department": {"Engineering": (1, 0, 0.5), "Sales": (0, 1, 0.5)},
+        "channel": {"linkedin": (1, 1, 1)},
+    }
