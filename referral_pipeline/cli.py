@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from referral_pipeline import __version__
+from referral_pipeline.cli_credit import credit
 from referral_pipeline.cli_events import events
+from referral_pipeline.cli_explain import explain as explain_command
 from referral_pipeline.cli_resolve import resolve
 from referral_pipeline.cli_review import review
 
@@ -315,6 +317,8 @@ def lane() -> None:
 main.add_command(events)
 main.add_command(resolve)
 main.add_command(review)
+main.add_command(credit)
+main.add_command(explain_command)
 
 
 def _require_ready(settings: Settings) -> None:

@@ -3,8 +3,8 @@
 Belongs here: which touches count, the models (KPIS, attribution), exact weights, whole cents. Does not belong here:
 finding the touches (sync, warehouse), who is paid and when (the bonus is policy).
 
-The same rules stand as SQL in warehouse/sql/core/attribution_credit.sql for all applications at once; a property test
-holds the two together.
+The same rules stand as SQL in warehouse/sql/core (attribution_touch.sql, attribution_credit.sql) for all applications
+at once; a property test holds the two together.
 
 Which touches count
 1. A touch from `lookback_days` before the application to the application itself, both ends included.
@@ -87,6 +87,20 @@ def credit(
         for touch, unit in zip(counting, units, strict=True)
         if unit > 0
     ]
+
+
+def overridden(touches: Iterable[Touch], referral_id: str | None) -> list[Credit]:
+    """The credit for an application of which its owner decided: all to one referral, whenever it was made.
+
+    Args:
+        touches: those of the application's person that no gate blocks; an override never replaces consent.
+        referral_id: whose the credit is; None for nobody's.
+
+    Returns:
+        One credit of weight 1; none for nobody, and none while that referral is not among the touches.
+    """
+    own = [touch for touch in touches if touch.kind == "referral" and touch.referral_id == referral_id]
+    return [Credit(own[0], Decimal(1))] if referral_id is not None and own else []
 
 
 def counting_touches(touches: Iterable[Touch], *, applied_at: datetime, lookback_days: int) -> list[Touch]:

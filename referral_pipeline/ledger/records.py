@@ -274,6 +274,44 @@ class IdentityDecision:
 
 
 @dataclass(frozen=True)
+class Override:
+    """The owner decided who has the credit for an application ("greenhouse:31"): one referral, or nobody.
+
+    In force until `revoked_at`. `reason` is free text, `decided_by` and `revoked_by` are the owner's address.
+    """
+
+    id: int
+    application_key: str
+    referral_id: str | None
+    reason: str = field(repr=False)
+    decided_by: str = field(repr=False)
+    decided_at: datetime
+    revoked_at: datetime | None = None
+    revoked_by: str | None = field(default=None, repr=False)
+    revoked_reason: str | None = field(default=None, repr=False)
+
+    @property
+    def is_in_force(self) -> bool:
+        """Whether it stands."""
+        return self.revoked_at is None
+
+
+@dataclass(frozen=True)
+class PayrollStep:
+    """A bonus as it went to payroll: one entry of one export."""
+
+    export_id: int
+    referral_id: str
+    advocate_id: str
+    amount_cents: int
+    currency: str
+    eligible_at: datetime
+    exported_at: datetime
+    state: str
+    settled_at: datetime | None
+
+
+@dataclass(frozen=True)
 class AlertRecord:
     """An alert on one channel. Firings of the same fingerprint are counted in it until it is resolved."""
 

@@ -2,8 +2,9 @@
 
 Belongs here: opening and closing, and the public methods on cursors, calls, deliveries, links, identity, history and
 consents. Does not belong here: the other parts of the same object (inbox.py, mirror.py, health.py, alerts.py,
-recognitions.py, decisions.py, locks.py), transactions (transactions.py), schema (tables.py, migrations/), what differs
-between databases (engine.py), the transitions of a delivery (deliveries.py), business rules (sync, privacy).
+recognitions.py, decisions.py, overrides.py, payroll_steps.py, locks.py), transactions (transactions.py), schema
+(tables.py, migrations/), what differs between databases (engine.py), the transitions of a delivery (deliveries.py),
+business rules (sync, privacy).
 
 Safe for threads and for many processes. `atomic()` makes several calls of one thread one transaction. No method takes
 or gives personal data in clear.
@@ -36,6 +37,8 @@ from referral_pipeline.ledger.inbox import InboxPart
 from referral_pipeline.ledger.locks import Locks
 from referral_pipeline.ledger.migrate import migrate
 from referral_pipeline.ledger.mirror import MirrorPart
+from referral_pipeline.ledger.overrides import OverridePart
+from referral_pipeline.ledger.payroll_steps import PayrollStepPart
 from referral_pipeline.ledger.prepared import Prepared
 from referral_pipeline.ledger.recognitions import RecognitionPart
 from referral_pipeline.ledger.records import (
@@ -54,6 +57,7 @@ from referral_pipeline.ledger.records import (
     InboxEvent,
     Link,
     MirrorRow,
+    Override,
     Recognition,
     StatusFact,
 )
@@ -79,6 +83,7 @@ __all__ = [
     "LedgerError",
     "Link",
     "MirrorRow",
+    "Override",
     "Recognition",
     "StatusFact",
     "UnknownDeliveryError",
@@ -116,7 +121,9 @@ _CONSENTS_OF = _CONSENTS.where(_consents.referral_id.in_(_some))
 _RECORD_CALLS = sa.insert(tables.api_calls)
 
 
-class Ledger(InboxPart, MirrorPart, HealthPart, RecognitionPart, DecisionPart, AlertPart):
+class Ledger(
+    InboxPart, MirrorPart, HealthPart, RecognitionPart, DecisionPart, OverridePart, PayrollStepPart, AlertPart
+):
     """The operational store. Open with `Ledger.open`, close when done (or use as a context manager)."""
 
     def __init__(self, engine: Engine, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:

@@ -371,6 +371,14 @@ attribution_overrides = sa.Table(
     sa.Column("revoked_by", sa.String),
     sa.Column("revoked_reason", sa.Text),
     sa.Index(None, "application_key"),
+    # The database itself refuses two decisions in force about one application.
+    sa.Index(
+        "ix_attribution_overrides_in_force",
+        "application_key",
+        unique=True,
+        sqlite_where=sa.text("revoked_at IS NULL"),
+        postgresql_where=sa.text("revoked_at IS NULL"),
+    ),
 )
 
 payroll_exports = sa.Table(

@@ -64,6 +64,7 @@ PUBLISHED_TABLES = (
     "core.person",
     "core.attribution",
     "core.attribution_credit",
+    "mart.attribution_comparison",
     "core.status_history",
     "core.duplicate_review",
     "mart.kpi",
@@ -398,7 +399,7 @@ class Bridge:
     # ------------------------------------------------------------ analytics
 
     def build_attribution(self, *, as_of: datetime) -> Mapping[str, int]:
-        """Rebuild touchpoints, attribution, credit and status history; rows by table."""
+        """Rebuild touchpoints, attribution, credit, comparison and status history; rows by table."""
         with self.warehouse.connect():
             stage_ledger(self.warehouse, self.ledger)
             return build_core(self.warehouse, self.contract, as_of)

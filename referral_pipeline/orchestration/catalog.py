@@ -201,6 +201,15 @@ CATALOG: tuple[AssetEntry, ...] = (
         deps=("touchpoints", "attribution"),
     ),
     AssetEntry(
+        "attribution_comparison",
+        "attribution",
+        "What each of the five models would give, beside what is paid: one row per application, advocate and share, "
+        "each model's weights summing to exactly 1. Shows what a change of the model would change.",
+        _SQL,
+        "mart.attribution_comparison",
+        deps=("touchpoints", "attribution_credit"),
+    ),
+    AssetEntry(
         "status_history",
         "attribution",
         "Every canonical status of every application with its time, from the ATS's own stage history.",
@@ -223,7 +232,15 @@ CATALOG: tuple[AssetEntry, ...] = (
         "Parquet files and a read-only DuckDB copy under data/published, replaced by atomic rename. Nothing in "
         "them names a person.",
         frozenset({"duckdb", "parquet"}),
-        deps=("kpis", "attribution", "attribution_credit", "status_history", "people", "duplicate_review"),
+        deps=(
+            "kpis",
+            "attribution",
+            "attribution_credit",
+            "attribution_comparison",
+            "status_history",
+            "people",
+            "duplicate_review",
+        ),
     ),
     AssetEntry(
         "leadership_report",

@@ -85,6 +85,11 @@ def counts_table(counts: Mapping[str, int], *, header: tuple[str, str] = ("what"
     return dg.MetadataValue.md("\n".join(lines))
 
 
+def frame_table(frame: Any) -> dg.MetadataValue[Any]:
+    """A frame without personal data as a small table."""
+    return dg.MetadataValue.md(_markdown(frame))
+
+
 def _markdown(frame: Any) -> str:
     header = [str(c) for c in frame.columns]
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]

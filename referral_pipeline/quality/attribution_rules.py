@@ -25,6 +25,7 @@ PERSON_ID = r"^per_[0-9a-f]{16}\Z"
 CHANNELS = ("advocacy", "other")
 TOUCH_KINDS = ("share", "click", "referral")
 MODELS = ("first_touch", "last_touch", "linear", "time_decay", "position_based")
+PAYS = (*MODELS, "override")
 
 _REBUILD = (
     "Run `referral-pipeline refresh` to rebuild it from raw; if it stays, report the rule and its count as a defect."
@@ -37,6 +38,7 @@ _person = RuleSet("core.person", "people")
 _touch = RuleSet("core.touchpoint", "touchpoints")
 _attribution = RuleSet("core.attribution", "attribution")
 _credit = RuleSet("core.attribution_credit", "attribution_credit")
+_comparison = RuleSet("mart.attribution_comparison", "attribution_comparison")
 _history = RuleSet("core.status_history", "status_history")
 
 PERSON_RULES = (
@@ -186,9 +188,9 @@ ATTRIBUTION_RULES = (
     ),
     _attribution.guard(
         "attribution_model_is_known",
-        "The model that gave the credit is one of the five that KPIS defines.",
+        "The model that gave the credit is one of the five that KPIS defines, or the owner's override.",
         "Set rules.attribution.model in the contract to one of the five and refresh.",
-        within("attribution_model", MODELS),
+        within("attribution_model", PAYS),
     ),
     _attribution.guard(
         "attribution_date_is_present",
@@ -244,7 +246,7 @@ CREDIT_RULES = (
     _credit.guard("credit_weight_is_a_fraction", "A weight lies between 0 and 1.", _REBUILD, between("weight", 0, 1)),
     _credit.guard(
         "credit_is_explained",
-        "A credit with weight is credited, and one without says why.",
+        "A credit with weight is credited or the owner's override, and one without says why.",
         _REBUILD,
         true("explained"),
     ),
@@ -270,6 +272,56 @@ CREDIT_RULES = (
         "Hold the pay-out, compare rules.bonus in the contract with the table, then refresh.",
         true("bonus_as_others"),
         view="applications",
+    ),
+)
+
+COMPARISON_RULES = (
+    _comparison.guard(
+        "comparison_columns_are_as_declared",
+        "The comparison of the models has every column that others read, each of its type; weights are exact decimals.",
+        _DRIFT,
+        as_declared(),
+        view="columns",
+    ),
+    _comparison.guard(
+        "comparison_application_is_attributed",
+        "Every row of the comparison is for an application that has an attribution row.",
+        _REBUILD,
+        true("application_known"),
+    ),
+    _comparison.guard(
+        "comparison_advocate_is_present",
+        "Every row of the comparison names its advocate.",
+        _REBUILD,
+        present("advocate_id"),
+    ),
+    *(
+        _comparison.guard(
+            f"{model}_sums_to_one",
+            f"The weights that {model} gives sum to exactly 1 over an application of which touches count.",
+            _REBUILD,
+            within(f"{model}_sum", (1,)),
+            view="applications",
+        )
+        for model in MODELS
+    ),
+    _comparison.guard(
+        "comparison_pays_by_a_model_or_an_override",
+        "What pays is one of the five models, or the owner's override.",
+        _REBUILD,
+        within("pays", PAYS),
+    ),
+    _comparison.guard(
+        "paid_weight_is_the_paying_models",
+        "Where a model pays, the paid weight is that model's own, so that nobody is paid by another than is told.",
+        _REBUILD,
+        true("paid_by_model"),
+    ),
+    _comparison.guard(
+        "paid_weight_is_that_of_the_credit",
+        "The paid weight is the weight in the credit table, which the bonus follows.",
+        _REBUILD,
+        true("paid_as_credited"),
     ),
 )
 
@@ -323,5 +375,6 @@ CORE_RULES: tuple[Rule, ...] = (
     *TOUCHPOINT_RULES,
     *ATTRIBUTION_RULES,
     *CREDIT_RULES,
+    *COMPARISON_RULES,
     *HISTORY_RULES,
 )

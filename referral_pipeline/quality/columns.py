@@ -162,6 +162,18 @@ COLUMNS: dict[str, dict[str, str]] = {
         "bonus_cents": "whole",
         "reason": "text",
     },
+    "mart.attribution_comparison": {
+        "application_key": "text",
+        "advocate_id": "text",
+        "share_id": "text",
+        "first_touch": "decimal",
+        "last_touch": "decimal",
+        "linear": "decimal",
+        "time_decay": "decimal",
+        "position_based": "decimal",
+        "paid": "decimal",
+        "pays": "text",
+    },
     "core.status_history": {
         "application_key": "text",
         "status": "text",

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from referral_pipeline.quality.attribution_rules import MODELS
 from referral_pipeline.quality.columns import COLUMNS, kind_of
 from referral_pipeline.quality.rules import RULES
 
@@ -156,8 +157,14 @@ _APPLICATIONS = {
     "core.attribution_credit:applications": (
         # An application whose every credit ended (withdrawn, erased, ...) is not credited: its sum is not judged.
         "(SELECT application_key, sum(bonus_cents) AS bonus_sum, "
-        "CASE WHEN bool_or(reason = 'credited') OR sum(weight) <> 0 THEN sum(weight) END AS weight_sum "
+        "CASE WHEN bool_or(reason IN ('credited', 'override')) OR sum(weight) <> 0 THEN sum(weight) END AS weight_sum "
         "FROM core.attribution_credit GROUP BY application_key) AS t"
+    ),
+    "mart.attribution_comparison:applications": (
+        # An override may credit an application of which no touch counts: its models give 0, and are not judged.
+        "(SELECT application_key, "  # noqa: S608 - constants
+        + ", ".join(f"nullif(sum({model}), 0) AS {model}_sum" for model in MODELS)
+        + " FROM mart.attribution_comparison GROUP BY application_key) AS t"
     ),
     "core.status_history:applications": (
         "(SELECT application_key, count(*) FILTER (WHERE valid_to IS NULL) AS present_statuses "
@@ -168,6 +175,8 @@ _APPLICATIONS = {
 _CREDIT_COLUMNS = tuple(
     f"core.attribution_credit.{column}" for column in ("application_key", "weight", "bonus_cents", "reason")
 )
+
+_MODEL_COLUMNS = tuple(f"mart.attribution_comparison.{model}" for model in MODELS)
 
 HELPERS: dict[str, dict[str, Helper]] = {
     "staging.share": {
@@ -223,7 +232,7 @@ HELPERS: dict[str, dict[str, Helper]] = {
         "advocate_known": _known("core.attribution_credit", "advocate_id", "staging.advocate"),
         "share_known": _known("core.attribution_credit", "share_id", "staging.share"),
         "explained": Helper(
-            "(t.weight <> 0) = coalesce(t.reason = 'credited', false) AND t.reason IS NOT NULL",
+            "(t.weight <> 0) = coalesce(t.reason IN ('credited', 'override'), false) AND t.reason IS NOT NULL",
             ("core.attribution_credit.weight", "core.attribution_credit.reason"),
         ),
     },
@@ -233,6 +242,30 @@ HELPERS: dict[str, dict[str, Helper]] = {
         "bonus_as_others": Helper(
             "t.bonus_sum = 0 OR t.bonus_sum = mode(nullif(t.bonus_sum, 0)) OVER ()", _CREDIT_COLUMNS
         ),
+    },
+    "mart.attribution_comparison": {
+        "application_known": _known(
+            "mart.attribution_comparison", "application_key", "core.attribution", "application_key"
+        ),
+        "paid_by_model": Helper(
+            "CASE t.pays " + " ".join(f"WHEN '{model}' THEN t.paid = t.{model}" for model in MODELS) + " END",
+            ("mart.attribution_comparison.paid", "mart.attribution_comparison.pays", *_MODEL_COLUMNS),
+        ),
+        "paid_as_credited": Helper(
+            "t.paid = coalesce((SELECT sum(r.weight) FROM core.attribution_credit AS r "
+            "WHERE r.application_key = t.application_key AND r.advocate_id = t.advocate_id "
+            "AND r.share_id IS NOT DISTINCT FROM t.share_id), 0)",
+            (
+                *("mart.attribution_comparison.paid", "mart.attribution_comparison.share_id"),
+                *("mart.attribution_comparison.application_key", "mart.attribution_comparison.advocate_id"),
+                *("core.attribution_credit.application_key", "core.attribution_credit.advocate_id"),
+                *("core.attribution_credit.share_id", "core.attribution_credit.weight"),
+            ),
+        ),
+    },
+    "mart.attribution_comparison:applications": {
+        f"{model}_sum": Helper(f"t.{model}_sum", ("mart.attribution_comparison.application_key", *_MODEL_COLUMNS))
+        for model in MODELS
     },
     "core.status_history": {
         "application_known": _known("core.status_history", "application_key", "core.attribution", "application_key"),

@@ -15,18 +15,19 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from time import sleep as _sleep
 
-from referral_pipeline.attribution.models import Credit, credit
+from referral_pipeline.attribution.models import Credit, credit, overridden
 from referral_pipeline.connectors.failures import AmbiguousOutcome, NotFound, PermanentFailure, TransientFailure
 from referral_pipeline.connectors.protocols import AtsConnector
 from referral_pipeline.connectors.records import AtsApplication, AtsJob, NewApplication, Referral
 from referral_pipeline.contract.models import Contract
-from referral_pipeline.ledger.store import DeliveryIntent, DeliveryState, Ledger, Link
+from referral_pipeline.ledger.store import DeliveryIntent, DeliveryState, Ledger, Link, Override
 from referral_pipeline.privacy.gate import GatePolicy, blocked_by
 from referral_pipeline.sync.assignment import Assignment, assign
 from referral_pipeline.sync.creation import Creator, NotYetVisibleError, Opened, digest
 from referral_pipeline.sync.evidence import Sealer
 from referral_pipeline.sync.facts import Programme, credited_referral, mapped_tags, touches_for
 from referral_pipeline.sync.lifecycle import State
+from referral_pipeline.sync.overrides import decisions_on, in_force, with_chosen
 from referral_pipeline.sync.report import SyncFailure, SyncReport
 from referral_pipeline.vocabulary import Block
 
@@ -213,7 +214,9 @@ class CandidateWriteBack:
         if application is not None:
             try:
                 opened_for = {i for i, x in links.items() if x is not None and _was_opened_for(x, application)}
-                self._bring_tags(application, self._tags(same_job, application.applied_at, opened_for))
+                decisions = decisions_on(self._ledger, self._ats.system, application.id)
+                may_count = with_chosen(same_job, allowed, decisions)
+                self._bring_tags(application, self._tags(may_count, application.applied_at, opened_for, decisions))
             except NotFound:
                 if self._ats.get_applications([application.id]):
                     raise
@@ -255,24 +258,35 @@ class CandidateWriteBack:
             # Not visible yet: it exists and is linked, and the next run brings what it lacks.
             with suppress(NotFound):
                 made_for = opened_for if opened.created_application else frozenset[str]()
-                self._bring_tags(opened.application, self._tags(same_job, opened.application.applied_at, made_for))
+                decisions = decisions_on(self._ledger, self._ats.system, opened.application.id)
+                may_count = with_chosen(same_job, allowed, decisions)
+                applied_at = opened.application.applied_at
+                self._bring_tags(opened.application, self._tags(may_count, applied_at, made_for, decisions))
             self.records[opened.application.id] = opened.application
         return []
 
     # ------------------------------------------------------------ tags
 
-    def _tags(self, referrals: Sequence[Referral], applied_at: datetime, opened_for: Set[str]) -> dict[str, str | None]:
+    def _tags(
+        self,
+        referrals: Sequence[Referral],
+        applied_at: datetime,
+        opened_for: Set[str],
+        decisions: Sequence[Override] = (),
+    ) -> dict[str, str | None]:
         """What the application should carry: the credited advocate's fields, nothing when no touch earned credit.
 
         A referral that the application was opened for happened before it, whatever the clocks of the two systems say.
+        Where the owner once decided, and nobody has the credit now, the fields are emptied: what they hold came of it.
         """
         timed = _timed(referrals, applied_at, opened_for)
-        credits = self.credits(referrals, applied_at, opened_for)
+        credits = self.credits(referrals, applied_at, opened_for, decisions)
         if not credits:
-            return {}
+            return dict.fromkeys(self._tag_sources) if decisions else {}
         # The application has one advocate field: the heaviest credit carries it, the latest touch among equals.
         winner = max(credits, key=lambda c: (c.weight, c.touch.occurred_at, c.touch.referral_id or "")).touch
-        credited_id = credited_referral(winner, [r for r in timed if r.touched_at <= applied_at]).id
+        may_stand_for_it = [r for r in timed if r.touched_at <= applied_at or r.id == winner.referral_id]
+        credited_id = credited_referral(winner, may_stand_for_it).id
         return mapped_tags(
             self._tag_sources,
             touch=winner,
@@ -281,17 +295,28 @@ class CandidateWriteBack:
             enrich=self._contract.phases.content_enrichment,
         )
 
-    def credits(self, referrals: Sequence[Referral], applied_at: datetime, opened_for: Set[str]) -> list[Credit]:
-        """Who earned the application, by the contract's model, heaviest share of the credit in no certain order.
+    def credits(
+        self,
+        referrals: Sequence[Referral],
+        applied_at: datetime,
+        opened_for: Set[str],
+        decisions: Sequence[Override] = (),
+    ) -> list[Credit]:
+        """Who earned the application, by the owner's override or the contract's model, in no certain order.
 
         Args:
-            referrals: those of the person for the application's jobs that may count.
+            referrals: those of the person for the application's jobs that may count, and the one that was chosen.
             applied_at: the application's own date.
             opened_for: referrals that the application was opened for: they happened before it, whatever clocks say.
+            decisions: all overrides of the application, those that were revoked too.
         """
         rules = self._contract.rules.attribution
+        touches = touches_for(_timed(referrals, applied_at, opened_for), self._programme())
+        standing = in_force(decisions)
+        if standing is not None:
+            return overridden(touches, standing.referral_id)
         return credit(
-            touches_for(_timed(referrals, applied_at, opened_for), self._programme()),
+            touches,
             applied_at=applied_at,
             model=rules.model,
             lookback_days=rules.lookback_days,

@@ -12,19 +12,29 @@ from typing import Any
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.warehouse.store import Warehouse
 
+__all__ = ["TOUCHES_AT_ONCE", "build_core"]
+
 _CORE_TABLES = (
     "core.application_person",
     "core.touchpoint",
+    "core.attribution_touch",
     "core.attribution_credit",
     "core.attribution",
     "core.status_event",
     "core.status_history",
+    "mart.attribution_comparison",
 )
-"""In the order in which they read each other."""
+"""In the order in which they read each other. The comparison of the models is made with the credit, so that a table of
+what is paid never stands beside an older one of what would be."""
+
+_IN_PARTS = frozenset({"core.attribution_touch", "core.attribution_credit", "mart.attribution_comparison"})
+TOUCHES_AT_ONCE = 1_000_000
+"""Credit is given application by application: so many touches are sorted within the memory that a warehouse has; at ten
+million in one piece the sorts would go to disk."""
 
 
 def build_core(warehouse: Warehouse, contract: Contract, as_of: datetime) -> dict[str, int]:
-    """Rebuild touches, attribution, credit and status history from staging and core.person; rows by table.
+    """Rebuild touches, attribution, credit, comparison and status history from staging and core.person; rows by table.
 
     Args:
         warehouse: with the staging tables of both sides and of the ledger, and with persons built.
@@ -44,5 +54,9 @@ def build_core(warehouse: Warehouse, contract: Contract, as_of: datetime) -> dic
         "bonus_cents": rules.bonus.amount_cents,
         "bonus_split": rules.bonus.split,
     }
+    rows: dict[str, int] = {}
     with warehouse.transaction():
-        return {table: warehouse.build(table, **variables) for table in _CORE_TABLES}
+        for table in _CORE_TABLES:
+            parts = 1 + rows["core.touchpoint"] // TOUCHES_AT_ONCE if table in _IN_PARTS else 1
+            rows[table] = warehouse.build(table, parts=parts, **variables)
+    return rows

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from duckdb import DuckDBPyConnection
 
@@ -101,7 +102,7 @@ def build_people(
     dedupe = contract.rules.dedupe
     matching = Matching(tuple(dedupe.match_on), dedupe.shared_mailbox_limit)
     rules = f"{__version__}/{RULES_VERSION}/{','.join(matching.match_on)}/{matching.shared_mailbox_limit}"
-    systems = {"advocacy_system": contract.advocacy.connector, "ats_system": contract.ats.connector}
+    systems: dict[str, Any] = {"advocacy_system": contract.advocacy.connector, "ats_system": contract.ats.connector}
     with warehouse.transaction() as connection:
         warehouse.build(_RECORDS, **systems)
         decided = _decided(connection, decisions, aliases or {})

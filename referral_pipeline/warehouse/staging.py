@@ -78,6 +78,7 @@ _LINK = columns(
 )
 _LEDGER_STATUS = columns(text="system application_id status source_event", time="at")
 _ALIAS = columns(text="system old_id new_id")
+_OVERRIDE = columns(text="application_key referral_id", whole="id", time="decided_at")
 
 
 def stage_advocacy(warehouse: Warehouse, staged: AdvocacyStaged, contract: Contract) -> StagingReport:
@@ -146,7 +147,7 @@ def stage_ats(
 
 
 def stage_ledger(warehouse: Warehouse, ledger: Ledger) -> StagingReport:
-    """Copy what analytics needs of the ledger: links, statuses, aliases. All or none."""
+    """Copy what analytics needs of the ledger: links, statuses, aliases, overrides of credit. All or none."""
     aliases = [
         {"system": system, "old_id": old, "new_id": new}
         for system in ledger.alias_systems()
@@ -156,6 +157,7 @@ def stage_ledger(warehouse: Warehouse, ledger: Ledger) -> StagingReport:
         "staging.link": frame_of(ledger.links(), _LINK),
         "staging.ledger_status": frame_of(ledger.status_facts(), _LEDGER_STATUS),
         "staging.candidate_alias": frame_of_rows(aliases, _ALIAS),
+        "staging.ledger_override": frame_of(ledger.overrides(in_force=True), _OVERRIDE),
     }
     with warehouse.transaction():
         return StagingReport({table: warehouse.replace(table, frame) for table, frame in frames.items()})

@@ -209,25 +209,30 @@ class Warehouse:
         with self.connect() as connection, _raw.registered(connection, "incoming", incoming):
             return self._run_model(table)
 
-    def build(self, table: str, **variables: Any) -> int:
+    def build(self, table: str, *, parts: int = 1, **variables: Any) -> int:
         """Replace a table by its model run over other tables; answers its row count.
 
         Args:
             table: the qualified name, as in `core.person`; its model is `sql/core/person.sql`.
+            parts: in how many runs, one after another; each finds its number in the variable `part`, counted from 0,
+                and theirs in `parts`. A model that can be divided so sorts in memory what would else go to disk.
             variables: values that the model reads by `getvariable('name')`.
 
         Raises:
             ModelFailed: when the model does not run; the old table stands.
         """
-        with self.connect() as connection, _variables(connection, variables):
-            return self._run_model(table)
+        with self.connect() as connection, _variables(connection, {**variables, "part": 0, "parts": parts}):
+            return self._run_model(table, parts)
 
-    def _run_model(self, table: str) -> int:
+    def _run_model(self, table: str, parts: int = 1) -> int:
         model = self._model(table)
         try:
             with self.transaction() as connection:
                 # DDL is transactional in DuckDB: until the commit every other connection sees the old table.
                 connection.execute(f"CREATE OR REPLACE TABLE {table} AS\n{model}")
+                for part in range(1, parts):
+                    connection.execute("SET VARIABLE part = $value", {"value": part})
+                    connection.execute(f"INSERT INTO {table}\n{model}")
                 return int(_one(connection, f"SELECT count(*) FROM {table}"))  # noqa: S608 - checked by _model
         except duckdb.Error as error:
             # Without its cause: a traceback would show the value that this message leaves out.

@@ -69,6 +69,7 @@ class World:
     links: list[dict[str, Any]] = field(default_factory=list)
     statuses: list[dict[str, Any]] = field(default_factory=list)
     aliases: list[tuple[str, str]] = field(default_factory=list)
+    overrides: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.warehouse = Warehouse(
@@ -174,6 +175,16 @@ class World:
             }
         )
 
+    def override(self, application_id: str, referral_id: str | None) -> None:
+        self.overrides.append(
+            {
+                "id": len(self.overrides) + 1,
+                "application_key": f"greenhouse:{application_id}",
+                "referral_id": referral_id,
+                "decided_at": AS_OF,
+            }
+        )
+
     # ------------------------------------------------------------ building
 
     def stage(self) -> None:
@@ -190,6 +201,7 @@ class World:
             ("staging.link", self.links, staging._LINK),
             ("staging.ledger_status", self.statuses, staging._LEDGER_STATUS),
             ("staging.candidate_alias", aliases, staging._ALIAS),
+            ("staging.ledger_override", self.overrides, staging._OVERRIDE),
         ):
             self.warehouse.replace(table, frame_of_rows(rows, kinds))
 
@@ -197,10 +209,10 @@ class World:
         arguments: dict[str, Any] = {"ledger_persons": {}, "must_link": [], **options}
         return build_people(self.warehouse, contract=self.contract, **arguments)
 
-    def build(self, *, as_of: datetime = AS_OF) -> World:
+    def build(self, *, as_of: datetime = AS_OF, **people: Any) -> World:
         with self.warehouse.connect():
             self.stage()
-            self.people()
+            self.person_of = self.people(**people).person_of
             self.rows = build_core(self.warehouse, self.contract, as_of)
         return self
 

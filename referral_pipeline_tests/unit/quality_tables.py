@@ -68,6 +68,11 @@ UPDATE core.attribution_credit SET bonus_cents = CASE weight WHEN 0.333333334 TH
 INSERT INTO core.attribution_credit BY NAME
   SELECT 'greenhouse:P' || i AS application_key, 'A' || i AS advocate_id, 0 AS weight, 0 AS bonus_cents,
     'withdrawn' AS reason FROM range(2) t(i);
+INSERT INTO mart.attribution_comparison BY NAME
+  SELECT application_key, advocate_id, share_id, first_touch, first_touch AS last_touch, w AS linear, w AS time_decay,
+    w AS position_based, w AS paid, 'linear' AS pays
+  FROM (SELECT application_key, advocate_id, share_id, 1 AS first_touch, sum(weight) AS w FROM core.attribution_credit
+    WHERE weight > 0 GROUP BY ALL);
 INSERT INTO core.status_history BY NAME
   SELECT 'greenhouse:P' || i AS application_key, 'applied' AS status, now() - INTERVAL 40 DAY AS valid_from,
     now() - INTERVAL 10 DAY AS valid_to FROM range(4) t(i)
@@ -81,7 +86,9 @@ class Tables:
 
     def __init__(self, rows: str = GOOD_ROWS) -> None:
         self.connection = duckdb.connect(":memory:", config={"threads": 1})
-        self.connection.execute("SET TimeZone = 'UTC'; CREATE SCHEMA staging; CREATE SCHEMA core; CREATE SCHEMA raw")
+        self.connection.execute("SET TimeZone = 'UTC'")
+        for layer in ("raw", "staging", "core", "mart"):
+            self.connection.execute(f"CREATE SCHEMA {layer}")
         for table, columns in COLUMNS.items():
             declared = ", ".join(f"{name} {TYPES[kind]}" for name, kind in columns.items())
             self.connection.execute(f"CREATE TABLE {table} ({declared})")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from referral_pipeline.attribution.models import MODELS, Credit, Touch, credit, split_cents
+from referral_pipeline.attribution.models import MODELS, Credit, Touch, credit, overridden, split_cents
 
 APPLIED = datetime(2026, 3, 29, 12, tzinfo=UTC)
 
@@ -126,6 +126,17 @@ def test_cents_go_to_the_largest_remainders():
     assert split_cents(200, []) == []
     with pytest.raises(ValueError, match="negative"):
         split_cents(-1, parts)
+
+
+def test_an_override_gives_all_to_its_referral_whenever_it_was_made():
+    late = referral("b", -5)
+    assert overridden([referral("a", 2), share("b", 3), late], late.referral_id) == [Credit(late, Decimal(1))]
+    assert split_cents(201, overridden([late], late.referral_id)) == [201]
+
+
+def test_an_override_gives_nothing_for_nobody_or_for_a_referral_that_is_not_among_the_touches():
+    assert overridden([referral("a", 2), share("a", 1)], None) == []
+    assert overridden([referral("a", 2)], "R-other") == []
 
 
 TOUCHES = st.lists(

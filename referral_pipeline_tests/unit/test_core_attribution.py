@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from referral_pipeline.warehouse.comparison import credit_by_segment
 from referral_pipeline_tests.unit.core_world import World, attribution_rules, contract_with
 
 
@@ -346,3 +347,138 @@ def test_clocks_that_differ_take_no_credit_from_the_referral_that_opened_the_app
     world.application("P1", 1)
     world.build()
     assert world.credit() == [("A1", 1.0, 0, "credited"), ("A2", 0.0, 0, "after_application")]
+
+
+# ---------------------------------------------------------------- what each touch counts for, and the owner's overrides
+
+
+def touches(world: World, application_id: str = "P1") -> list[tuple]:
+    rows = world.rows_of(
+        "SELECT coalesce(referral_id, share_id) AS id, verdict, place, place_from_last FROM core.attribution_touch"
+        f" WHERE application_key = 'greenhouse:{application_id}' ORDER BY place NULLS LAST, occurred_at, id"
+    )
+    return [tuple(row.values()) for row in rows]
+
+
+def test_every_touch_that_is_considered_has_its_place_or_the_reason_why_it_does_not_count(world: World):
+    world.share("S3", "A3", -3)
+    world.share("S9", "A1", 9)
+    world.referral("R0", "A2", -95)
+    world.referral("R1", "A1", 0, share="S1")
+    world.referral("R2", "A2", 1, stage="withdrawn")
+    world.referral("R3", "A3", 8)
+    world.application("P1", 3)
+    world.build()
+    assert touches(world) == [
+        ("S1", "counts", 1, 2),
+        ("R1", "counts", 2, 1),
+        ("R0", "outside_lookback", None, None),
+        ("S3", "not_referred", None, None),
+        ("R2", "withdrawn", None, None),
+        ("R3", "after_application", None, None),
+        ("S9", "after_application", None, None),
+    ]
+
+
+def test_of_touches_at_one_time_the_earlier_share_is_first_from_either_end(world: World):
+    world.share("S2", "A2", -20)
+    world.referral("R1", "A1", 0, share="S1")
+    world.referral("R2", "A2", 0, share="S2")
+    world.application("P1", 3)
+    world.build()
+    assert touches(world) == [("S2", "counts", 1, 4), ("S1", "counts", 2, 3), ("R2", "counts", 3, 1),
+                              ("R1", "counts", 4, 2)]  # fmt: skip
+
+
+def test_an_override_gives_all_to_its_referral_and_the_others_keep_their_rows(world: World):
+    world.referral("R1", "A1", 0, share="S1")
+    world.referral("R2", "A2", 1, stage="withdrawn")
+    world.referral("R3", "A3", 2)
+    world.application("P1", 3, status="hired", hired=20)
+    world.override("P1", "R1")
+    row = world.build().attribution()
+    shown = ("advocate_id", "referral_id", "share_id", "channel", "attribution_model", "override")
+    assert {k: row[k] for k in shown} == {
+        "advocate_id": "A1", "referral_id": "R1", "share_id": "S1", "channel": "advocacy",
+        "attribution_model": "override", "override": 1,
+    }  # fmt: skip
+    assert world.credit()[0] == ("A1", 1.0, 200_000, "override")
+    assert sorted(world.credit()[1:]) == [("A2", 0.0, 0, "withdrawn"), ("A3", 0.0, 0, "overridden")]
+
+
+def test_an_override_for_nobody_leaves_every_row_with_nothing(world: World):
+    world.referral("R1", "A1", 0, share="S1")
+    world.application("P1", 3, status="hired", hired=20)
+    world.override("P1", None)
+    row = world.build().attribution()
+    assert (row["channel"], row["advocate_id"], row["attribution_model"], row["override"]) == (
+        "other", None, "override", 1,
+    )  # fmt: skip
+    assert world.credit() == [("A1", 0.0, 0, "overridden")]
+
+
+def test_an_override_may_choose_a_referral_that_no_model_credits(world: World):
+    world.referral("R1", "A1", 9)
+    world.referral("R2", "A2", 0, job="J2")
+    for application_id, referral_id in (("P1", "R1"), ("P2", "R2")):
+        world.application(application_id, 3, status="hired", hired=20)
+        world.override(application_id, referral_id)
+    world.build()
+    assert world.credit("P1") == [("A1", 1.0, 200_000, "override")]
+    assert world.credit("P2") == [("A2", 1.0, 200_000, "override"), ("A1", 0.0, 0, "after_application")]
+    rows = world.rows_of("SELECT application_key, advocate_id, linear, paid, pays FROM mart.attribution_comparison")
+    assert [tuple(row.values()) for row in rows] == [
+        ("greenhouse:P1", "A1", 0, 1, "override"),
+        ("greenhouse:P2", "A2", 0, 1, "override"),
+    ]
+
+
+@pytest.mark.parametrize("job", ["J1", "J2"])
+def test_an_override_never_replaces_consent(world: World, job: str):
+    world.referral("R1", "A1", 0, job=job, granted=False)
+    world.referral("R2", "A2", 1)
+    world.application("P1", 3, status="hired", hired=20)
+    world.override("P1", "R1")
+    assert world.build().attribution()["channel"] == "other"
+    assert sorted(world.credit()) == [("A1", 0.0, 0, "no_consent"), ("A2", 0.0, 0, "overridden")]
+
+
+def test_an_override_for_another_persons_referral_gives_nobody_anything(world: World):
+    world.referral("R1", "A1", 0, share="S1")
+    world.referral("R2", "A2", 0, person="Bob Roe")
+    world.application("P1", 3)
+    world.override("P1", "R2")
+    assert world.build().attribution()["channel"] == "other"
+    assert {row[0]: row[3] for row in world.credit()} == {"A1": "overridden"}
+
+
+def test_the_comparison_shows_what_every_model_would_give_beside_what_is_paid(world: World):
+    world.referral("R1", "A1", 0)
+    world.referral("R2", "A2", 1)
+    world.referral("R3", "A3", 2)
+    world.application("P1", 3, status="hired", hired=20)
+    world.build()
+    rows = world.rows_of("SELECT * EXCLUDE (application_key, share_id, time_decay) FROM mart.attribution_comparison")
+    assert [tuple(map(str, row.values())) for row in rows if row["advocate_id"] != "A1"] == [
+        ("A2", "0E-12", "0E-12", "0.250000000000", "0.100000000000", "0E-12", "last_touch"),
+        ("A3", "0E-12", "1.000000000000", "0.250000000000", "0.400000000000", "1.000000000000", "last_touch"),
+    ]
+
+
+def test_credit_is_summed_by_campaign_department_and_channel_under_each_model(world: World):
+    world.advocate("A4", "Sales")
+    world.share("S4", "A4", 1, campaign="summer")
+    world.referral("R1", "A1", 0, share="S1")
+    world.referral("R4", "A4", 2, share="S4", campaign="summer")
+    world.application("P1", 3)
+    world.build()
+    found = {
+        segment: {row[segment]: tuple(row[m] for m in ("first_touch", "last_touch", "linear")) for row in rows}
+        for segment, table in credit_by_segment(world.warehouse).items()
+        for rows in [table.to_dict("records")]
+    }
+    assert found == {
+        "campaign": {"spring": (1, 0, 0.5), "summer": (0, 1, 0.5)},
+        "department": {"Engineering": (1, 0, 0.5), "Sales": (0, 1, 0.5)},
+        "channel": {"linkedin": (1, 1, 1)},
+    }

@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 
 from referral_pipeline.quality.adapter import RuleResult, run_rules
+from referral_pipeline.quality.attribution_rules import MODELS
 from referral_pipeline.quality.columns import COLUMNS
 from referral_pipeline.quality.frames import frame_for
 from referral_pipeline.quality.rules import RULE_TABLES, RULES, Rule, rules_for_asset, rules_for_table
@@ -15,7 +16,8 @@ from referral_pipeline_tests.unit.quality_tables import Tables
 ASSETS = {
     *("advocates", "content", "shares", "clicks", "referrals"),
     *("ats_jobs", "ats_candidates", "ats_applications", "ats_offers"),
-    *("people", "touchpoints", "attribution", "attribution_credit", "status_history"),
+    *("people", "touchpoints", "attribution", "attribution_credit"),
+    *("attribution_comparison", "status_history"),
 }
 
 
@@ -216,6 +218,33 @@ BREAKS: dict[str, tuple[str, int]] = {
         1,
     ),
     "bonus_is_paid_once": (put("core.attribution_credit", "bonus_cents = bonus_cents + 1", ONE_CREDIT), 1),
+    "comparison_columns_are_as_declared": (column_retyped("mart.attribution_comparison", "linear", "DOUBLE"), 1),
+    "comparison_application_is_attributed": (
+        "INSERT INTO mart.attribution_comparison BY NAME "
+        "SELECT 'greenhouse:P9' AS application_key, 'A0' AS advocate_id, 0 AS paid, 'override' AS pays",
+        1,
+    ),
+    "comparison_advocate_is_present": (
+        "INSERT INTO mart.attribution_comparison BY NAME "
+        "SELECT 'greenhouse:P0' AS application_key, 0 AS paid, 'override' AS pays",
+        1,
+    ),
+    **{
+        f"{model}_sums_to_one": (
+            put("mart.attribution_comparison", f"{model} = {model} + 0.000000001, pays = 'override'", A0),
+            1,
+        )
+        for model in MODELS
+    },
+    "comparison_pays_by_a_model_or_an_override": (put("mart.attribution_comparison", "pays = 'a coin'", A0), 1),
+    "paid_weight_is_the_paying_models": (
+        put("mart.attribution_comparison", "linear = 0", A0),
+        1,
+    ),
+    "paid_weight_is_that_of_the_credit": (
+        put("mart.attribution_comparison", "paid = 0.5, pays = 'override'", A0),
+        1,
+    ),
     "status_history_columns_are_as_declared": (
         ";".join(column_retyped("core.status_history", column, "TIMESTAMP") for column in ("valid_from", "valid_to")),
         2,

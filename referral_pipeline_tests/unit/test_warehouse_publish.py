@@ -157,3 +157,25 @@ def test_a_process_killed_between_two_renames_is_finished_by_the_next_publicatio
         warehouse.publish(["core.private"])
     assert _rows(warehouse.published_dir) == _published(9)
     assert not list(warehouse.published_dir.glob(".*"))
+
+
+def test_the_copy_is_read_without_the_warehouse_and_cannot_be_written(warehouse: Warehouse) -> None:
+    with pytest.raises(WarehouseError, match="nothing is published yet"), warehouse.published():
+        pass
+    assert warehouse.published_at() is None
+    warehouse.publish(TABLES, clock=lambda: NOW)
+    assert warehouse.published_at() == NOW
+    with warehouse.published() as connection:
+        assert connection.execute("SELECT count(*) FROM core.numbers").fetchall() == [(3,)]
+        with pytest.raises(duckdb.InvalidInputException):
+            connection.execute("DELETE FROM core.numbers")
+
+
+def test_a_reader_of_the_copy_keeps_what_it_opened_while_the_next_is_published(warehouse: Warehouse) -> None:
+    warehouse.publish(TABLES)
+    with warehouse.published() as connection:
+        warehouse.build("core.numbers", top=9)
+        warehouse.publish(TABLES)
+        assert connection.execute("SELECT count(*) FROM core.numbers").fetchall() == [(3,)]
+    with warehouse.published() as connection:
+        assert connection.execute("SELECT count(*) FROM core.numbers").fetchall() == [(9,)]

@@ -11,9 +11,9 @@ import dagster as dg
 
 from referral_pipeline.identity.review_file import HOW_TO_DECIDE
 from referral_pipeline.orchestration.resources import BridgeResource
-from referral_pipeline.orchestration.specs import WAREHOUSE_POOL, spec, table_result
+from referral_pipeline.orchestration.specs import WAREHOUSE_POOL, frame_table, spec, table_result
 
-ATTRIBUTION_ASSETS = ("touchpoints", "attribution", "attribution_credit", "status_history")
+ATTRIBUTION_ASSETS = ("touchpoints", "attribution", "attribution_credit", "attribution_comparison", "status_history")
 
 
 class AsOfConfig(dg.Config):
@@ -65,10 +65,18 @@ def duplicate_review(context: dg.AssetExecutionContext, bridge: BridgeResource) 
     name="build_attribution", specs=[spec(n) for n in ATTRIBUTION_ASSETS], pool=WAREHOUSE_POOL, can_subset=False
 )
 def attribution(config: AsOfConfig, bridge: BridgeResource) -> Iterator[dg.MaterializeResult[Any]]:
-    """Rebuild touches, attribution, credit and status history."""
-    bridge.bridge.build_attribution(as_of=config.moment)
+    """Rebuild touches, attribution, credit, the comparison of the models and status history."""
+    from referral_pipeline.warehouse.comparison import credit_by_segment
+
+    own = bridge.bridge
+    own.build_attribution(as_of=config.moment)
     for name in ATTRIBUTION_ASSETS:
-        yield table_result(bridge.bridge.warehouse, name)
+        extra = {}
+        if name == "attribution_comparison":
+            extra = {
+                f"credit by {segment}": frame_table(rows) for segment, rows in credit_by_segment(own.warehouse).items()
+            }
+        yield table_result(own.warehouse, name, extra)
 
 
 @dg.multi_asset(name="build_kpis", specs=[spec("kpis")], pool=WAREHOUSE_POOL)

@@ -32,6 +32,7 @@ from referral_pipeline.sync.facts import credited_referral
 from referral_pipeline.sync.lane.mirror import Fresh, Mirror
 from referral_pipeline.sync.lane.people import Neighbourhood, People
 from referral_pipeline.sync.lifecycle import Event, Facts, State, advance
+from referral_pipeline.sync.overrides import decisions_on, with_chosen
 from referral_pipeline.sync.recognitions import HireCase, Recogniser, Settlement
 from referral_pipeline.sync.statuses import StatusReturn, lock_of
 from referral_pipeline.vocabulary import Block, CandidateStatus
@@ -490,8 +491,8 @@ class Leveller:
     def recognisable(self, applications: Mapping[str, AtsApplication]) -> list[str]:
         """The applications whose recognitions may not be level, by what a pull showed and what the platform was told.
 
-        Hires that nobody was recognised for, recognised ones that are no hire any more, and those of which a recognised
-        referral was blocked since.
+        Hires that nobody was recognised for, recognised ones that are no hire any more, those of which a recognised
+        referral was blocked since, and those whose credit the owner ever decided: they are few.
         """
         ledger = self._s.ledger
         standing: dict[str, str] = {}
@@ -509,7 +510,9 @@ class Leveller:
                 blocked.add(standing[link.referral_id])
         hired = {i for i, a in applications.items() if a.status is CandidateStatus.HIRED and i in linked}
         known = set(standing.values())
-        return sorted((hired - known) | ((known - hired) & applications.keys()) | (blocked & applications.keys()))
+        prefix = f"{self._s.ats.system}:"
+        decided = {one.application_key.removeprefix(prefix) for one in ledger.overrides()} & (hired | known)
+        return sorted((hired - known) | (((known - hired) | blocked | decided) & applications.keys()))
 
     def _hear(self, settlement: Settlement) -> None:
         for recognition in settlement.refused:
@@ -565,7 +568,10 @@ class Leveller:
             r for r in referrals if r.job_id in jobs and (link := links.get(r.id)) is not None and link.block is None
         ]
         opened_for = {x.referral_id for x in own if x.created_application}
-        return may_count, write_back.credits(may_count, application.applied_at, opened_for)
+        decisions = decisions_on(self._s.ledger, self._s.ats.system, application.id)
+        unblocked = [r for r in referrals if (link := links.get(r.id)) is not None and link.block is None]
+        may_count = with_chosen(may_count, unblocked, decisions)
+        return may_count, write_back.credits(may_count, application.applied_at, opened_for, decisions)
 
 
 def _links_before(case: PersonCase, links: Iterable[Link]) -> list[Link]:

@@ -64,6 +64,14 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_attribution_overrides_application_key"), "attribution_overrides", ["application_key"], unique=False
     )
+    op.create_index(
+        op.f("ix_attribution_overrides_in_force"),
+        "attribution_overrides",
+        ["application_key"],
+        unique=True,
+        sqlite_where=sa.text("revoked_at IS NULL"),
+        postgresql_where=sa.text("revoked_at IS NULL"),
+    )
     op.create_table(
         "payroll_exports",
         sa.Column("id", _row_id(), autoincrement=True, nullable=False),

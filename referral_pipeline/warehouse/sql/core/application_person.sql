@@ -2,6 +2,8 @@
 -- Merged candidates are followed along their chain of aliases; the union in the recursion ends a cycle.
 -- `job_ids` are the jobs whose touches may earn it (sync.assignment): its own, and those that the referrals written to it
 -- name, because a recruiter moves an application to another job, and an advocate corrects the job of a referral.
+-- `carried_*` is what the application in the ATS says of its referral: ids only, and only such as the advocacy platform
+-- has sent, since a recruiter can type anything there. `carries_unknown` tells that something else stands there.
 -- Variables: advocacy_system.
 WITH RECURSIVE chain AS (
     SELECT system, old_id, new_id FROM staging.candidate_alias
@@ -35,7 +37,13 @@ SELECT
     application.id AS application_id,
     coalesce(current_candidate.candidate_id, application.candidate_id) AS candidate_id,
     coalesce(linked.person_id, candidate.person_id, linked.recorded_person_id) AS person_id,
-    list_distinct(list_concat([application.job_id], linked.job_ids)) AS job_ids
+    list_distinct(list_concat([application.job_id], linked.job_ids)) AS job_ids,
+    carried_referral.id AS carried_referral_id,
+    carried_advocate.id AS carried_advocate_id,
+    carried_share.id AS carried_share_id,
+    coalesce(application.tag_referral_id IS NOT NULL AND carried_referral.id IS NULL, false)
+    OR coalesce(application.tag_advocate_id IS NOT NULL AND carried_advocate.id IS NULL, false)
+    OR coalesce(application.tag_share_id IS NOT NULL AND carried_share.id IS NULL, false) AS carries_unknown
 FROM staging.ats_application AS application
 LEFT JOIN current_candidate
     ON current_candidate.system = application.system AND current_candidate.old_id = application.candidate_id
@@ -43,4 +51,7 @@ LEFT JOIN core.person_record AS candidate
     ON candidate.record_id
     = application.system || ':' || coalesce(current_candidate.candidate_id, application.candidate_id)
 LEFT JOIN linked ON linked.application_id = application.id
+LEFT JOIN staging.referral AS carried_referral ON carried_referral.id = application.tag_referral_id
+LEFT JOIN staging.advocate AS carried_advocate ON carried_advocate.id = application.tag_advocate_id
+LEFT JOIN staging.share AS carried_share ON carried_share.id = application.tag_share_id
 ORDER BY application_key

@@ -1,5 +1,7 @@
 -- One row per ATS application: whose it is, who earned it, and where it stands.
--- Values come from the credited touch, else from the latest counting referral of its advocate.
+-- Values come from the credited touch, else from the latest counting referral of its advocate; those of an override from
+-- its referral alone. `override` is the number of the owner's override in force, null without; `attribution_model` then
+-- says override.
 -- `is_complete` and `missing` (sorted words, comma separated, empty when nothing is) say whether the attribution of an
 -- advocacy application holds all that attribution_coverage asks for; for others `is_complete` is null. A hire that the ATS
 -- dates before its application is told in `missing` as negative_time_to_hire, and neither its date nor a duration stands
@@ -29,7 +31,8 @@ own_referral AS (
         AND list_contains(owner.job_ids, touchpoint.job_id)
         AND touchpoint.advocate_id = credited.advocate_id
     WHERE
-        touchpoint.kind = 'referral'
+        credited.reason <> 'override'
+        AND touchpoint.kind = 'referral'
         AND touchpoint.blocked IS NULL
         AND touchpoint.occurred_at <= application.applied_at
     GROUP BY credited.application_key
@@ -53,6 +56,7 @@ joined AS (
         coalesce(credited.content_id, own_referral.values.content_id) AS content_id,
         coalesce(credited.campaign_tag, own_referral.values.campaign_tag) AS campaign_tag,
         credited.application_key IS NOT NULL AS is_advocacy,
+        override.id AS override,
         application.applied_at,
         application.status,
         application.status_at,
@@ -66,6 +70,7 @@ joined AS (
         ON application.system = owner.system AND application.id = owner.application_id
     LEFT JOIN credited ON credited.application_key = owner.application_key
     LEFT JOIN own_referral ON own_referral.application_key = owner.application_key
+    LEFT JOIN staging.ledger_override AS override ON override.application_key = owner.application_key
 ),
 matched AS (
     SELECT
@@ -107,7 +112,8 @@ SELECT
     content_id,
     campaign_tag,
     CASE WHEN is_advocacy THEN 'advocacy' ELSE 'other' END AS channel,
-    getvariable('attribution_model')::VARCHAR AS attribution_model,
+    CASE WHEN override IS NULL THEN getvariable('attribution_model')::VARCHAR ELSE 'override' END AS attribution_model,
+    override,
     applied_at,
     status,
     status_at,

@@ -1,94 +1,64 @@
--- Who earned what part of each application, by the contract's model, and why others earned nothing.
--- The same rules as attribution.models (a property test holds the two together): which touches count, the order of equal
--- times, weights and cents in whole units by largest remainder, so that sums are exact.
--- One row per application, advocate and share. `reason` is credited, or why a referral's weight is 0: a gate's reason
--- (withdrawn, no_consent, consent_expired, country, erased, job), after_application, outside_lookback, or
+-- Who earned what part of each application, by the contract's model or the owner's override, and why others earned nothing.
+-- The weights are the chosen model's in core.attribution_touch. The same rules as attribution.models (a property test holds
+-- the two together): weights and cents in whole units by largest remainder, so that sums are exact.
+-- An override gives all credit to its referral, of whatever job of the person, or to nobody; the others keep their row. It
+-- does not replace consent: while its referral is blocked, nobody has the credit.
+-- One row per application, advocate and share. `reason` is credited or override, or why a weight is 0: a gate's reason
+-- (withdrawn, no_consent, consent_expired, country, erased, job), after_application, outside_lookback, overridden, or
 -- other_touch_credited. The bonus is for applications that stand as hired.
--- Variables: attribution_model, lookback_days, bonus_cents, bonus_split.
-WITH touch AS (
+-- Variables: attribution_model, bonus_cents, bonus_split; part and parts (of the applications).
+WITH decided AS (
     SELECT
         owner.application_key,
-        application.applied_at,
-        application.status = 'hired' AS is_hired,
-        touchpoint.* EXCLUDE (person_id, job_id),
-        touchpoint.blocked IS NULL
-        AND bool_or(
-            touchpoint.kind = 'referral'
-            AND touchpoint.blocked IS NULL
-            AND touchpoint.occurred_at <= application.applied_at
-        ) OVER (PARTITION BY owner.application_key, touchpoint.advocate_id) AS is_referred
-    FROM core.application_person AS owner
-    JOIN staging.ats_application AS application
-        ON application.system = owner.system AND application.id = owner.application_id
+        touchpoint.advocate_id,
+        touchpoint.share_id,
+        touchpoint.referral_id,
+        touchpoint.content_id,
+        touchpoint.campaign_tag,
+        touchpoint.occurred_at,
+        touchpoint.blocked
+    FROM staging.ledger_override AS override
+    JOIN core.application_person AS owner ON owner.application_key = override.application_key
     JOIN core.touchpoint AS touchpoint
-        ON touchpoint.person_id = owner.person_id AND list_contains(owner.job_ids, touchpoint.job_id)
-    WHERE touchpoint.kind IN ('referral', 'share')
-),
-judged AS (
-    SELECT
-        *,
-        CASE
-            WHEN blocked IS NOT NULL THEN blocked
-            WHEN occurred_at > applied_at THEN 'after_application'
-            WHEN occurred_at < applied_at - to_hours(24 * getvariable('lookback_days')) THEN 'outside_lookback'
-            WHEN NOT is_referred THEN 'not_referred'
-        END AS reason
-    FROM touch
-),
-counting AS (
-    SELECT
-        *,
-        count(*) OVER application AS touches,
-        max(occurred_at) OVER application AS latest_at,
-        row_number() OVER (
-            application
-            ORDER BY occurred_at, shared_at NULLS LAST, share_id NULLS LAST, referral_id NULLS LAST, advocate_id, kind
-        ) AS place,
-        row_number() OVER (
-            application
-            ORDER BY
-                occurred_at DESC, shared_at NULLS LAST, share_id NULLS LAST, referral_id NULLS LAST, advocate_id, kind
-        ) AS place_from_last
-    FROM judged
-    WHERE reason IS NULL
-    WINDOW application AS (PARTITION BY application_key)
+        ON touchpoint.referral_id = override.referral_id
+        AND touchpoint.kind = 'referral'
+        AND touchpoint.person_id = owner.person_id
+    WHERE hash(override.application_key) % getvariable('parts') = getvariable('part')
 ),
 weighed AS (
     SELECT
-        *,
-        CASE getvariable('attribution_model')
-            WHEN 'first_touch' THEN (place = 1)::BIGINT
-            WHEN 'last_touch' THEN (place_from_last = 1)::BIGINT
-            WHEN 'linear' THEN 1
-            WHEN 'time_decay' -- half after seven days, in parts of 2^40
-                THEN round(pow(2, 40 - (epoch_us(latest_at) - epoch_us(occurred_at)) / 604800e6))::BIGINT
-            WHEN 'position_based' -- 0.4 to each end and 0.2 over the middle
-                THEN CASE WHEN touches > 2 AND place IN (1, touches) THEN 2 * (touches - 2) ELSE 1 END
+        touch.application_key, touch.advocate_id, touch.share_id, touch.referral_id, touch.content_id,
+        touch.campaign_tag, touch.kind, touch.occurred_at, touch.verdict, touch.place, touch.place_from_last,
+        (1000000000000 * CASE getvariable('attribution_model')
+            WHEN 'first_touch' THEN touch.first_touch
+            WHEN 'last_touch' THEN touch.last_touch
+            WHEN 'linear' THEN touch.linear
+            WHEN 'time_decay' THEN touch.time_decay
+            WHEN 'position_based' THEN touch.position_based
             ELSE error('the attribution model is unknown')
-        END::HUGEINT AS parts
-    FROM counting
+        END)::HUGEINT AS units,
+        override.application_key IS NOT NULL AS is_overridden
+    FROM core.attribution_touch AS touch
+    LEFT JOIN staging.ledger_override AS override ON override.application_key = touch.application_key
+    WHERE hash(touch.application_key) % getvariable('parts') = getvariable('part')
 ),
-whole AS (
+counting AS (
     SELECT
-        *,
-        parts * 1000000000000 // sum(parts) OVER application AS units,
-        parts * 1000000000000 % sum(parts) OVER application AS remainder
+        application_key, advocate_id, share_id, referral_id, content_id, campaign_tag, kind, occurred_at, place,
+        place_from_last, units, 'credited' AS reason
     FROM weighed
-    WINDOW application AS (PARTITION BY application_key)
-),
-divided AS (
+    WHERE units > 0 AND NOT is_overridden
+    UNION ALL
     SELECT
-        * EXCLUDE (units, remainder),
-        units + (
-            row_number() OVER (PARTITION BY application_key ORDER BY remainder DESC, place)
-            <= 1000000000000 - sum(units) OVER (PARTITION BY application_key)
-        )::BIGINT AS units
-    FROM whole
+        application_key, advocate_id, share_id, referral_id, content_id, campaign_tag, 'referral', occurred_at, 1, 1,
+        1000000000000, 'override'
+    FROM decided
+    WHERE blocked IS NULL
 ),
 payable AS (
     -- split = payee pays one advocate, the one with most credit, the latest among equals; split = credit pays by weight
     SELECT
-        *,
+        * EXCLUDE (advocate_units),
         CASE
             WHEN NOT is_hired THEN 0
             WHEN getvariable('bonus_split') = 'credit' THEN units
@@ -98,9 +68,14 @@ payable AS (
             ELSE 0
         END AS payable_units
     FROM (
-        SELECT *, sum(units) OVER (PARTITION BY application_key, advocate_id) AS advocate_units
-        FROM divided
-        WHERE units > 0
+        SELECT
+            counting.*,
+            application.status = 'hired' AS is_hired,
+            sum(counting.units) OVER (PARTITION BY counting.application_key, counting.advocate_id) AS advocate_units
+        FROM counting
+        JOIN core.application_person AS owner ON owner.application_key = counting.application_key
+        JOIN staging.ats_application AS application
+            ON application.system = owner.system AND application.id = owner.application_id
     )
 ),
 in_cents AS (
@@ -113,7 +88,7 @@ in_cents AS (
 ),
 credited AS (
     SELECT
-        * EXCLUDE (reason),
+        *,
         coalesce(
             whole_cents + (
                 row_number() OVER (PARTITION BY application_key ORDER BY cent_remainder DESC, place)
@@ -126,15 +101,29 @@ credited AS (
 explained AS (
     SELECT
         application_key, advocate_id, share_id, referral_id, content_id, campaign_tag, kind, occurred_at,
-        units, bonus_cents, 'credited' AS reason, place_from_last AS preference
+        units, bonus_cents, reason, place_from_last AS preference
     FROM credited
     UNION ALL
-    -- Every referral once more with nothing: where it earned credit, the credited row of its share stands before it.
+    -- Every referral once more with nothing, and what an override took: where either earned credit, the credited row of
+    -- its share stands before it.
     SELECT
         application_key, advocate_id, share_id, referral_id, content_id, campaign_tag, kind, occurred_at,
-        0, 0, coalesce(reason, 'other_touch_credited'), 2147483647
-    FROM judged
-    WHERE kind = 'referral'
+        0, 0,
+        CASE
+            WHEN verdict <> 'counts' THEN verdict
+            WHEN is_overridden THEN 'overridden'
+            ELSE 'other_touch_credited'
+        END,
+        2147483647
+    FROM weighed
+    WHERE kind = 'referral' OR (is_overridden AND units > 0)
+    UNION ALL
+    -- A referral for another job that was chosen and is blocked by now: it has no row of its own.
+    SELECT
+        application_key, advocate_id, share_id, referral_id, content_id, campaign_tag, 'referral', occurred_at,
+        0, 0, blocked, 2147483646
+    FROM decided
+    WHERE blocked IS NOT NULL
 ),
 chosen AS (
     SELECT

@@ -2,6 +2,8 @@
 -- A referral that is only clicked is not a touch. A share has the person whom its advocate referred for the same job (one
 -- row for each such person), else none; a click names no person.
 -- `blocked` says why a referral earns no credit; null when it counts. A share is as its referrals are (attribution_credit).
+-- `number` puts touches in order of time; of one time the one whose share is earliest comes first, then by share, referral
+-- and advocate id, one without a share last: the tie rule, decided once for all that comes after.
 -- A referral from which the bridge opened an application happened before it, whatever the clocks of the two systems say.
 -- Variables: advocacy_system, require_consent, as_of.
 WITH share AS (
@@ -97,6 +99,9 @@ SELECT
     occurred_at,
     referral_id,
     shared_at,
-    blocked
+    blocked,
+    row_number() OVER (
+        ORDER BY occurred_at, shared_at NULLS LAST, share_id NULLS LAST, referral_id NULLS LAST, advocate_id, kind
+    ) AS number
 FROM touch
-ORDER BY occurred_at, advocate_id, share_id, referral_id, kind
+ORDER BY number
