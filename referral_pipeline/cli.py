@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from referral_pipeline import __version__
+from referral_pipeline.cli_bonus import bonus
 from referral_pipeline.cli_events import events
 
 if TYPE_CHECKING:
@@ -311,6 +312,7 @@ def lane() -> None:
 
 
 main.add_command(events)
+main.add_command(bonus)
 
 
 def _require_ready(settings: Settings) -> None:

@@ -43,7 +43,7 @@ from referral_pipeline.sync.recognitions import Recogniser
 from referral_pipeline.sync.report import SyncFailure, SyncReport
 from referral_pipeline.sync.statuses import StatusReturn
 from referral_pipeline.vocabulary import Side
-from referral_pipeline.warehouse.core import PeopleReport, build_core, build_people
+from referral_pipeline.warehouse.core import PeopleReport, build_bonus_ledger, build_core, build_people
 from referral_pipeline.warehouse.ingest import IngestReport, ingest
 from referral_pipeline.warehouse.staging import StagingReport, stage_advocacy, stage_ats, stage_ledger
 from referral_pipeline.warehouse.store import Warehouse
@@ -62,6 +62,7 @@ PUBLISHED_TABLES = (
     "mart.kpi",
     "mart.funnel",
     "mart.advocate",
+    "mart.bonus",
 )
 
 
@@ -364,6 +365,16 @@ class Bridge:
         with self.warehouse.connect():
             stage_ledger(self.warehouse, self.ledger)
             return build_core(self.warehouse, self.contract, as_of)
+
+    def build_bonus_ledger(self) -> Mapping[str, int]:
+        """Rebuild the bonus ledger; the sums by "state currency", in the currency's smallest unit."""
+        with self.warehouse.connect():
+            stage_ledger(self.warehouse, self.ledger)
+            build_bonus_ledger(self.warehouse, self.contract)
+            sums = self.warehouse.frame(
+                "SELECT state || ' ' || currency AS name, sum(amount_cents)::BIGINT AS cents FROM mart.bonus GROUP BY ALL"
+            )
+        return {str(row["name"]): int(row["cents"]) for row in sums.to_dict("records")}
 
     def build_kpis(self, *, as_of: datetime) -> Mapping[str, int]:
         """Rebuild the marts; rows by table."""

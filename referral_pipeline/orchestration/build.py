@@ -38,6 +38,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
             *events.ASSETS,
             analytics.people,
             analytics.attribution,
+            analytics.bonus_ledger,
             analytics.kpis,
             analytics.published_tables,
             analytics.leadership_report,

@@ -182,10 +182,19 @@ CATALOG: tuple[AssetEntry, ...] = (
         "attribution_credit",
         "attribution",
         "Who earned what: weights that sum to exactly 1 per credited application, bonus cents that sum to exactly "
-        "the bonus, and the reason for every zero.",
+        "the bonus (to nothing for a rehire that earns none), and the reason for every zero.",
         _SQL,
         "core.attribution_credit",
         deps=("touchpoints", "attribution"),
+    ),
+    AssetEntry(
+        "bonus_ledger",
+        "attribution",
+        "What advocates have earned: one row per bonus with its state (pending, eligible, reversed, paid), amount, "
+        "dates and the reason where one is needed. Sums are by state and currency, in the currency's smallest unit.",
+        _SQL,
+        "mart.bonus",
+        deps=("attribution", "attribution_credit"),
     ),
     AssetEntry(
         "status_history",
@@ -210,7 +219,15 @@ CATALOG: tuple[AssetEntry, ...] = (
         "Parquet files and a read-only DuckDB copy under data/published, replaced by atomic rename. Nothing in "
         "them names a person.",
         frozenset({"duckdb", "parquet"}),
-        deps=("kpis", "attribution", "attribution_credit", "status_history", "people", "duplicate_review"),
+        deps=(
+            "kpis",
+            "attribution",
+            "attribution_credit",
+            "bonus_ledger",
+            "status_history",
+            "people",
+            "duplicate_review",
+        ),
     ),
     AssetEntry(
         "leadership_report",

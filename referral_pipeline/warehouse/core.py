@@ -18,7 +18,7 @@ from referral_pipeline.privacy.crypto import keyed_hash
 from referral_pipeline.warehouse.frames import columns, frame_of_rows
 from referral_pipeline.warehouse.store import Warehouse
 
-__all__ = ["PeopleReport", "build_core", "build_people"]
+__all__ = ["PeopleReport", "build_bonus_ledger", "build_core", "build_people"]
 
 _PERSON_RECORD = columns(text="record_id system person_id match_method", time="first_seen_at")
 _DUPLICATE_REVIEW = columns(text="left_person_id right_person_id score evidence state")
@@ -136,9 +136,30 @@ def build_core(warehouse: Warehouse, contract: Contract, as_of: datetime) -> dic
         "lookback_days": rules.attribution.lookback_days,
         "bonus_cents": rules.bonus.amount_cents,
         "bonus_split": rules.bonus.split,
+        "pay_rehires": rules.bonus.pay_rehires,
     }
     with warehouse.transaction():
         return {table: warehouse.build(table, **variables) for table in _CORE_TABLES}
+
+
+def build_bonus_ledger(warehouse: Warehouse, contract: Contract) -> int:
+    """Rebuild mart.bonus from staging and core; its rows.
+
+    Args:
+        warehouse: with the ledger staged and core built.
+        contract: for the bonus.
+
+    Raises:
+        ModelFailed: the table could not be built; it stays as it was.
+    """
+    bonus = contract.rules.bonus
+    with warehouse.transaction():
+        return warehouse.build(
+            "mart.bonus",
+            bonus_cents=bonus.amount_cents,
+            waiting_days=bonus.waiting_days,
+            pay_rehires=bonus.pay_rehires,
+        )
 
 
 # ---------------------------------------------------------------- records

@@ -78,6 +78,18 @@ _LINK = columns(
 )
 _LEDGER_STATUS = columns(text="system application_id status source_event", time="at")
 _ALIAS = columns(text="system old_id new_id")
+_BONUS = columns(
+    text="bonus_id key system application_id referral_id advocate_id state reason currency",
+    whole="cycle amount_cents export_id",
+    time="recognised_at eligible_at reversed_at",
+    date="paid_on",
+)
+_PAYROLL = columns(
+    text="key referral_id advocate_id system application_id currency state export_state",
+    whole="export_id amount_cents",
+    time="eligible_at settled_at",
+    date="pay_on",
+)
 
 
 def stage_advocacy(warehouse: Warehouse, staged: AdvocacyStaged, contract: Contract) -> StagingReport:
@@ -146,7 +158,7 @@ def stage_ats(
 
 
 def stage_ledger(warehouse: Warehouse, ledger: Ledger) -> StagingReport:
-    """Copy what analytics needs of the ledger: links, statuses, aliases. All or none."""
+    """Copy what analytics needs of the ledger: links, statuses, aliases, bonuses, payroll. All or none."""
     aliases = [
         {"system": system, "old_id": old, "new_id": new}
         for system in ledger.alias_systems()
@@ -156,9 +168,19 @@ def stage_ledger(warehouse: Warehouse, ledger: Ledger) -> StagingReport:
         "staging.link": frame_of(ledger.links(), _LINK),
         "staging.ledger_status": frame_of(ledger.status_facts(), _LEDGER_STATUS),
         "staging.candidate_alias": frame_of_rows(aliases, _ALIAS),
+        "staging.ledger_bonus": frame_of(ledger.bonuses(), _BONUS),
+        "staging.ledger_payroll": frame_of_rows(_payroll(ledger), _PAYROLL),
     }
     with warehouse.transaction():
         return StagingReport({table: warehouse.replace(table, frame) for table, frame in frames.items()})
+
+
+def _payroll(ledger: Ledger) -> list[dict[str, Any]]:
+    exports = {export.id: export for export in ledger.payroll_exports()}
+    return [
+        {**vars(entry), "export_state": exports[entry.export_id].state, "pay_on": exports[entry.export_id].pay_on}
+        for entry in ledger.payroll_entries()
+    ]
 
 
 def _save(

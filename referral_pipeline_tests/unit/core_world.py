@@ -68,6 +68,8 @@ class World:
     links: list[dict[str, Any]] = field(default_factory=list)
     statuses: list[dict[str, Any]] = field(default_factory=list)
     aliases: list[tuple[str, str]] = field(default_factory=list)
+    bonuses: list[dict[str, Any]] = field(default_factory=list)
+    payroll: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.warehouse = Warehouse(
@@ -189,6 +191,8 @@ class World:
             ("staging.link", self.links, staging._LINK),
             ("staging.ledger_status", self.statuses, staging._LEDGER_STATUS),
             ("staging.candidate_alias", aliases, staging._ALIAS),
+            ("staging.ledger_bonus", self.bonuses, staging._BONUS),
+            ("staging.ledger_payroll", self.payroll, staging._PAYROLL),
         ):
             self.warehouse.replace(table, frame_of_rows(rows, kinds))
 

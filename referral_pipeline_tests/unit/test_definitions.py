@@ -30,7 +30,7 @@ GROUPS = {
         "ats_offers",
     },
     "identity": {"people", "duplicate_review"},
-    "attribution": {"touchpoints", "attribution", "attribution_credit", "status_history"},
+    "attribution": {"touchpoints", "attribution", "attribution_credit", "bonus_ledger", "status_history"},
     "sync": {
         "ats_referral_candidates",
         "advocacy_referral_statuses",

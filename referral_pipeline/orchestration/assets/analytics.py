@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from referral_pipeline.orchestration.resources import BridgeResource
-from referral_pipeline.orchestration.specs import WAREHOUSE_POOL, spec, table_result
+from referral_pipeline.orchestration.specs import WAREHOUSE_POOL, counts_table, spec, table_result
 
 IDENTITY_ASSETS = ("people", "duplicate_review")
 ATTRIBUTION_ASSETS = ("touchpoints", "attribution", "attribution_credit", "status_history")
@@ -46,6 +46,17 @@ def attribution(config: AsOfConfig, bridge: BridgeResource) -> Iterator[dg.Mater
     bridge.bridge.build_attribution(as_of=config.moment)
     for name in ATTRIBUTION_ASSETS:
         yield table_result(bridge.bridge.warehouse, name)
+
+
+@dg.multi_asset(name="build_bonus_ledger", specs=[spec("bonus_ledger")], pool=WAREHOUSE_POOL)
+def bonus_ledger(bridge: BridgeResource) -> dg.MaterializeResult[Any]:
+    """Rebuild the bonus ledger."""
+    sums = bridge.bridge.build_bonus_ledger()
+    return table_result(
+        bridge.bridge.warehouse,
+        "bonus_ledger",
+        {"sums": counts_table(sums, header=("state and currency", "smallest units"))},
+    )
 
 
 @dg.multi_asset(name="build_kpis", specs=[spec("kpis")], pool=WAREHOUSE_POOL)

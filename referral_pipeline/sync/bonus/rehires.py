@@ -74,22 +74,30 @@ class Families:
 
     def unearned(self) -> frozenset[Application]:
         """The applications whose hire stands recognised and earns no bonus now, because another of the person does."""
+        return frozenset(
+            hire.application
+            for own in self._persons()
+            for hire in own
+            if not earns(hire, [other for other in own if other is not hire])
+        )
+
+    def paid_again(self) -> frozenset[Application]:
+        """The applications that were paid though an earlier hire of the same person was paid too."""
+        paid = [[hire for hire in own if hire.is_paid] for own in self._persons()]
+        return frozenset(hire.application for own in paid for hire in own if hire is not holder(own))
+
+    def _persons(self) -> list[list[Hire]]:
+        """Every hire, grouped by whose it is."""
         rows = self._ledger.recognitions()
         entries = self._ledger.payroll_entries(state="paid")
         hires = self._hires(rows, entries)
         if len(hires) < 2:
-            return frozenset()
+            return [[hire] for hire in hires.values()]
         referrals_of: dict[Application, set[str]] = defaultdict(set)
         for one in (*rows, *entries):
             if (application := (one.system, one.application_id)) in hires:
                 referrals_of[application].add(one.referral_id)
-        found: set[Application] = set()
-        for applications in self._by_person(referrals_of):
-            own = [hires[application] for application in applications]
-            for hire in own:
-                if not earns(hire, [other for other in own if other is not hire]):
-                    found.add(hire.application)
-        return frozenset(found)
+        return [[hires[application] for application in own] for own in self._by_person(referrals_of)]
 
     def _by_person(self, referrals_of: Mapping[Application, Collection[str]]) -> list[list[Application]]:
         """These applications, grouped by whose they are."""

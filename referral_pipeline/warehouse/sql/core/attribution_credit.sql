@@ -3,8 +3,9 @@
 -- times, weights and cents in whole units by largest remainder, so that sums are exact.
 -- One row per application, advocate and share. `reason` is credited, or why a referral's weight is 0: a gate's reason
 -- (withdrawn, no_consent, consent_expired, country, erased, job), after_application, outside_lookback, or
--- other_touch_credited. The bonus is for applications that stand as hired.
--- Variables: attribution_model, lookback_days, bonus_cents, bonus_split.
+-- other_touch_credited. The bonus is for applications that stand as hired; unless rehires are paid, for one of a person's:
+-- the one that was paid, else the earliest (sync.bonus.rehires has the same rule). The sum of any other is 0.
+-- Variables: attribution_model, lookback_days, bonus_cents, bonus_split, pay_rehires.
 WITH touch AS (
     SELECT
         owner.application_key,
@@ -85,12 +86,41 @@ divided AS (
         )::BIGINT AS units
     FROM whole
 ),
+paying AS (
+    SELECT hire.application_key
+    FROM (
+        SELECT
+            owner.application_key,
+            paid.application_key IS NOT NULL AS is_paid,
+            row_number() OVER (
+                PARTITION BY coalesce(owner.person_id, owner.application_key)
+                ORDER BY
+                    paid.application_key IS NULL,
+                    coalesce(application.hired_at, application.status_at),
+                    owner.system,
+                    owner.application_id
+            ) AS place_of_person
+        FROM core.application_person AS owner
+        JOIN staging.ats_application AS application
+            ON application.system = owner.system AND application.id = owner.application_id
+        LEFT JOIN (SELECT DISTINCT application_key FROM divided WHERE is_hired) AS hired
+            ON hired.application_key = owner.application_key
+        LEFT JOIN (
+            SELECT DISTINCT system || ':' || application_id AS application_key
+            FROM staging.ledger_payroll
+            WHERE state = 'paid'
+        ) AS paid
+            ON paid.application_key = owner.application_key
+        WHERE hired.application_key IS NOT NULL OR paid.application_key IS NOT NULL
+    ) AS hire
+    WHERE hire.is_paid OR hire.place_of_person = 1 OR getvariable('pay_rehires')
+),
 payable AS (
     -- split = payee pays one advocate, the one with most credit, the latest among equals; split = credit pays by weight
     SELECT
         *,
         CASE
-            WHEN NOT is_hired THEN 0
+            WHEN NOT is_hired OR application_key NOT IN (SELECT application_key FROM paying) THEN 0
             WHEN getvariable('bonus_split') = 'credit' THEN units
             WHEN advocate_id = first_value(advocate_id) OVER (
                 PARTITION BY application_key ORDER BY advocate_units DESC, place_from_last
