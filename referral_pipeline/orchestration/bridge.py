@@ -372,7 +372,7 @@ class Bridge:
             stage_ledger(self.warehouse, self.ledger)
             build_bonus_ledger(self.warehouse, self.contract)
             sums = self.warehouse.frame(
-                "SELECT state || ' ' || currency AS name, sum(amount_cents)::BIGINT AS cents FROM mart.bonus GROUP BY ALL"
+                "SELECT state || ' ' || currency AS name, sum(amount_cents)::BIGINT AS cents FROM mart.bonus GROUP BY 1"
             )
         return {str(row["name"]): int(row["cents"]) for row in sums.to_dict("records")}
 

@@ -1,8 +1,8 @@
 """The table of all quality rules: one row, one check.
 
 Belongs here: `RULES` and how to find rules in it. Does not belong here: the wording of a rule (`staging_rules`,
-`attribution_rules`, `bonus_rules`), running them (`adapter`), Great Expectations. Importing this module is cheap, on purpose: Dagster
-reads it whenever it loads the code location.
+`attribution_rules`, `bonus_rules`), running them (`adapter`), Great Expectations. Importing this module is cheap, on
+purpose: Dagster reads it whenever it loads the code location.
 """
 
 from __future__ import annotations

@@ -47,6 +47,7 @@ class World:
     application_id: str = "31"
     status: CandidateStatus = CandidateStatus.HIRED
     starts_on: date | None = FIRST_DAY
+    hired_at: datetime | None = None
     today: date = FIRST_DAY
     weights: dict[str, str] = field(default_factory=lambda: {"R1": "1"})
     advocate_of: dict[str, str] = field(default_factory=dict[str, str])
@@ -55,7 +56,11 @@ class World:
 
     def case(self) -> HireCase:
         application = make_application(
-            id=self.application_id, status=self.status, starts_on=self.starts_on, applied_at=APPLIED_AT
+            id=self.application_id,
+            status=self.status,
+            starts_on=self.starts_on,
+            hired_at=self.hired_at,
+            applied_at=APPLIED_AT,
         )
         referrals = [self._referral(i, number) for number, i in enumerate(self.weights)]
         credits = [
