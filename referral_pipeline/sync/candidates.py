@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from time import sleep as _sleep
 
-from referral_pipeline.attribution.models import Credit, credit
+from referral_pipeline.attribution.models import Credit, credit, heaviness
 from referral_pipeline.connectors.failures import AmbiguousOutcome, NotFound, PermanentFailure, TransientFailure
 from referral_pipeline.connectors.protocols import AtsConnector
 from referral_pipeline.connectors.records import AtsApplication, AtsJob, NewApplication, Referral
@@ -271,7 +271,7 @@ class CandidateWriteBack:
         if not credits:
             return {}
         # The application has one advocate field: the heaviest credit carries it, the latest touch among equals.
-        winner = max(credits, key=lambda c: (c.weight, c.touch.occurred_at, c.touch.referral_id or "")).touch
+        winner = max(credits, key=lambda c: (heaviness(c.weight), c.touch.occurred_at, c.touch.referral_id or "")).touch
         credited_id = credited_referral(winner, [r for r in timed if r.touched_at <= applied_at]).id
         return mapped_tags(
             self._tag_sources,

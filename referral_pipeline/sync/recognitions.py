@@ -31,9 +31,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Final
 
-from referral_pipeline.attribution.models import Credit, split_cents
+from referral_pipeline.attribution.models import Credit, heaviness, split_cents
 from referral_pipeline.connectors.failures import Conflict, HttpFailure, Invalid, NotFound, TransientFailure
 from referral_pipeline.connectors.protocols import AdvocacyConnector
 from referral_pipeline.connectors.records import AtsApplication, Referral
@@ -521,5 +522,5 @@ def _heaviest(credits: Sequence[Credit]) -> Credit:
     by_advocate: dict[str, list[Credit]] = defaultdict(list)
     for part in latest_first:
         by_advocate[part.touch.advocate_id].append(part)
-    payee = max(by_advocate.values(), key=lambda parts: sum(part.weight for part in parts))
-    return max(payee, key=lambda part: part.weight)
+    payee = max(by_advocate.values(), key=lambda parts: heaviness(sum((part.weight for part in parts), Decimal(0))))
+    return max(payee, key=lambda part: heaviness(part.weight))

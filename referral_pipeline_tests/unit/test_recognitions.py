@@ -255,6 +255,11 @@ def test_a_payee_is_one_advocate_the_latest_of_the_heaviest(world):
     assert world.standing() == {"R1": 0, "R2": 0, "R3": BONUS}
 
 
+def test_the_unit_that_rounding_hands_out_makes_nobody_the_payee(world):
+    world.settle(weights=THIRDS, today=DUE_ON)
+    assert world.standing() == {"R1": 0, "R2": 0, "R3": BONUS}
+
+
 def test_a_payee_with_two_referrals_is_paid_once(world):
     world.settle(weights={"R1": "0.3", "R2": "0.3", "R3": "0.4"}, advocate_of={"R1": "A-1", "R2": "A-1"}, today=DUE_ON)
     assert world.standing() == {"R1": 0, "R2": BONUS, "R3": 0}

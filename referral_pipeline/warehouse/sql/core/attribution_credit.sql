@@ -116,14 +116,15 @@ paying AS (
     WHERE hire.is_paid OR hire.place_of_person = 1 OR getvariable('pay_rehires')
 ),
 payable AS (
-    -- split = payee pays one advocate, the one with most credit, the latest among equals; split = credit pays by weight
+    -- split = payee pays one advocate, the one with most credit, the latest among equals (to 9 decimals: the unit that
+    -- rounding hands out makes nobody heavier); split = credit pays by weight
     SELECT
         *,
         CASE
             WHEN NOT is_hired OR application_key NOT IN (SELECT application_key FROM paying) THEN 0
             WHEN getvariable('bonus_split') = 'credit' THEN units
             WHEN advocate_id = first_value(advocate_id) OVER (
-                PARTITION BY application_key ORDER BY advocate_units DESC, place_from_last
+                PARTITION BY application_key ORDER BY (advocate_units + 500) // 1000 DESC, place_from_last
             ) THEN units
             ELSE 0
         END AS payable_units
@@ -202,7 +203,7 @@ SELECT
     touch.occurred_at AS occurred_at,
     -- Whose values the application shows when several share the credit: most weight, then the latest.
     row_number() OVER (
-        PARTITION BY application_key ORDER BY weight DESC, preference, touch.occurred_at DESC, advocate_id, share_id
+        PARTITION BY application_key ORDER BY round(weight, 9) DESC, preference, touch.occurred_at DESC, advocate_id, share_id
     ) AS place
 FROM chosen
 ORDER BY application_key, place
