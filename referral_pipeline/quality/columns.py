@@ -57,6 +57,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "last_name": "text",
         "email": "text",
         "email_key": "text",
+        "email_flag": "text",
         "phone": "text",
         "phone_key": "text",
         "country": "text",

@@ -34,6 +34,7 @@ from referral_pipeline.identity.canonical import (
     canonical_country,
     canonical_email,
     canonical_phone,
+    email_flag,
     email_problem,
     phone_problem,
     shape_of,
@@ -54,8 +55,8 @@ _CONTENT = columns(text="id title campaign_tag job_id", time="published_at updat
 _SHARE = columns(text="id advocate_id content_id job_id channel", whole="reach", time="shared_at updated_at")
 _CLICK = columns(text="id share_id visitor_id", time="clicked_at updated_at")
 _REFERRAL = columns(
-    text="id advocate_id share_id job_id campaign_tag stage first_name last_name email email_key phone phone_key"
-    " country consent_basis status ats_candidate_id ats_application_id",
+    text="id advocate_id share_id job_id campaign_tag stage first_name last_name email email_key email_flag"
+    " phone phone_key country consent_basis status ats_candidate_id ats_application_id",
     time="submitted_at applied_at touched_at consent_granted_at consent_expires_at status_at updated_at",
     flag="consent_granted",
     whole="clicks shares reach",
@@ -277,6 +278,7 @@ def _referral(referral: Referral, system: str) -> tuple[dict[str, Any], list[Qua
     row.update(
         touched_at=referral.touched_at,
         email_key=email.key if email is not None else None,
+        email_flag=email_flag(email),
         phone_key=phone_key,
         country=country,
         consent_granted=consent.granted if consent is not None else None,
