@@ -28,7 +28,7 @@ from referral_pipeline.contract.loader import parse_contract
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.vocabulary import CandidateStatus, ReferralStage
 from referral_pipeline.warehouse import staging
-from referral_pipeline.warehouse.core import PeopleReport, build_core, build_people
+from referral_pipeline.warehouse.core import PeopleReport, build_bonus_ledger, build_core, build_people
 from referral_pipeline.warehouse.frames import frame_of_rows
 from referral_pipeline.warehouse.store import Warehouse
 
@@ -205,6 +205,7 @@ class World:
             self.stage()
             self.people()
             self.rows = build_core(self.warehouse, self.contract, as_of)
+            build_bonus_ledger(self.warehouse, self.contract)
         return self
 
     def rows_of(self, sql: str) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from referral_pipeline.sync.bonus.rehires import Hire, earns
-from referral_pipeline.warehouse.core import build_bonus_ledger, build_core
+from referral_pipeline.warehouse.core import build_core
 from referral_pipeline_tests.unit.core_world import AS_OF, DAY0, World, contract_with, day
 
 BONUS = 200_000
@@ -72,10 +72,8 @@ def paid(world: World, referral: str, application: str) -> None:
 
 
 def ledger_of(world: World) -> dict[str, dict[str, Any]]:
-    with world.warehouse.connect():
-        world.build()
-        build_bonus_ledger(world.warehouse, world.contract)
-        return {row["bonus_id"]: row for row in world.rows_of("SELECT * FROM mart.bonus")}
+    world.build()
+    return {row["bonus_id"]: row for row in world.rows_of("SELECT * FROM mart.bonus")}
 
 
 def cents(world: World) -> dict[str, int]:

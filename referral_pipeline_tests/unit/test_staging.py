@@ -33,6 +33,7 @@ from referral_pipeline.quality.columns import COLUMNS, kind_of
 from referral_pipeline.vocabulary import CandidateStatus, ReferralStage
 from referral_pipeline.warehouse.staging import stage_advocacy, stage_ats, stage_ledger
 from referral_pipeline.warehouse.store import ModelFailed, Warehouse
+from referral_pipeline_tests.unit.bonus_books import CLERK, Books
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 ADVOCATES = [Advocate(i, None, None, True, None, None, NOW) for i in ("A1", "A2")]
