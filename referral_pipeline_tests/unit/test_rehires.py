@@ -186,6 +186,15 @@ def test_with_rehires_paid_each_hire_has_its_bonus(platform: Platform, ledger: L
     assert person.paid() == 2 * BONUS
 
 
+def test_a_hire_whose_person_was_erased_before_its_bonus_holds_none(person: Person):
+    person.hear(person.first)
+    (link,) = person.ledger.links_for([f"{person.first.prefix}R1"]).values()
+    person.ledger.save_links([replace(link, block="erased")])
+    person.let(today=DUE_ON)
+    person.hear(person.second)
+    assert person.standing() == {"R1": 0, "R2": BONUS}
+
+
 def test_time_alone_asks_for_no_rehire_that_earns_nothing(person: Person):
     person.hear(person.first)
     person.hear(person.second)

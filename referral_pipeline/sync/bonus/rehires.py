@@ -6,7 +6,7 @@ Belongs here: who is one person in the ledger's eyes, and the rule. Does not bel
 The rule
 1. A hire that was paid has the bonus, whatever came of it later, until payroll returns it.
 2. Else the earliest hire has it, by the ATS's own date and then by the application's id; when we heard of each does not
-   matter. Only hires that stand recognised take part.
+   matter. Only hires that stand recognised take part, and of one whose person was erased only a bonus that stands.
 3. Two bonuses of one person never stand at once: the one that has to go is taken back before the other is told.
 
 Two referrals are one person's when their records are (identity keys, which follow every merge and split; without keys
@@ -23,6 +23,7 @@ from datetime import datetime
 from referral_pipeline.ledger.bonuses import by_referral, cycle_of
 from referral_pipeline.ledger.records import Link, PayrollEntry, Recognition
 from referral_pipeline.ledger.store import Ledger
+from referral_pipeline.vocabulary import Block
 
 Application = tuple[str, str]
 """System and id of an application."""
@@ -166,11 +167,15 @@ class Families:
     def _hires(self, rows: Iterable[Recognition], entries: Iterable[PayrollEntry]) -> dict[Application, Hire]:
         """The hires that these tell of. The rows must be all of their referrals."""
         found: dict[Application, Hire] = {}
-        for history in by_referral(rows).values():
+        histories = by_referral(rows)
+        links = self._ledger.links_for(histories)
+        for referral_id, history in histories.items():
             open_cycle = cycle_of(history)
-            for row in history:
-                if row.cycle != open_cycle or row.state == "dead":
-                    continue
+            standing = [row for row in history if row.cycle == open_cycle and row.state != "dead"]
+            link = links.get(referral_id)
+            if link is not None and link.block == Block.ERASED and all(row.kind == "hired" for row in standing):
+                continue  # nothing is added to it any more: it would hold the bonus and never get it
+            for row in standing:
                 application = (row.system, row.application_id)
                 hire = found.get(application) or Hire(application, row.created_at)
                 has_bonus = hire.has_bonus or row.kind == "bonus_eligible"
