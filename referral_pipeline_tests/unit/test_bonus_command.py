@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
@@ -95,6 +97,25 @@ def test_a_rehire_and_a_payment_that_is_no_longer_due_say_so(books: Books) -> No
     books.recognise(2, "hired")
     reasons = {one["application"]: (one["state"], one["reason"]) for one in told("list")["bonuses"]}
     assert reasons == {"greenhouse:1": ("paid", "unhired"), "greenhouse:2": ("pending", "rehire")}
+
+
+def test_a_pending_bonus_shows_what_the_last_refresh_expects_of_it(books: Books, tmp_path: Path) -> None:
+    books.recognise(1, "hired")
+    books.eligible(2)
+    pending, eligible = (one.bonus_id for one in books.ledger.bonuses())
+    rows = [
+        {"bonus_id": pending, "state": "pending", "amount_cents": 66_667},
+        # Published before it became eligible: what the ledger says of it by now stands.
+        {"bonus_id": eligible, "state": "pending", "amount_cents": 1},
+    ]
+    day = date(2026, 2, 1)
+    published = tmp_path / "data" / "published"
+    published.mkdir(parents=True)
+    frame = pa.Table.from_pylist([{**row, "starts_on": day, "eligible_on": day + timedelta(days=90)} for row in rows])
+    pq.write_table(frame, published / "bonus.parquet")
+    first, second = told("list")["bonuses"]
+    assert (first["amount_cents"], first["starts_on"], first["eligible_on"]) == (66_667, "2026-02-01", "2026-05-02")
+    assert (second["amount_cents"], second["eligible_on"]) == (200_000, "2026-04-30")
 
 
 # ---------------------------------------------------------------- export
