@@ -177,6 +177,31 @@ def test_threads_that_export_at_once_pay_each_bonus_once(books: Books) -> None:
     assert sorted(counts) == [0, 0, 0, 8]
 
 
+def test_a_bonus_is_taken_back_or_handed_over_and_never_both(books: Books) -> None:
+    for number in range(1, 7):
+        books.eligible(number)
+        gate = Barrier(2)
+
+        def take_back(number: int = number, gate: Barrier = gate) -> None:
+            gate.wait()
+            with books.ledger.atomic():
+                books.ledger.decide_alone()
+                if not books.ledger.paid_entries([f"R{number}"]):
+                    books.recognise(number, "reversed", state="pending")
+
+        def hand_over(gate: Barrier = gate) -> None:
+            gate.wait()
+            books.export()
+
+        with ThreadPoolExecutor(2) as pool:
+            for job in [pool.submit(take_back), pool.submit(hand_over)]:
+                job.result()
+    reversed_ = {row.referral_id for row in books.ledger.recognitions() if row.kind == "reversed"}
+    paid = {entry.referral_id for entry in books.ledger.payroll_entries()}
+    assert reversed_ | paid == {f"R{number}" for number in range(1, 7)}
+    assert reversed_ & paid == set()
+
+
 EXPORT = """
 import json, sys
 from datetime import date
