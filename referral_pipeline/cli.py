@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from referral_pipeline import __version__
+from referral_pipeline.cli_bonus import bonus
 from referral_pipeline.cli_credit import credit
 from referral_pipeline.cli_events import events
 from referral_pipeline.cli_explain import explain as explain_command
@@ -319,6 +320,7 @@ main.add_command(resolve)
 main.add_command(review)
 main.add_command(credit)
 main.add_command(explain_command)
+main.add_command(bonus)
 
 
 def _require_ready(settings: Settings) -> None:

@@ -125,6 +125,14 @@ def split_cents(amount_cents: int, credits: Sequence[Credit]) -> list[int]:
     return _largest_remainder([Fraction(part.weight) for part in credits], amount_cents)
 
 
+def heaviness(weight: Decimal) -> int:
+    """A weight in whole parts of a billion, for comparing: what rounding to twelve decimals adds makes nobody heavier.
+
+    Of three equal touches one has 0.333333333334, so that the sum is 1; it earned no more than the others.
+    """
+    return (int(weight.scaleb(WEIGHT_DECIMALS)) + 500) // 1000
+
+
 # ---------------------------------------------------------------- models
 
 Weights = Sequence[Fraction]

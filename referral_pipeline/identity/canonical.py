@@ -4,15 +4,20 @@ Belongs here: pure functions from text to a canonical form, or to the reason why
 text. Does not belong here: comparing persons (names, resolve), storing, hashing (privacy).
 
 Rules (DESIGN, rules of the flow)
-1. An address is trimmed, brought to NFKC and case-folded; its domain is compared in its ASCII (IDNA) form.
+1. An address is trimmed, brought to NFKC and case-folded (a Turkish İ is an i; a dotless ı stays itself); its domain is
+   compared in its ASCII (IDNA) form.
 2. Sub-addresses, dots and twin domains are folded only for the providers in `_PROVIDERS`, which document that all those
    spellings reach one mailbox. Anywhere else `a+b@` and `a@` may be two people.
 3. A phone number counts when it is valid in its numbering plan, read with the candidate's country when it is national.
-   One with an extension is a shared line, and names no person: it has no canonical form.
+   One with an extension is a shared line, and one of a service (toll-free, premium, shared cost, company-wide) is
+   answered by a company: neither names a person, and neither has a canonical form. Short codes are no valid numbers.
+4. Where a plan knows one mobile line under two spellings (Argentina with and without the 9, Mexico with and without the
+   1 or the old dialling prefixes), the canonical form is the shorter.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
@@ -48,13 +53,12 @@ def canonical_email(text: str | None) -> EmailKey | None:
     if parts is None:
         return None
     local, domain = parts
-    is_role = is_role_mailbox(local)
     provider = _PROVIDERS.get(domain)
     if provider is not None:
         # An empty rest ("+tag@", "...@") is no address of that provider: keep what was typed rather than invent one.
         local = local.split("+", 1)[0].translate(provider.ignored) or local
         domain = provider.domain or domain
-    return EmailKey(f"{local}@{domain}", is_role=is_role, is_disposable=domain in _DISPOSABLE_DOMAINS)
+    return EmailKey(f"{local}@{domain}", is_role=is_role_mailbox(local), is_disposable=_is_disposable(domain))
 
 
 def is_role_mailbox(key: str) -> bool:
@@ -65,6 +69,20 @@ def is_role_mailbox(key: str) -> bool:
 def role_names() -> list[str]:
     """What stands before the @ (and before a +) in the address of a function, in order."""
     return sorted(_ROLE_NAMES)
+
+
+def email_flag(email: EmailKey | None) -> str | None:
+    """What a person should know of an address: role, disposable, both with a comma between, or None."""
+    if email is None:
+        return None
+    words = [word for word, said in (("role", email.is_role), ("disposable", email.is_disposable)) if said]
+    return ",".join(words) or None
+
+
+def _is_disposable(domain: str) -> bool:
+    """Whether it is the domain of a throw-away provider, or lies below one."""
+    labels = domain.split(".")
+    return any(".".join(labels[start:]) in _DISPOSABLE_DOMAINS for start in range(len(labels) - 1))
 
 
 def email_problem(text: str | None) -> str | None:
@@ -90,12 +108,12 @@ def email_problem(text: str | None) -> str | None:
 
 @lru_cache(maxsize=_REMEMBERED)
 def canonical_phone(text: str | None, country: str | None) -> str | None:
-    """The number in E.164, or None when it is missing, not valid, or a line shared by extensions.
+    """The number in E.164, or None when it is missing, not valid, a line shared by extensions, or one of a service.
 
     `country` is the candidate's ISO 3166 code, needed for numbers in national form.
     """
     number = _phone(text, country)
-    if number is None or number.extension or not _is_valid(number):
+    if number is None or number.extension or not _is_valid(number) or _is_of_a_service(number):
         return None
     return _e164(number)
 
@@ -111,12 +129,18 @@ def phone_problem(text: str | None, country: str | None) -> str | None:
         return "is not a phone number" if known else "is in national form and the country is unknown"
     if not _is_valid(number):
         return "is not a valid number of its country"
-    return "has an extension, so the line is shared" if number.extension else None
+    if number.extension:
+        return "has an extension, so the line is shared"
+    return "is a service number, which names no person" if _is_of_a_service(number) else None
 
 
 def _is_valid(number: phonenumbers.PhoneNumber) -> bool:
     # Some national plans admit more digits than E.164 has (15 with the country code): such a number has no E.164 form.
     return phonenumbers.is_valid_number(number) and len(_e164(number)) <= 1 + _E164_DIGITS
+
+
+def _is_of_a_service(number: phonenumbers.PhoneNumber) -> bool:
+    return phonenumbers.number_type(number) in _SERVICES
 
 
 def _e164(number: phonenumbers.PhoneNumber) -> str:
@@ -205,6 +229,20 @@ _DISPOSABLE_DOMAINS: Final = _words(
     "wegwerfmail.de yopmail.com"
 )
 
+_SERVICES: Final = frozenset(
+    {
+        phonenumbers.PhoneNumberType.TOLL_FREE,
+        phonenumbers.PhoneNumberType.PREMIUM_RATE,
+        phonenumbers.PhoneNumberType.SHARED_COST,
+        phonenumbers.PhoneNumberType.UAN,
+        phonenumbers.PhoneNumberType.VOICEMAIL,
+    }
+)
+_ARGENTINA: Final = 54
+_MEXICO: Final = 52
+_OLD_MEXICAN: Final = re.compile(r"(?:044|045|01|1)(\d{10})")
+"""Prefixes of before 2019, still found in old records: to a mobile line, to another area, between countries."""
+
 _COUNTRIES: Final = frozenset(phonenumbers.SUPPORTED_REGIONS) | _words("AQ BV GS HM PN TF UM")
 _COUNTRY_ALIASES: Final = {"UK": "GB", "EL": "GR"}  # both exceptionally reserved for exactly these countries
 _INVISIBLE: Final = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
@@ -228,7 +266,9 @@ def _email_parts(text: str | None) -> tuple[str, str] | None:
     domain = (valid.ascii_domain or valid.domain).lower()
     if "." not in domain:
         return None
-    return unicodedata.normalize("NFKC", valid.local_part.casefold()), domain
+    # Folded, a Turkish İ leaves an i with a second dot.
+    local = valid.local_part.casefold().replace("i\u0307", "i")
+    return unicodedata.normalize("NFKC", local), domain
 
 
 def _phone(text: str | None, country: str | None) -> phonenumbers.PhoneNumber | None:
@@ -239,9 +279,25 @@ def _phone(text: str | None, country: str | None) -> phonenumbers.PhoneNumber | 
     if region is None and cleaned.startswith("00"):
         cleaned = f"+{cleaned[2:]}"
     try:
-        return phonenumbers.parse(cleaned, region)
+        number = phonenumbers.parse(cleaned, region)
     except phonenumbers.NumberParseException:
         return None
+    return _one_spelling(number)
+
+
+def _one_spelling(number: phonenumbers.PhoneNumber) -> phonenumbers.PhoneNumber:
+    """The number as its line is known under every spelling."""
+    national = phonenumbers.national_significant_number(number)
+    if number.country_code == _ARGENTINA and len(national) == 11 and national.startswith("9"):
+        shorter = national[1:]
+    elif number.country_code == _MEXICO and (old := _OLD_MEXICAN.fullmatch(national)):
+        shorter = old[1]
+    else:
+        return number
+    found = phonenumbers.PhoneNumber(
+        country_code=number.country_code, national_number=int(shorter), extension=number.extension
+    )
+    return found if phonenumbers.is_valid_number(found) else number
 
 
 def _characters(value: str) -> str:

@@ -1,14 +1,16 @@
 """Recognitions of advocates: what was promised, sent and taken back.
 
-Belongs here: keeping each under the idempotency key it is sent with. Does not belong here: who has earned what
-(sync.recognitions), sending (connectors).
+Belongs here: keeping each under the idempotency key it is sent with, and that key. Does not belong here: who has earned
+what (sync.recognitions), sending (connectors).
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, fields
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 
@@ -20,12 +22,20 @@ from referral_pipeline.ledger.transactions import Transactions, parts
 
 _c = tables.recognitions.c
 _MOST_ERROR_CHARACTERS = 2_000
+_LONGEST_KEY = 255
 _ALL = sa.select(tables.recognitions).order_by(_c.created_at, _c.key)
 _OF_APPLICATIONS = Prepared(
     sa.select(*(_c[one.name] for one in fields(Recognition))).where(
         _c.application_id.in_(sa.bindparam("some", expanding=True))
     )
 )
+
+
+def recognition_key(system: str, application_id: str, referral_id: str, cycle: int, kind: str) -> str:
+    """The idempotency key: it names the recognition, fits a header, and two recognitions never share one."""
+    named = (system, application_id, referral_id, str(cycle), kind)
+    key = ":".join(("recognition", *(quote(part, safe="") for part in named)))
+    return key if len(key) <= _LONGEST_KEY else f"recognition:{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 class RecognitionPart(Transactions):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -309,6 +309,41 @@ class PayrollStep:
     exported_at: datetime
     state: str
     settled_at: datetime | None
+
+
+@dataclass(frozen=True)
+class PayrollExport:
+    """Bonuses that were handed to payroll together. `state` is open, reconciled or cancelled."""
+
+    id: int
+    exported_at: datetime
+    exported_by: str
+    pay_on: date
+    state: str
+    reconciled_at: datetime | None
+    reconciled_by: str | None
+
+
+@dataclass(frozen=True)
+class PayrollEntry:
+    """One bonus in one export, as it was handed over. `key` is that of the recognition that made it eligible.
+
+    `state` is paid from the moment of the export, and returned once payroll has said that it did not pay, or the export
+    was cancelled. `amount_cents` counts the currency's smallest unit.
+    """
+
+    export_id: int
+    key: str
+    referral_id: str
+    advocate_id: str
+    system: str
+    application_id: str
+    amount_cents: int
+    currency: str
+    eligible_at: datetime
+    state: str
+    settled_at: datetime | None
+    note: str | None
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 Belongs here: opening and closing, and the public methods on cursors, calls, deliveries, links, identity, history and
 consents. Does not belong here: the other parts of the same object (inbox.py, mirror.py, health.py, alerts.py,
-recognitions.py, decisions.py, overrides.py, payroll_steps.py, locks.py), transactions (transactions.py), schema
-(tables.py, migrations/), what differs between databases (engine.py), the transitions of a delivery (deliveries.py),
-business rules (sync, privacy).
+recognitions.py, payroll.py, decisions.py, overrides.py, locks.py), transactions (transactions.py), schema (tables.py,
+migrations/), what differs between databases (engine.py), the transitions of a delivery (deliveries.py), business rules
+(sync, privacy).
 
 Safe for threads and for many processes. `atomic()` makes several calls of one thread one transaction. No method takes
 or gives personal data in clear.
@@ -38,9 +38,8 @@ from referral_pipeline.ledger.locks import Locks
 from referral_pipeline.ledger.migrate import migrate
 from referral_pipeline.ledger.mirror import MirrorPart
 from referral_pipeline.ledger.overrides import OverridePart
-from referral_pipeline.ledger.payroll_steps import PayrollStepPart
+from referral_pipeline.ledger.payroll import PayrollPart
 from referral_pipeline.ledger.prepared import Prepared
-from referral_pipeline.ledger.recognitions import RecognitionPart
 from referral_pipeline.ledger.records import (
     AlertRecord,
     Backlog,
@@ -58,6 +57,8 @@ from referral_pipeline.ledger.records import (
     Link,
     MirrorRow,
     Override,
+    PayrollEntry,
+    PayrollExport,
     Recognition,
     StatusFact,
 )
@@ -84,6 +85,8 @@ __all__ = [
     "Link",
     "MirrorRow",
     "Override",
+    "PayrollEntry",
+    "PayrollExport",
     "Recognition",
     "StatusFact",
     "UnknownDeliveryError",
@@ -111,6 +114,11 @@ _KEYS_AROUND = Prepared(
         | tables.identity_keys.c.key_hash.in_(sa.bindparam("hashes", expanding=True))
     )
 )
+_RECORDS_OF_PERSONS = Prepared(
+    sa.select(tables.identity_keys.c.record_id, tables.identity_keys.c.person_id)
+    .distinct()
+    .where(tables.identity_keys.c.person_id.in_(_some))
+)
 _FORGET_RECORDS = sa.delete(tables.identity_keys).where(tables.identity_keys.c.record_id.in_(_some))
 _TOMBSTONED = Prepared(sa.select(tables.tombstones.c.value).where(tables.tombstones.c.value.in_(_some)))
 _consents = tables.consents.c
@@ -121,9 +129,7 @@ _CONSENTS_OF = _CONSENTS.where(_consents.referral_id.in_(_some))
 _RECORD_CALLS = sa.insert(tables.api_calls)
 
 
-class Ledger(
-    InboxPart, MirrorPart, HealthPart, RecognitionPart, DecisionPart, OverridePart, PayrollStepPart, AlertPart
-):
+class Ledger(InboxPart, MirrorPart, HealthPart, PayrollPart, DecisionPart, OverridePart, AlertPart):
     """The operational store. Open with `Ledger.open`, close when done (or use as a context manager)."""
 
     def __init__(self, engine: Engine, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
@@ -474,6 +480,16 @@ class Ledger(
         with self._looking() as connection:
             found = [IdentityKey(*row) for row in _KEYS_AROUND.all(connection, records=records, hashes=hashes)]
         return sorted(found, key=lambda key: (key.key_hash, key.kind, key.record_id))
+
+    def records_of_persons(self, person_ids: Iterable[str]) -> dict[str, str]:
+        """Person id by record id, for the records of these persons that have a key."""
+        self._write_what_was_put_off()
+        with self._looking() as connection:
+            return {
+                record: person
+                for some in parts(person_ids)
+                for record, person in _RECORDS_OF_PERSONS.all(connection, some=some)
+            }
 
     def forget_records(self, record_ids: Iterable[str]) -> int:
         """Remove every key of these records; answers how many keys went."""

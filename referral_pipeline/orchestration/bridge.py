@@ -48,7 +48,7 @@ from referral_pipeline.sync.recognitions import Recogniser
 from referral_pipeline.sync.report import SyncFailure, SyncReport
 from referral_pipeline.sync.statuses import StatusReturn
 from referral_pipeline.vocabulary import Side
-from referral_pipeline.warehouse.core import build_core
+from referral_pipeline.warehouse.core import build_bonus_ledger, build_core
 from referral_pipeline.warehouse.duplicates import DuplicatesReport, score_duplicates
 from referral_pipeline.warehouse.ingest import IngestReport, ingest
 from referral_pipeline.warehouse.people import PeopleReport, build_people
@@ -70,6 +70,7 @@ PUBLISHED_TABLES = (
     "mart.kpi",
     "mart.funnel",
     "mart.advocate",
+    "mart.bonus",
 )
 
 
@@ -403,6 +404,16 @@ class Bridge:
         with self.warehouse.connect():
             stage_ledger(self.warehouse, self.ledger)
             return build_core(self.warehouse, self.contract, as_of)
+
+    def build_bonus_ledger(self) -> Mapping[str, int]:
+        """Rebuild the bonus ledger; the sums by "state currency", in the currency's smallest unit."""
+        with self.warehouse.connect():
+            stage_ledger(self.warehouse, self.ledger)
+            build_bonus_ledger(self.warehouse, self.contract)
+            sums = self.warehouse.frame(
+                "SELECT state || ' ' || currency AS name, sum(amount_cents)::BIGINT AS cents FROM mart.bonus GROUP BY 1"
+            )
+        return {str(row["name"]): int(row["cents"]) for row in sums.to_dict("records")}
 
     def build_kpis(self, *, as_of: datetime) -> Mapping[str, int]:
         """Rebuild the marts; rows by table."""

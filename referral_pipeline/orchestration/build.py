@@ -40,6 +40,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
             analytics.people,
             analytics.duplicate_review,
             analytics.attribution,
+            analytics.bonus_ledger,
             analytics.kpis,
             analytics.published_tables,
             analytics.leadership_report,

@@ -71,7 +71,18 @@ CATALOG: tuple[AssetEntry, ...] = (
         "staging.quarantine with field and reason, and counted here. One row per referral.",
         _PLATFORM,
         "staging.referral",
-        ("id", "advocate_id", "share_id", "job_id", "campaign_tag", "stage", "touched_at", "status", "status_at"),
+        (
+            "id",
+            "advocate_id",
+            "share_id",
+            "job_id",
+            "campaign_tag",
+            "stage",
+            "touched_at",
+            "email_flag",
+            "status",
+            "status_at",
+        ),
     ),
     AssetEntry(
         "ats_jobs",
@@ -195,7 +206,7 @@ CATALOG: tuple[AssetEntry, ...] = (
         "attribution_credit",
         "attribution",
         "Who earned what: weights that sum to exactly 1 per credited application, bonus cents that sum to exactly "
-        "the bonus, and the reason for every zero.",
+        "the bonus (to nothing for a rehire that earns none), and the reason for every zero.",
         _SQL,
         "core.attribution_credit",
         deps=("touchpoints", "attribution"),
@@ -208,6 +219,15 @@ CATALOG: tuple[AssetEntry, ...] = (
         _SQL,
         "mart.attribution_comparison",
         deps=("touchpoints", "attribution_credit"),
+    ),
+    AssetEntry(
+        "bonus_ledger",
+        "attribution",
+        "What advocates have earned: one row per bonus with its state (pending, eligible, reversed, paid), amount, "
+        "dates and the reason where one is needed. Sums are by state and currency, in the currency's smallest unit.",
+        _SQL,
+        "mart.bonus",
+        deps=("attribution", "attribution_credit"),
     ),
     AssetEntry(
         "status_history",
@@ -237,6 +257,7 @@ CATALOG: tuple[AssetEntry, ...] = (
             "attribution",
             "attribution_credit",
             "attribution_comparison",
+            "bonus_ledger",
             "status_history",
             "people",
             "duplicate_review",

@@ -268,7 +268,7 @@ CREDIT_RULES = (
     ),
     _credit.guard(
         "bonus_is_paid_once",
-        "The bonus shares of an application sum to nothing or to the one bonus of the programme, to the cent.",
+        "The bonus shares of an application sum to nothing (no hire, or a rehire) or to the one bonus, to the cent.",
         "Hold the pay-out, compare rules.bonus in the contract with the table, then refresh.",
         true("bonus_as_others"),
         view="applications",

@@ -166,11 +166,20 @@ _APPLICATIONS = {
         + ", ".join(f"nullif(sum({model}), 0) AS {model}_sum" for model in MODELS)
         + " FROM mart.attribution_comparison GROUP BY application_key) AS t"
     ),
+    "mart.bonus:applications": (
+        "(SELECT application_key, sum(amount_cents) AS standing, count(DISTINCT currency) AS currencies, "
+        "any_value(bonus_cents) AS bonus_cents FROM mart.bonus WHERE state IN ('eligible', 'paid') "
+        "GROUP BY application_key) AS t"
+    ),
     "core.status_history:applications": (
         "(SELECT application_key, count(*) FILTER (WHERE valid_to IS NULL) AS present_statuses "
         "FROM core.status_history GROUP BY application_key) AS t"
     ),
 }
+
+_BONUS_COLUMNS = tuple(
+    f"mart.bonus.{column}" for column in ("application_key", "amount_cents", "currency", "state", "bonus_cents")
+)
 
 _CREDIT_COLUMNS = tuple(
     f"core.attribution_credit.{column}" for column in ("application_key", "weight", "bonus_cents", "reason")
@@ -266,6 +275,27 @@ HELPERS: dict[str, dict[str, Helper]] = {
     "mart.attribution_comparison:applications": {
         f"{model}_sum": Helper(f"t.{model}_sum", ("mart.attribution_comparison.application_key", *_MODEL_COLUMNS))
         for model in MODELS
+    },
+    "mart.bonus": {
+        "has_amount": Helper(
+            "t.state NOT IN ('eligible', 'paid') OR (t.amount_cents IS NOT NULL AND t.currency IS NOT NULL)",
+            ("mart.bonus.state", "mart.bonus.amount_cents", "mart.bonus.currency"),
+        ),
+        "export_agrees": Helper(
+            "(t.state = 'paid') = (t.export_id IS NOT NULL)", ("mart.bonus.state", "mart.bonus.export_id")
+        ),
+    },
+    "mart.bonus:applications": {
+        "within_bonus": Helper("t.currencies = 1 AND t.standing <= t.bonus_cents", _BONUS_COLUMNS),
+    },
+    "staging.ledger_payroll": {
+        "paid_key": Helper(
+            "CASE WHEN t.state = 'paid' THEN t.key END", ("staging.ledger_payroll.state", "staging.ledger_payroll.key")
+        ),
+        "export_stands": Helper(
+            "t.export_state <> 'cancelled' OR t.state <> 'paid'",
+            ("staging.ledger_payroll.state", "staging.ledger_payroll.export_state"),
+        ),
     },
     "core.status_history": {
         "application_known": _known("core.status_history", "application_key", "core.attribution", "application_key"),

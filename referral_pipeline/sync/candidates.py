@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from time import sleep as _sleep
 
-from referral_pipeline.attribution.models import Credit, credit, overridden
+from referral_pipeline.attribution.models import Credit, credit, heaviness, overridden
 from referral_pipeline.connectors.failures import AmbiguousOutcome, NotFound, PermanentFailure, TransientFailure
 from referral_pipeline.connectors.protocols import AtsConnector
 from referral_pipeline.connectors.records import AtsApplication, AtsJob, NewApplication, Referral
@@ -284,7 +284,7 @@ class CandidateWriteBack:
         if not credits:
             return dict.fromkeys(self._tag_sources) if decisions else {}
         # The application has one advocate field: the heaviest credit carries it, the latest touch among equals.
-        winner = max(credits, key=lambda c: (c.weight, c.touch.occurred_at, c.touch.referral_id or "")).touch
+        winner = max(credits, key=lambda c: (heaviness(c.weight), c.touch.occurred_at, c.touch.referral_id or "")).touch
         may_stand_for_it = [r for r in timed if r.touched_at <= applied_at or r.id == winner.referral_id]
         credited_id = credited_referral(winner, may_stand_for_it).id
         return mapped_tags(

@@ -10,12 +10,15 @@ The rules
    on the referral that earned most of it. `credit`: by weight, in whole cents that sum to exactly the bonus.
 3. Where any of it is no longer so (unhire, credit lost or divided anew, another advocate, the first day moved), all
    that stands for the referral is `reversed`. Only then may it be recognised anew, in the next cycle.
-4. What was paid is not taken back, and what is left for others is the bonus without it.
+4. What was paid (it is in a payroll export that did not return it) is not taken back, and what is left for others is
+   the bonus without it. What is paid is read in the transaction that decides, as payroll's export is one with its own.
 5. A change of the bonus in the contract is for what becomes eligible after it: amounts that divide as the credit
    divides stay. (The waiting period is read as it is now.)
 6. The platform lets a referral stand for one application at a time. Credited in two, it stands for the one that it is
    linked to, else for the one that came first, and the bonus of the other is split among the others.
 7. An application that the ATS deleted says nothing about the hire: it is not settled, and what was told stands.
+8. Unless the contract pays rehires, one hire of a person has the bonus (sync.bonus.rehires). Any other is recognised
+   with `hired` and stays at that; a bonus that turns out to be a second one is taken back as long as it is not paid.
 
 Exactly once: all recognitions of one decision are committed before the first is sent, each under an idempotency key
 that names it. One that is found pending may or may not have been received: it is sent again as it is kept, before
@@ -24,21 +27,23 @@ anything new is decided, so that every decision starts from what stands at the p
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Final
-from urllib.parse import quote
 
-from referral_pipeline.attribution.models import Credit, split_cents
+from referral_pipeline.attribution.models import Credit, heaviness, split_cents
 from referral_pipeline.connectors.failures import Conflict, HttpFailure, Invalid, NotFound, TransientFailure
 from referral_pipeline.connectors.protocols import AdvocacyConnector
 from referral_pipeline.connectors.records import AtsApplication, Referral
 from referral_pipeline.contract.models import Contract
+from referral_pipeline.ledger.bonuses import by_referral, cycle_of
+from referral_pipeline.ledger.recognitions import recognition_key
 from referral_pipeline.ledger.records import Recognition
 from referral_pipeline.ledger.store import Ledger
+from referral_pipeline.sync.bonus.rehires import Families, Hire, earns
 from referral_pipeline.sync.facts import credited_referral
 from referral_pipeline.sync.lifecycle import eligible_on
 from referral_pipeline.sync.report import SyncFailure
@@ -57,7 +62,6 @@ _REFUSALS: Final = (Conflict, Invalid, NotFound)
 _MOST_ROUNDS: Final = 20
 """Of telling and deciding for one application; three are enough when nobody else does the same."""
 
-_LONGEST_KEY: Final = 255
 _BATCH: Final = 100
 
 
@@ -66,20 +70,14 @@ class HireCase:
     """An application with all that decides its recognitions. Personal data inside the referrals.
 
     `referrals` are those that count for it (they passed the gate), `credits` what `attribution.models.credit` made of
-    their touches; `paid` are ids of referrals whose bonus was paid out, `erased` of those whose person was forgotten:
-    what stands for them stands, and nothing is added.
+    their touches; `erased` are ids of referrals whose person was forgotten: what stands for them stands, and nothing is
+    added.
     """
 
     application: AtsApplication
     referrals: Sequence[Referral]
     credits: Sequence[Credit]
-    paid: Collection[str] = ()
     erased: Collection[str] = ()
-
-    @property
-    def unchangeable(self) -> frozenset[str]:
-        """Referrals whose bonus stays as it stands."""
-        return frozenset(self.paid) | frozenset(self.erased)
 
 
 @dataclass(frozen=True)
@@ -129,6 +127,7 @@ class Recogniser:
         self._bonus = contract.rules.bonus
         self._clock = clock
         self._system = ats_system or contract.ats.connector
+        self._families = Families(ledger, advocacy.system)
 
     def settle(
         self,
@@ -136,7 +135,6 @@ class Recogniser:
         referrals: Sequence[Referral],
         credits: Sequence[Credit],
         *,
-        paid: Collection[str] = (),
         erased: Collection[str] = (),
         today: date | None = None,
     ) -> Settlement:
@@ -148,7 +146,6 @@ class Recogniser:
             application: fetched again.
             referrals: those that count for it: gated, of its person, as given to `touches_for`.
             credits: what they earned.
-            paid: ids of referrals whose bonus was paid out.
             erased: ids of referrals whose person was forgotten; see `HireCase`.
             today: the date; default today in UTC.
 
@@ -157,7 +154,7 @@ class Recogniser:
             PermanentFailure: the credential was refused, or lacks the right.
         """
         today = today or self._clock().astimezone(UTC).date()
-        case = HireCase(application, referrals, credits, paid, erased)
+        case = HireCase(application, referrals, credits, erased)
         done: list[Recognition] = []
         for _ in range(_MOST_ROUNDS):
             decision = self._decide(case, today)
@@ -165,7 +162,8 @@ class Recogniser:
                 done += [self._tell(row) for row in _in_order(decision.pending)]
             elif decision.rows:
                 with self._ledger.atomic():
-                    # Once more on what no other writer can change meanwhile.
+                    # Once more on what no other writer can change meanwhile, payroll's export among them.
+                    self._ledger.decide_alone()
                     decision = self._decide(case, today)
                     for row in decision.rows:
                         self._ledger.begin_recognition(row)
@@ -198,7 +196,7 @@ class Recogniser:
             transient = isinstance(failure, TransientFailure)
             failures[subject] = SyncFailure(subject, "recognise", str(failure), transient=transient)
 
-        for rows in _by_referral(self._ledger.recognitions(state="pending")).values():
+        for rows in by_referral(self._ledger.recognitions(state="pending")).values():
             try:
                 done += [self._tell(row) for row in _in_order(rows)]
             except HttpFailure as failure:
@@ -218,7 +216,6 @@ class Recogniser:
                         case.application,
                         case.referrals,
                         case.credits,
-                        paid=case.paid,
                         erased=case.erased,
                         today=today,
                     )
@@ -245,9 +242,9 @@ class Recogniser:
         """
         wanted = set(keys)
         dead = [row for row in self._ledger.recognitions(state="dead") if row.key in wanted]
-        histories = _by_referral(self._ledger.recognitions(referral_ids={row.referral_id for row in dead}))
+        histories = by_referral(self._ledger.recognitions(referral_ids={row.referral_id for row in dead}))
         # Later than its cycle it would stand for ever; the reversal that closed the last one is still wanted.
-        rows = [row for row in dead if row.cycle + (row.kind == REVERSED) == _cycle(histories[row.referral_id])]
+        rows = [row for row in dead if row.cycle + (row.kind == REVERSED) == cycle_of(histories[row.referral_id])]
         unknown = sorted(wanted - {row.key for row in rows})
         if unknown:
             raise LookupError(f"no refused recognition that still counts has this key: {', '.join(unknown)}")
@@ -271,7 +268,7 @@ class Recogniser:
         ids |= credited
         if not ids:
             return _Decision()
-        histories = _by_referral(self._ledger.recognitions(referral_ids=ids))
+        histories = by_referral(self._ledger.recognitions(referral_ids=ids))
         pending = tuple(row for rows in histories.values() for row in rows if row.state == "pending")
         if pending:
             return _Decision(pending=pending)
@@ -280,13 +277,29 @@ class Recogniser:
         credits = [c for c in case.credits if _referral_behind(c, case).id not in held] if is_hired else []
         due_on = eligible_on(application.starts_on, self._bonus.waiting_days)
         is_due = due_on is not None and today >= due_on
-        wants = self._wants(case, credits, books)
+        paid = {entry.key for entry in self._ledger.paid_entries(ids)}
+        for_good = {i for i, book in books.items() if book.is_paid(paid) or (i in case.erased and book.has_bonus)}
+        wants = self._wants(case, credits, books, for_good)
+        earned = bool(credits) and self._earns(case, ids)
         rows: list[Recognition] = []
         for referral_id, book in books.items():
-            if referral_id not in case.erased and not book.is_settled_for_good(case.unchangeable):
+            if referral_id not in case.erased and referral_id not in for_good:
                 want = wants.get(referral_id)
-                rows += self._steps(application, book, want if want is None or is_due else replace(want, cents=0))
-        return _Decision(rows=tuple(rows), held=tuple(sorted(held)), due_on=due_on if credits and not is_due else None)
+                stands = want is None or (is_due and earned)
+                rows += self._steps(application, book, want if want is None or stands else replace(want, cents=0))
+        waits = earned and not is_due
+        return _Decision(rows=tuple(rows), held=tuple(sorted(held)), due_on=due_on if waits else None)
+
+    def _earns(self, case: HireCase, referral_ids: Iterable[str]) -> bool:
+        """Whether this hire may have a bonus beside the person's others."""
+        if self._bonus.pay_rehires:
+            return True
+        application = case.application
+        hires = self._families.hires_of({*referral_ids, *(referral.id for referral in case.referrals)})
+        mine = (self._system, application.id)
+        hired_at = application.hired_at or application.status_at
+        me = replace(hires.pop(mine, Hire(mine, hired_at)), hired_at=hired_at)
+        return earns(me, list(hires.values()))
 
     def _held(self, books: Mapping[str, _Book], application: AtsApplication) -> frozenset[str]:
         """Referrals that stand for another application, and are not linked to this one."""
@@ -295,7 +308,9 @@ class Recogniser:
         at_home = {i for i, x in links.items() if (x.system, x.application_id) == (self._system, application.id)}
         return frozenset(elsewhere) - at_home
 
-    def _wants(self, case: HireCase, credits: Sequence[Credit], books: Mapping[str, _Book]) -> dict[str, _Want]:
+    def _wants(
+        self, case: HireCase, credits: Sequence[Credit], books: Mapping[str, _Book], for_good: Collection[str]
+    ) -> dict[str, _Want]:
         """What each credited referral should stand with once the bonus is due."""
         stands = {i: row for i, book in books.items() if (row := book.bonus) is not None}
         promised = sum(row.amount_cents for row in stands.values())
@@ -306,7 +321,7 @@ class Recogniser:
             # It divides as the credit divides: only the contract's amount may have changed since.
             amount, currency = promised, next(iter(stands.values())).currency
         shares = self._shares(case, credits, amount)
-        fixed = {i: row.amount_cents for i, row in stands.items() if books[i].is_settled_for_good(case.unchangeable)}
+        fixed = {i: row.amount_cents for i, row in stands.items() if i in for_good}
         if any(shares[i] != cents for i, cents in fixed.items()):
             open_credits = [c for c in credits if _referral_behind(c, case).id not in fixed]
             shares = Counter(fixed) + self._shares(case, open_credits, max(0, amount - sum(fixed.values())))
@@ -367,13 +382,13 @@ class Recogniser:
         )
 
     def _waiting(self) -> list[str]:
-        """Applications with a recognised hire and no bonus yet, oldest hire first."""
+        """Applications with a bonus that has to go, and those with a recognised hire and no bonus yet, oldest first."""
         if not self._bonus.amount_cents:
             return []
         hired: dict[str, None] = {}
         eligible: set[str] = set()
-        for rows in _by_referral(self._ledger.recognitions()).values():
-            open_cycle = _cycle(rows)
+        for rows in by_referral(self._ledger.recognitions()).values():
+            open_cycle = cycle_of(rows)
             for row in rows:
                 if row.system != self._system or row.cycle != open_cycle:
                     continue
@@ -381,7 +396,13 @@ class Recogniser:
                     hired[row.application_id] = None
                 elif row.kind == ELIGIBLE:
                     eligible.add(row.application_id)
-        return [application_id for application_id in hired if application_id not in eligible]
+        unearned = frozenset[str]()
+        if not self._bonus.pay_rehires:
+            unearned = frozenset(i for system, i in self._families.unearned() if system == self._system)
+        return [
+            *(i for i in hired if i in unearned and i in eligible),
+            *(i for i in hired if i not in unearned and i not in eligible),
+        ]
 
     # ------------------------------------------------------------ telling
 
@@ -397,13 +418,6 @@ class Recogniser:
             raise
         self._ledger.settle_recognition(row.key, "sent")
         return replace(row, state="sent", sent_at=self._clock())
-
-
-def recognition_key(system: str, application_id: str, referral_id: str, cycle: int, kind: str) -> str:
-    """The idempotency key: it names the recognition, fits a header, and two recognitions never share one."""
-    parts = (system, application_id, referral_id, str(cycle), kind)
-    key = ":".join(("recognition", *(quote(part, safe="") for part in parts)))
-    return key if len(key) <= _LONGEST_KEY else f"recognition:{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 # ---------------------------------------------------------------- helpers
@@ -440,7 +454,7 @@ class _Book:
 
     @classmethod
     def of(cls, referral_id: str, history: Sequence[Recognition], system: str, application_id: str) -> _Book:
-        cycle = _cycle(history)
+        cycle = cycle_of(history)
         in_cycle = [row for row in history if row.cycle == cycle]
         return cls(
             referral_id,
@@ -463,8 +477,13 @@ class _Book:
     def bonus(self) -> Recognition | None:
         return next((row for row in self.here if row.kind == ELIGIBLE), None)
 
-    def is_settled_for_good(self, paid: Collection[str]) -> bool:
-        return self.referral_id in paid and any(row.kind == ELIGIBLE for row in self.standing)
+    @property
+    def has_bonus(self) -> bool:
+        return any(row.kind == ELIGIBLE for row in self.standing)
+
+    def is_paid(self, paid: Collection[str]) -> bool:
+        """Whether what stands was paid; these are the keys of what was."""
+        return any(row.key in paid for row in self.standing)
 
     def contradicts(self, want: _Want | None) -> bool:
         """Whether something stands that should not, or not like this."""
@@ -479,17 +498,6 @@ class _Book:
             or any(row.advocate_id != want.advocate_id for row in self.standing)
             or (cents is not None and cents != want.cents)
         )
-
-
-def _cycle(history: Iterable[Recognition]) -> int:
-    return 1 + sum(row.kind == REVERSED for row in history)
-
-
-def _by_referral(rows: Iterable[Recognition]) -> dict[str, list[Recognition]]:
-    found: dict[str, list[Recognition]] = defaultdict(list)
-    for row in rows:
-        found[row.referral_id].append(row)
-    return found
 
 
 def _in_order(rows: Iterable[Recognition]) -> list[Recognition]:
@@ -514,5 +522,5 @@ def _heaviest(credits: Sequence[Credit]) -> Credit:
     by_advocate: dict[str, list[Credit]] = defaultdict(list)
     for part in latest_first:
         by_advocate[part.touch.advocate_id].append(part)
-    payee = max(by_advocate.values(), key=lambda parts: sum(part.weight for part in parts))
-    return max(payee, key=lambda part: part.weight)
+    payee = max(by_advocate.values(), key=lambda parts: heaviness(sum((part.weight for part in parts), Decimal(0))))
+    return max(payee, key=lambda part: heaviness(part.weight))

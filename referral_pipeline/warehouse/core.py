@@ -12,12 +12,13 @@ from typing import Any
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.warehouse.store import Warehouse
 
-__all__ = ["TOUCHES_AT_ONCE", "build_core"]
+__all__ = ["TOUCHES_AT_ONCE", "build_bonus_ledger", "build_core"]
 
 _CORE_TABLES = (
     "core.application_person",
     "core.touchpoint",
     "core.attribution_touch",
+    "core.bonus_application",
     "core.attribution_credit",
     "core.attribution",
     "core.status_event",
@@ -53,6 +54,7 @@ def build_core(warehouse: Warehouse, contract: Contract, as_of: datetime) -> dic
         "lookback_days": rules.attribution.lookback_days,
         "bonus_cents": rules.bonus.amount_cents,
         "bonus_split": rules.bonus.split,
+        "pay_rehires": rules.bonus.pay_rehires,
     }
     rows: dict[str, int] = {}
     with warehouse.transaction():
@@ -60,3 +62,23 @@ def build_core(warehouse: Warehouse, contract: Contract, as_of: datetime) -> dic
             parts = 1 + rows["core.touchpoint"] // TOUCHES_AT_ONCE if table in _IN_PARTS else 1
             rows[table] = warehouse.build(table, parts=parts, **variables)
     return rows
+
+
+def build_bonus_ledger(warehouse: Warehouse, contract: Contract) -> int:
+    """Rebuild mart.bonus from staging and core; its rows.
+
+    Args:
+        warehouse: with the ledger staged and core built.
+        contract: for the bonus.
+
+    Raises:
+        ModelFailed: the table could not be built; it stays as it was.
+    """
+    bonus = contract.rules.bonus
+    with warehouse.transaction():
+        return warehouse.build(
+            "mart.bonus",
+            bonus_cents=bonus.amount_cents,
+            waiting_days=bonus.waiting_days,
+            pay_rehires=bonus.pay_rehires,
+        )

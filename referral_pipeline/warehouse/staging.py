@@ -34,6 +34,7 @@ from referral_pipeline.identity.canonical import (
     canonical_country,
     canonical_email,
     canonical_phone,
+    email_flag,
     email_problem,
     phone_problem,
     shape_of,
@@ -54,8 +55,8 @@ _CONTENT = columns(text="id title campaign_tag job_id", time="published_at updat
 _SHARE = columns(text="id advocate_id content_id job_id channel", whole="reach", time="shared_at updated_at")
 _CLICK = columns(text="id share_id visitor_id", time="clicked_at updated_at")
 _REFERRAL = columns(
-    text="id advocate_id share_id job_id campaign_tag stage first_name last_name email email_key phone phone_key"
-    " country consent_basis status ats_candidate_id ats_application_id",
+    text="id advocate_id share_id job_id campaign_tag stage first_name last_name email email_key email_flag"
+    " phone phone_key country consent_basis status ats_candidate_id ats_application_id",
     time="submitted_at applied_at touched_at consent_granted_at consent_expires_at status_at updated_at",
     flag="consent_granted",
     whole="clicks shares reach",
@@ -79,6 +80,18 @@ _LINK = columns(
 _LEDGER_STATUS = columns(text="system application_id status source_event", time="at")
 _ALIAS = columns(text="system old_id new_id")
 _OVERRIDE = columns(text="application_key referral_id", whole="id", time="decided_at")
+_BONUS = columns(
+    text="bonus_id key system application_id referral_id advocate_id state reason currency",
+    whole="cycle amount_cents export_id",
+    time="recognised_at eligible_at reversed_at",
+    date="paid_on",
+)
+_PAYROLL = columns(
+    text="key referral_id advocate_id system application_id currency state export_state",
+    whole="export_id amount_cents",
+    time="eligible_at settled_at",
+    date="pay_on",
+)
 
 
 def stage_advocacy(warehouse: Warehouse, staged: AdvocacyStaged, contract: Contract) -> StagingReport:
@@ -147,7 +160,7 @@ def stage_ats(
 
 
 def stage_ledger(warehouse: Warehouse, ledger: Ledger) -> StagingReport:
-    """Copy what analytics needs of the ledger: links, statuses, aliases, overrides of credit. All or none."""
+    """Copy what analytics needs of the ledger: links, statuses, aliases, overrides, bonuses, payroll. All or none."""
     aliases = [
         {"system": system, "old_id": old, "new_id": new}
         for system in ledger.alias_systems()
@@ -158,9 +171,19 @@ def stage_ledger(warehouse: Warehouse, ledger: Ledger) -> StagingReport:
         "staging.ledger_status": frame_of(ledger.status_facts(), _LEDGER_STATUS),
         "staging.candidate_alias": frame_of_rows(aliases, _ALIAS),
         "staging.ledger_override": frame_of(ledger.overrides(in_force=True), _OVERRIDE),
+        "staging.ledger_bonus": frame_of(ledger.bonuses(), _BONUS),
+        "staging.ledger_payroll": frame_of_rows(_payroll(ledger), _PAYROLL),
     }
     with warehouse.transaction():
         return StagingReport({table: warehouse.replace(table, frame) for table, frame in frames.items()})
+
+
+def _payroll(ledger: Ledger) -> list[dict[str, Any]]:
+    exports = {export.id: export for export in ledger.payroll_exports()}
+    return [
+        {**vars(entry), "export_state": exports[entry.export_id].state, "pay_on": exports[entry.export_id].pay_on}
+        for entry in ledger.payroll_entries()
+    ]
 
 
 def _save(
@@ -257,6 +280,7 @@ def _referral(referral: Referral, system: str) -> tuple[dict[str, Any], list[Qua
     row.update(
         touched_at=referral.touched_at,
         email_key=email.key if email is not None else None,
+        email_flag=email_flag(email),
         phone_key=phone_key,
         country=country,
         consent_granted=consent.granted if consent is not None else None,

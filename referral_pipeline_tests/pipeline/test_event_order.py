@@ -135,6 +135,8 @@ class Play:
             ids = {link.application_id for link in links.values() if link.application_id}
             self.world.hint(*(("greenhouse", f"application:{i}") for i in sorted(ids)))
         self.world.settle()
+        for _ in range(3):  # a second bonus is taken back first, the one that stays is told next
+            self.world.tick()
 
 
 _CONSENT = {"granted": True, "basis": "consent", "granted_at": "2026-01-01T00:00:00Z", "expires_at": None}
@@ -323,8 +325,20 @@ class Truth:
         if winner is None or winner.id != referral_id:
             return {}
         due = eligible_on(application.starts_on, self.bonus.waiting_days)
-        is_due = due is not None and due <= self.world.now().date()
+        is_due = due is not None and due <= self.world.now().date() and self._is_first(application, winners)
         return {"hired": 0, **({"bonus_eligible": self.bonus.amount_cents} if is_due else {})}
+
+    def _is_first(self, application: AtsApplication, winners: dict[str, Referral | None]) -> bool:
+        """Of the hires of one person the earliest has the bonus."""
+        person_of = {link.application_id: link.person_id for link in self.links.values()}
+        hires = [
+            one
+            for i, one in self.applications.items()
+            if one.status is CandidateStatus.HIRED
+            and winners[i] is not None
+            and person_of[i] == person_of[application.id]
+        ]
+        return min(hires, key=lambda one: (one.hired_at or one.status_at, one.id)) is application
 
     def _check_state(self, referral_id: str, winners: dict[str, Referral | None]) -> None:
         application, link = self._application(referral_id), self._link(referral_id)

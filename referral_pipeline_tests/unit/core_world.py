@@ -28,7 +28,7 @@ from referral_pipeline.contract.loader import parse_contract
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.vocabulary import CandidateStatus, ReferralStage
 from referral_pipeline.warehouse import staging
-from referral_pipeline.warehouse.core import build_core
+from referral_pipeline.warehouse.core import build_bonus_ledger, build_core
 from referral_pipeline.warehouse.frames import frame_of_rows
 from referral_pipeline.warehouse.people import PeopleReport, build_people
 from referral_pipeline.warehouse.store import Warehouse
@@ -70,6 +70,8 @@ class World:
     statuses: list[dict[str, Any]] = field(default_factory=list)
     aliases: list[tuple[str, str]] = field(default_factory=list)
     overrides: list[dict[str, Any]] = field(default_factory=list)
+    bonuses: list[dict[str, Any]] = field(default_factory=list)
+    payroll: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.warehouse = Warehouse(
@@ -202,6 +204,8 @@ class World:
             ("staging.ledger_status", self.statuses, staging._LEDGER_STATUS),
             ("staging.candidate_alias", aliases, staging._ALIAS),
             ("staging.ledger_override", self.overrides, staging._OVERRIDE),
+            ("staging.ledger_bonus", self.bonuses, staging._BONUS),
+            ("staging.ledger_payroll", self.payroll, staging._PAYROLL),
         ):
             self.warehouse.replace(table, frame_of_rows(rows, kinds))
 
@@ -214,6 +218,7 @@ class World:
             self.stage()
             self.person_of = self.people(**people).person_of
             self.rows = build_core(self.warehouse, self.contract, as_of)
+            build_bonus_ledger(self.warehouse, self.contract)
         return self
 
     def rows_of(self, sql: str) -> list[dict[str, Any]]:

@@ -78,6 +78,17 @@ INSERT INTO core.status_history BY NAME
     now() - INTERVAL 10 DAY AS valid_to FROM range(4) t(i)
   UNION ALL BY NAME SELECT 'greenhouse:P' || i AS application_key, 'hired' AS status,
     now() - INTERVAL 10 DAY AS valid_from FROM range(4) t(i);
+INSERT INTO mart.bonus BY NAME
+  SELECT 'bon_' || i AS bonus_id, 'greenhouse:P' || i // 2 AS application_key, 'A' || i AS advocate_id, 1 AS cycle,
+    100000 AS amount_cents, 'USD' AS currency, CASE WHEN i < 2 THEN 'paid' ELSE 'eligible' END AS state,
+    CASE WHEN i < 2 THEN 1 END AS export_id, 200000 AS bonus_cents FROM range(4) t(i)
+  UNION ALL BY NAME SELECT 'bon_pending' AS bonus_id, 'greenhouse:P2' AS application_key, 1 AS cycle,
+    'USD' AS currency, 'pending' AS state, 200000 AS bonus_cents;
+INSERT INTO staging.ledger_payroll BY NAME
+  SELECT 1 AS export_id, 'K' || i AS key, 100000 AS amount_cents, 'USD' AS currency, 'paid' AS state,
+    'open' AS export_state FROM range(2) t(i)
+  UNION ALL BY NAME SELECT 2 AS export_id, 'K1' AS key, 100000 AS amount_cents, 'USD' AS currency,
+    'returned' AS state, 'cancelled' AS export_state;
 """
 
 

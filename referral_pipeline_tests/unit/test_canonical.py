@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from referral_pipeline.identity.canonical import (
     canonical_country,
     canonical_email,
     canonical_phone,
+    email_flag,
     email_problem,
     phone_problem,
     shape_of,
@@ -82,6 +84,58 @@ def test_role_and_disposable_addresses_are_flagged():
     assert canonical_email("x@mailinator.com").is_disposable  # pyright: ignore
 
 
+@pytest.mark.parametrize(
+    ("text", "flag"),
+    [
+        ("jane@example.com", None),
+        ("not an address", None),
+        ("info@example.com", "role"),
+        ("j.o.b.s+x@googlemail.com", "role"),
+        ("x@mailinator.com", "disposable"),
+        ("x@box.mailinator.com", "disposable"),
+        ("x@notmailinator.com", None),
+        ("hr@yopmail.com", "role,disposable"),
+    ],
+)
+def test_a_flag_says_what_a_person_should_know_of_an_address(text: str, flag: str | None):
+    assert email_flag(canonical_email(text)) == flag
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("İrem@example.com", "irem@example.com"),  # the capital that a Turkish keyboard gives
+        ("STRASSE@example.com", "straße@example.com"),  # the capitals of ß
+        ("ΣΑΣ@example.com", "σας@example.com"),  # a final sigma
+        ("Jane@STRAßE.de", "jane@xn--strae-oqa.de"),
+        ("jane@ＥＸＡＭＰＬＥ.com", "jane@example.com"),
+    ],
+)
+def test_capitals_and_scripts_do_not_make_another_mailbox(left: str, right: str):
+    assert key(left) == key(right) is not None
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("ışık@example.com", "işik@example.com"),  # a dotless ı is a letter of its own
+        ("jane@straße.de", "jane@strasse.de"),  # two domains, since 2010
+        ("jаne@example.com", "jane@example.com"),  # a Cyrillic а
+        ("zoë@example.com", "zoe@example.com"),
+    ],
+)
+def test_letters_that_only_look_alike_are_others(left: str, right: str):
+    assert key(left) != key(right)
+
+
+@given(st.emails(), st.sampled_from(["", " ", "\t", "\u00a0", "\ufeff"]), st.booleans())
+def test_how_an_address_was_typed_does_not_matter(address: str, space: str, is_upper: bool):
+    found = key(address)
+    assert key(f"{space}{address}{space}") == found
+    local, _, domain = address.rpartition("@")
+    assert key(f"{local.upper() if is_upper else local}@{domain.upper()}") == found
+
+
 def test_the_representation_of_a_key_shows_no_address():
     assert "jane" not in repr(canonical_email("jane@example.com"))
 
@@ -128,6 +182,82 @@ def test_a_number_is_read_with_the_candidates_country(text: str, country: str | 
 def test_a_number_that_is_not_valid_is_never_matched(text: str | None, country: str | None):
     assert canonical_phone(text, country) is None
     assert phone_problem(text, country)
+
+
+REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
+FORMATS = (
+    phonenumbers.PhoneNumberFormat.E164,
+    phonenumbers.PhoneNumberFormat.INTERNATIONAL,
+    phonenumbers.PhoneNumberFormat.NATIONAL,
+    phonenumbers.PhoneNumberFormat.RFC3966,
+)
+
+
+@given(
+    st.sampled_from(REGIONS),
+    st.sampled_from([phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE]),
+    st.sampled_from(FORMATS),
+    st.sampled_from([" ", "", "-", ".", "/", "\u00a0"]),
+)
+def test_how_a_number_was_typed_does_not_matter_in_any_country(region: str, kind: int, form: int, between: str):
+    number = phonenumbers.example_number_for_type(region, kind)
+    if number is None:
+        return
+    typed = phonenumbers.format_number(number, form).replace(" ", between)
+    found = canonical_phone(typed, region)
+    assert found is not None
+    assert found == canonical_phone(phonenumbers.format_number(number, FORMATS[0]), None)
+    assert canonical_phone(found, None) == canonical_phone(found, region) == found
+
+
+@pytest.mark.parametrize(
+    ("country", "spellings", "expected"),
+    [
+        (
+            "AR",
+            ["+54 9 11 2345 6789", "011 15 2345-6789", "+54 11 2345 6789", "11 2345-6789", "9 11 2345 6789"],
+            "+541123456789",
+        ),
+        ("AR", ["+54 9 343 412 3456", "0343 15-412-3456"], "+543434123456"),
+        (
+            "MX",
+            ["+52 1 55 1234 5678", "+52 55 1234 5678", "044 55 1234 5678", "045 55 1234 5678", "55 1234 5678"],
+            "+525512345678",
+        ),
+        ("IT", ["06 698 12345", "+39 06 698 12345"], "+390669812345"),  # Italy keeps the zero
+        ("RU", ["8 (912) 345-67-89", "+7 912 345-67-89"], "+79123456789"),
+        ("DE", ["+49 (0)30 123456", "030/123456", "٠٣٠١٢٣٤٥٦", "tel:+49-30-123456"], "+4930123456"),
+    ],
+)
+def test_one_line_has_one_form_under_every_spelling_of_its_country(country: str, spellings: list[str], expected: str):
+    assert {canonical_phone(text, country) for text in spellings} == {expected}
+    assert canonical_phone(expected, None) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "country"),
+    [
+        ("+1 800 356 9377", None),
+        ("0800 123 4567", "GB"),
+        ("0180 5 123456", "DE"),
+        ("+800 1234 5678", None),
+    ],
+)
+def test_a_number_of_a_service_names_nobody(text: str, country: str | None):
+    assert canonical_phone(text, country) is None
+    assert phone_problem(text, country) == "is a service number, which names no person"
+
+
+@pytest.mark.parametrize(("text", "country"), [("110", "DE"), ("911", "US"), ("+49 110", None), ("ext. 12", "DE")])
+def test_a_short_code_is_no_number_of_a_person(text: str, country: str):
+    assert canonical_phone(text, country) is None
+    assert phone_problem(text, country) == "is not a valid number of its country"
+
+
+@pytest.mark.parametrize("text", ["(415) 555-2671 ext. 12", "415-555-2671 x12", "+14155552671;ext=12"])
+def test_an_extension_is_told_under_every_spelling(text: str):
+    assert canonical_phone(text, "US") is None
+    assert phone_problem(text, "US") == "has an extension, so the line is shared"
 
 
 def test_a_line_shared_by_extensions_names_nobody():

@@ -418,6 +418,8 @@ def test_an_override_for_nobody_leaves_every_row_with_nothing(world: World):
 
 
 def test_an_override_may_choose_a_referral_that_no_model_credits(world: World):
+    bonus = world.contract.rules.bonus.model_copy(update={"pay_rehires": True})
+    world.contract = contract_with(bonus=bonus)
     world.referral("R1", "A1", 9)
     world.referral("R2", "A2", 0, job="J2")
     for application_id, referral_id in (("P1", "R1"), ("P2", "R2")):

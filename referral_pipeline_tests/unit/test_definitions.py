@@ -30,7 +30,10 @@ GROUPS = {
         "ats_offers",
     },
     "identity": {"people", "duplicate_review"},
-    "attribution": {"touchpoints", "attribution", "attribution_credit", "attribution_comparison", "status_history"},
+    "attribution": {
+        *("touchpoints", "attribution", "attribution_credit", "attribution_comparison", "bonus_ledger"),
+        "status_history",
+    },
     "sync": {
         "ats_candidate_merges",
         "ats_referral_candidates",

@@ -17,7 +17,7 @@ ASSETS = {
     *("advocates", "content", "shares", "clicks", "referrals"),
     *("ats_jobs", "ats_candidates", "ats_applications", "ats_offers"),
     *("people", "touchpoints", "attribution", "attribution_credit"),
-    *("attribution_comparison", "status_history"),
+    *("attribution_comparison", "status_history", "bonus_ledger"),
 }
 
 
@@ -264,6 +264,21 @@ BREAKS: dict[str, tuple[str, int]] = {
     ),
     "history_has_one_present_status": (
         put("core.status_history", "valid_to = now()", f"{A0} AND status = 'hired'"),
+        1,
+    ),
+    "bonus_columns_are_as_declared": (column_gone("mart.bonus", "paid_on"), 1),
+    "bonus_id_is_present": (put("mart.bonus", "bonus_id = NULL", "bonus_id = 'bon_0'"), 1),
+    "bonus_id_is_unique": (twice("mart.bonus", "bonus_id = 'bon_pending'"), 2),
+    "bonus_state_is_present": (put("mart.bonus", "state = NULL", "bonus_id = 'bon_pending'"), 1),
+    "bonus_state_is_known": (put("mart.bonus", "state = 'owed'", "bonus_id = 'bon_pending'"), 1),
+    "bonus_amount_is_not_negative": (put("mart.bonus", "amount_cents = -1", "bonus_id = 'bon_0'"), 1),
+    "eligible_bonus_has_amount_and_currency": (put("mart.bonus", "amount_cents = NULL", "bonus_id = 'bon_2'"), 1),
+    "paid_bonus_has_an_export": (put("mart.bonus", "export_id = NULL", "bonus_id = 'bon_0'"), 1),
+    "bonuses_of_an_application_are_one_bonus": (put("mart.bonus", "amount_cents = 100001", "bonus_id = 'bon_3'"), 1),
+    "payroll_columns_are_as_declared": (column_gone("staging.ledger_payroll", "pay_on"), 1),
+    "no_bonus_is_paid_twice": (put("staging.ledger_payroll", "key = 'K0'", "key = 'K1' AND state = 'paid'"), 2),
+    "cancelled_export_pays_nothing": (
+        put("staging.ledger_payroll", "export_state = 'cancelled'", "key = 'K0'"),
         1,
     ),
 }

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from referral_pipeline.attribution.models import Credit, Touch, credit
 from referral_pipeline.connectors.failures import TransientFailure, Unauthorized
 from referral_pipeline.connectors.records import Referral
-from referral_pipeline.ledger.store import Ledger, Link
+from referral_pipeline.ledger.store import Ledger, Link, PayrollExport, Recognition
 from referral_pipeline.sync.recognitions import HireCase, Recogniser, Settlement, recognition_key
 from referral_pipeline.vocabulary import CandidateStatus
 from referral_pipeline_tests.records import make_application, make_referral
@@ -47,16 +47,20 @@ class World:
     application_id: str = "31"
     status: CandidateStatus = CandidateStatus.HIRED
     starts_on: date | None = FIRST_DAY
+    hired_at: datetime | None = None
     today: date = FIRST_DAY
     weights: dict[str, str] = field(default_factory=lambda: {"R1": "1"})
     advocate_of: dict[str, str] = field(default_factory=dict[str, str])
-    paid: frozenset[str] = frozenset()
     rules: dict[str, Any] = field(default_factory=dict[str, Any])
     prefix: str = ""
 
     def case(self) -> HireCase:
         application = make_application(
-            id=self.application_id, status=self.status, starts_on=self.starts_on, applied_at=APPLIED_AT
+            id=self.application_id,
+            status=self.status,
+            starts_on=self.starts_on,
+            hired_at=self.hired_at,
+            applied_at=APPLIED_AT,
         )
         referrals = [self._referral(i, number) for number, i in enumerate(self.weights)]
         credits = [
@@ -64,7 +68,7 @@ class World:
             for referral, weight in zip(referrals, self.weights.values(), strict=True)
             if Decimal(weight)
         ]
-        return HireCase(application, referrals, credits, self.paid)
+        return HireCase(application, referrals, credits)
 
     def _referral(self, referral_id: str, number: int) -> Referral:
         advocate = self.advocate_of.get(referral_id, f"A-{referral_id}")
@@ -91,7 +95,16 @@ class World:
             setattr(self, name, value)
         case = self.case()
         made = self.recogniser(advocacy, ledger)
-        return made.settle(case.application, case.referrals, case.credits, paid=case.paid)
+        return made.settle(case.application, case.referrals, case.credits)
+
+    def export(self, *referral_ids: str) -> PayrollExport | None:
+        """Hand what is payable to payroll, or only what these referrals earned."""
+        wanted = {f"{self.prefix}{i}" for i in referral_ids}
+
+        def choose(rows: list[Recognition]) -> list[str]:
+            return [row.key for row in rows if row.referral_id in wanted or not wanted]
+
+        return self.ledger.export_payroll(by="payroll@example.com", pay_on=self.today, choose=choose)
 
     def rows(self) -> list[dict[str, Any]]:
         """What the platform holds of this world's referrals, in the order of telling."""
@@ -195,7 +208,8 @@ def test_all_is_taken_back_when_nobody_is_credited_any_more(world):
 
 def test_what_was_paid_is_not_taken_back_nor_given_to_another(world):
     world.settle(today=DUE_ON)
-    assert world.settle(status=CandidateStatus.REJECTED, paid=frozenset({"R1"})) == Settlement()
+    world.export()
+    assert world.settle(status=CandidateStatus.REJECTED) == Settlement()
     world.settle(status=CandidateStatus.HIRED, weights={"R1": "0", "R2": "1"})
     assert world.standing() == {"R1": BONUS, "R2": 0}
 
@@ -238,6 +252,11 @@ def test_a_split_that_is_divided_anew_is_taken_back_and_told_anew(world):
 
 def test_a_payee_is_one_advocate_the_latest_of_the_heaviest(world):
     world.settle(weights={"R1": "0.4", "R2": "0.2", "R3": "0.4"}, today=DUE_ON)
+    assert world.standing() == {"R1": 0, "R2": 0, "R3": BONUS}
+
+
+def test_the_unit_that_rounding_hands_out_makes_nobody_the_payee(world):
+    world.settle(weights=THIRDS, today=DUE_ON)
     assert world.standing() == {"R1": 0, "R2": 0, "R3": BONUS}
 
 
@@ -288,7 +307,8 @@ def test_a_new_bonus_in_the_contract_leaves_what_is_eligible(world):
 
 def test_of_a_split_that_was_paid_in_part_the_rest_is_for_the_others(world):
     world.settle(weights={"R1": "0.5", "R2": "0.5"}, rules={"split": "credit"}, today=DUE_ON)
-    world.settle(weights={"R2": "0.5", "R3": "0.5"}, paid=frozenset({"R1"}))
+    world.export("R1")
+    world.settle(weights={"R2": "0.5", "R3": "0.5"})
     assert world.standing() == {"R1": 100_000, "R2": 50_000, "R3": 50_000}
 
 
@@ -308,7 +328,8 @@ def test_a_referral_that_moved_to_another_application_is_recognised_there(world)
 
 def test_a_referral_stands_for_one_application_at_a_time(world):
     world.settle(today=DUE_ON)
-    second = world.settle(application_id="32", weights={"R1": "0.5", "R2": "0.5"}, rules={"split": "credit"})
+    rules = {"split": "credit", "pay_rehires": True}
+    second = world.settle(application_id="32", weights={"R1": "0.5", "R2": "0.5"}, rules=rules)
     assert (second.held, world.standing()) == (("R1",), {"R1": BONUS, "R2": BONUS})
     world.settle(application_id="31", status=CandidateStatus.REJECTED)
     world.settle(application_id="32", status=CandidateStatus.HIRED)

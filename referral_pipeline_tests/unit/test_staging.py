@@ -33,6 +33,7 @@ from referral_pipeline.quality.columns import COLUMNS, kind_of
 from referral_pipeline.vocabulary import CandidateStatus, ReferralStage
 from referral_pipeline.warehouse.staging import stage_advocacy, stage_ats, stage_ledger
 from referral_pipeline.warehouse.store import ModelFailed, Warehouse
+from referral_pipeline_tests.unit.bonus_books import CLERK, Books
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 ADVOCATES = [Advocate(i, None, None, True, None, None, NOW) for i in ("A1", "A2")]
@@ -101,10 +102,12 @@ def _row(warehouse: Warehouse, table: str) -> dict[str, Any]:
 
 
 def test_every_staging_table_has_its_declared_types_even_without_a_row(
-    warehouse: Warehouse, contract: Contract
+    warehouse: Warehouse, contract: Contract, tmp_path: Path
 ) -> None:
     assert set(stage_advocacy(warehouse, replace(NO_ADVOCACY, advocates=[]), contract).rows.values()) == {0}
     assert set(stage_ats(warehouse, "greenhouse", NO_ATS).rows.values()) == {0}
+    with Ledger.open("sqlite:///ledger.sqlite", home=tmp_path) as ledger:
+        assert set(stage_ledger(warehouse, ledger).rows.values()) == {0}
     for table, columns in COLUMNS.items():
         if table.startswith("staging."):
             described = warehouse.frame(f"SELECT column_name, column_type FROM (DESCRIBE {table})")
@@ -213,7 +216,19 @@ def test_a_referral_nobody_can_be_found_by_is_left_out_and_counted_once(
     assert set(held["level"]) == {"record"}
 
 
-@pytest.mark.parametrize("phone", ["12", "call me", "+1 415 555 2671 ext. 12", "+49 0"])
+@pytest.mark.parametrize(
+    ("email", "flag"),
+    [("hr@mailinator.com", "role,disposable"), ("jobs@example.org", "role"), ("zoe@example.org", None)],
+)
+def test_an_address_of_a_function_or_a_throw_away_provider_is_flagged_and_stays(
+    warehouse: Warehouse, contract: Contract, email: str, flag: str | None
+) -> None:
+    stage_advocacy(warehouse, replace(NO_ADVOCACY, referrals=[_referral(email=email)]), contract)
+    row = _row(warehouse, "staging.referral")
+    assert (row["email"], row["email_key"], row["email_flag"]) == (email, email, flag)
+
+
+@pytest.mark.parametrize("phone", ["12", "call me", "+1 415 555 2671 ext. 12", "+49 0", "+1 800 356 9377"])
 def test_a_phone_that_cannot_be_read_costs_only_the_phone(warehouse: Warehouse, contract: Contract, phone: str) -> None:
     report = stage_advocacy(warehouse, replace(NO_ADVOCACY, referrals=[_referral(phone=phone)]), contract)
     row = _row(warehouse, "staging.referral")
@@ -314,6 +329,33 @@ def test_a_phone_in_national_form_is_read_with_the_country_that_is_given(warehou
 
 
 # ---------------------------------------------------------------- ledger
+
+
+def test_bonuses_and_what_payroll_was_given_are_copied_from_the_ledger(warehouse: Warehouse, tmp_path: Path) -> None:
+    with Ledger.open("sqlite:///ledger.sqlite", home=tmp_path, clock=lambda: NOW) as ledger:
+        books = Books(ledger)
+        books.eligible(1)
+        export = books.export()
+        assert export is not None
+        ledger.cancel_payroll(export.id, by=CLERK, reason="wrong day")
+        again = books.export()
+        assert again is not None
+        stage_ledger(warehouse, ledger)
+    row = _row(warehouse, "staging.ledger_bonus")
+    assert (row["referral_id"], row["application_id"], row["cycle"], row["state"]) == ("R1", "1", 1, "paid")
+    assert (row["amount_cents"], row["currency"], row["eligible_at"], row["export_id"]) == (
+        200_000,
+        "USD",
+        NOW,
+        again.id,
+    )
+    entries = warehouse.frame(
+        "SELECT export_id, state, export_state, pay_on::VARCHAR FROM staging.ledger_payroll ORDER BY export_id"
+    )
+    assert entries.values.tolist() == [
+        [export.id, "returned", "cancelled", "2026-05-31"],
+        [again.id, "paid", "open", "2026-05-31"],
+    ]
 
 
 def test_links_statuses_and_aliases_are_copied_from_the_ledger(warehouse: Warehouse, tmp_path: Path) -> None:

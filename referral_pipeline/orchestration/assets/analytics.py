@@ -11,7 +11,7 @@ import dagster as dg
 
 from referral_pipeline.identity.review_file import HOW_TO_DECIDE
 from referral_pipeline.orchestration.resources import BridgeResource
-from referral_pipeline.orchestration.specs import WAREHOUSE_POOL, frame_table, spec, table_result
+from referral_pipeline.orchestration.specs import WAREHOUSE_POOL, counts_table, frame_table, spec, table_result
 
 ATTRIBUTION_ASSETS = ("touchpoints", "attribution", "attribution_credit", "attribution_comparison", "status_history")
 
@@ -77,6 +77,17 @@ def attribution(config: AsOfConfig, bridge: BridgeResource) -> Iterator[dg.Mater
                 f"credit by {segment}": frame_table(rows) for segment, rows in credit_by_segment(own.warehouse).items()
             }
         yield table_result(own.warehouse, name, extra)
+
+
+@dg.multi_asset(name="build_bonus_ledger", specs=[spec("bonus_ledger")], pool=WAREHOUSE_POOL)
+def bonus_ledger(bridge: BridgeResource) -> dg.MaterializeResult[Any]:
+    """Rebuild the bonus ledger."""
+    sums = bridge.bridge.build_bonus_ledger()
+    return table_result(
+        bridge.bridge.warehouse,
+        "bonus_ledger",
+        {"sums": counts_table(sums, header=("state and currency", "smallest units"))},
+    )
 
 
 @dg.multi_asset(name="build_kpis", specs=[spec("kpis")], pool=WAREHOUSE_POOL)

@@ -34,7 +34,19 @@ def pull_advocacy(config: PullConfig, bridge: BridgeResource) -> Iterator[dg.Mat
     """Pull what changed on the advocacy platform since the cursor, with look-back, and rebuild staging."""
     reports, staging = bridge.bridge.pull_advocacy(full=config.full)
     for name in ADVOCACY_ASSETS:
-        yield table_result(bridge.bridge.warehouse, name, _pulled(reports, staging, name))
+        extra = _pulled(reports, staging, name)
+        if name == "referrals":
+            extra["email_flags"] = _email_flags(bridge)
+        yield table_result(bridge.bridge.warehouse, name, extra)
+
+
+def _email_flags(bridge: BridgeResource) -> dg.MetadataValue[Any]:
+    """How many referrals have an address of a function, or of a throw-away provider."""
+    found = bridge.bridge.warehouse.frame(
+        "SELECT email_flag, count(*) AS referrals FROM staging.referral WHERE email_flag IS NOT NULL GROUP BY ALL"
+    )
+    counts = {str(row["email_flag"]): int(row["referrals"]) for row in found.to_dict("records")}
+    return counts_table(counts, header=("e-mail address", "referrals"))
 
 
 @dg.multi_asset(

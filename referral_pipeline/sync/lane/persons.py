@@ -426,7 +426,8 @@ class Leveller:
             starts_on=application.starts_on,
             today=self._s.clock().astimezone(UTC).date(),
             waiting_days=self._s.contract.rules.bonus.waiting_days,
-            paid=False,
+            # Asked only where a bonus may have been paid; it decides no state, but what may be asked for.
+            paid=before is State.BONUS_ELIGIBLE and bool(self._s.ledger.paid_referrals([link.referral_id])),
         )
         return advance(before, event, facts).state
 
@@ -527,6 +528,8 @@ class Leveller:
             referrals = list(s.mirror.referrals(links).read.values())
             write_back = self._write_back(referrals)
             may_count, credits = self._credited(application, own, referrals, links, write_back)
+            if application.status is CandidateStatus.HIRED:
+                self._note_hire(application, own, {credited_referral(part.touch, may_count).id for part in credits})
             yield HireCase(application, may_count, credits, erased=_erased(links.values()))
 
     def _settle(

@@ -5,7 +5,7 @@
 -- does not replace consent: while its referral is blocked, nobody has the credit.
 -- One row per application, advocate and share. `reason` is credited or override, or why a weight is 0: a gate's reason
 -- (withdrawn, no_consent, consent_expired, country, erased, job), after_application, outside_lookback, overridden, or
--- other_touch_credited. The bonus is for applications that stand as hired.
+-- other_touch_credited. The bonus is for applications that stand as hired and are no rehire (core.bonus_application).
 -- Variables: attribution_model, bonus_cents, bonus_split; part and parts (of the applications).
 WITH decided AS (
     SELECT
@@ -56,26 +56,28 @@ counting AS (
     WHERE blocked IS NULL
 ),
 payable AS (
-    -- split = payee pays one advocate, the one with most credit, the latest among equals; split = credit pays by weight
+    -- split = payee pays one advocate, the one with most credit, the latest among equals (to 9 decimals: the unit that
+    -- rounding hands out makes nobody heavier); split = credit pays by weight
     SELECT
         * EXCLUDE (advocate_units),
         CASE
-            WHEN NOT is_hired THEN 0
+            WHEN NOT is_due THEN 0
             WHEN getvariable('bonus_split') = 'credit' THEN units
             WHEN advocate_id = first_value(advocate_id) OVER (
-                PARTITION BY application_key ORDER BY advocate_units DESC, place_from_last
+                PARTITION BY application_key ORDER BY (advocate_units + 500) // 1000 DESC, place_from_last
             ) THEN units
             ELSE 0
         END AS payable_units
     FROM (
         SELECT
             counting.*,
-            application.status = 'hired' AS is_hired,
+            application.status = 'hired' AND coalesce(bonus.pays, false) AS is_due,
             sum(counting.units) OVER (PARTITION BY counting.application_key, counting.advocate_id) AS advocate_units
         FROM counting
         JOIN core.application_person AS owner ON owner.application_key = counting.application_key
         JOIN staging.ats_application AS application
             ON application.system = owner.system AND application.id = owner.application_id
+        LEFT JOIN core.bonus_application AS bonus ON bonus.application_key = counting.application_key
     )
 ),
 in_cents AS (
@@ -161,7 +163,7 @@ SELECT
     touch.occurred_at AS occurred_at,
     -- Whose values the application shows when several share the credit: most weight, then the latest.
     row_number() OVER (
-        PARTITION BY application_key ORDER BY weight DESC, preference, touch.occurred_at DESC, advocate_id, share_id
+        PARTITION BY application_key ORDER BY round(weight, 9) DESC, preference, touch.occurred_at DESC, advocate_id, share_id
     ) AS place
 FROM chosen
 ORDER BY application_key, place

@@ -1,5 +1,7 @@
 -- Referrals that passed the quarantine. One row per referral. Personal data: name, email, phone.
--- The content is that of the share; email_key, phone_key and country are canonical (identity.canonical).
+-- The content is that of the share; email_key, phone_key and country are canonical (identity.canonical). `email_flag` is
+-- role, disposable, or both: an address of a function, or of a throw-away provider. `phone` stays as typed; where it is no
+-- number of a person, phone_key is null and it matches nobody.
 SELECT
     incoming.id::VARCHAR AS id,
     incoming.advocate_id::VARCHAR AS advocate_id,
@@ -15,6 +17,7 @@ SELECT
     incoming.last_name::VARCHAR AS last_name,
     incoming.email::VARCHAR AS email,
     incoming.email_key::VARCHAR AS email_key,
+    incoming.email_flag::VARCHAR AS email_flag,
     incoming.phone::VARCHAR AS phone,
     incoming.phone_key::VARCHAR AS phone_key,
     incoming.country::VARCHAR AS country,
