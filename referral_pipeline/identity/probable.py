@@ -98,6 +98,9 @@ def score_probable(
     if len(set(compare)) < len(compare):
         raise ValueError("a column to compare is named twice")
     before = _one(connection, "SELECT current_schema()")
+    # DuckDB draws a progress bar on standard output, where a command may owe one JSON object.
+    bar = _one(connection, "SELECT current_setting('enable_progress_bar')")
+    connection.execute("SET enable_progress_bar = false")
     connection.execute(f"DROP SCHEMA IF EXISTS {SCRATCH} CASCADE")
     connection.execute(f"CREATE SCHEMA {SCRATCH}")
     try:
@@ -139,6 +142,7 @@ def score_probable(
         )
     finally:
         connection.execute(f"DROP SCHEMA IF EXISTS {SCRATCH} CASCADE")
+        connection.execute(f"SET enable_progress_bar = {bar}")
 
 
 # ---------------------------------------------------------------- the table of pairs

@@ -82,6 +82,7 @@ def run_trial(
         export = open_export(stream, compare=compare)
         warehouse = Warehouse("trial.duckdb", home=Path(folder), published_dir=Path(folder), memory_limit=_MEMORY)
         with warehouse.connect() as connection:
+            connection.execute("SET enable_progress_bar = false")
             _load(connection, export, sink)
             _canonical(connection, sink)
             sink("matching", 0, 3)

@@ -15,10 +15,9 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +150,7 @@ def _tell(told: _Told, name: str, outcome: _Outcome) -> None:
 def _reliability(outcome: _Outcome) -> str:
     """By probability: how many listed pairs, their mean probability, and the share that is right."""
     rows: list[str] = []
-    for low, high in zip(_BINS, _BINS[1:], strict=False):
+    for low, high in pairwise(_BINS):
         pairs = [(pair, p) for pair, p in outcome.review.items() if low <= p < high]
         if pairs:
             mean = sum(p for _, p in pairs) / len(pairs)
@@ -221,7 +220,7 @@ def _cost(told: _Told, home: Path, records: int) -> None:
         told.must("1M: review scoring to Splink alone", ratio <= _MOST_RATIO)
 
 
-def _task(task: str, home: Path, *more: str) -> Counter[str] | dict[str, Any]:
+def _task(task: str, home: Path, *more: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "referral_pipeline_tests.benchmarks.identity_task", task, str(home), *more]
     done = subprocess.run(command, cwd=_REPOSITORY, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout)

@@ -1,7 +1,7 @@
 """One measured piece of work of the benchmark `identity`, in a process of its own.
 
-`python -m referral_pipeline_tests.benchmarks.identity_task TASK FOLDER [RECORDS]` prints one JSON object: seconds of the
-work, without reading its input, and the peak resident memory of this process (of the largest one, with children).
+`python -m referral_pipeline_tests.benchmarks.identity_task TASK FOLDER [RECORDS]` prints one JSON object: seconds of
+the work, without reading its input, and the peak resident memory of this process (of the largest one, with children).
 """
 
 from __future__ import annotations

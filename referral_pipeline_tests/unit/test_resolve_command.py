@@ -1,4 +1,4 @@
-"""`resolve`: the identity rules on an export; what is good goes on, what is not is set aside and told without a value."""
+"""`resolve`: the identity rules on an export; what is good goes on, the rest is set aside and told."""
 
 from __future__ import annotations
 
