@@ -11,9 +11,11 @@ bits: +1 doubles the odds), never a value.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import duckdb
 from duckdb import DuckDBPyConnection
 
 from referral_pipeline.identity import probable_model as model
@@ -27,12 +29,17 @@ from referral_pipeline.identity.probable_odds import (
 )
 from referral_pipeline.identity.probable_splink import quiet, train_and_score
 from referral_pipeline.identity.probable_units import SCRATCH, make_units
+from referral_pipeline.warehouse.failures import without_values
 
 DEFAULT_THRESHOLD: Final = 0.5
 """Pairs at least as probable are listed."""
 
 PROPOSE_MERGE_FROM: Final = 0.99
 """Pairs at least as probable are proposed to be merged; those below to be looked at."""
+
+
+class ScoringFailed(Exception):
+    """Splink or DuckDB failed while scoring. The message is without values; the table of pairs stays as it was."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +99,18 @@ def score_probable(
 
     Raises:
         ValueError: `threshold` is no probability, or a column of `compare` is named twice.
+        ScoringFailed: Splink failed; the message holds no value of a record.
     """
+    from splink.internals.exceptions import SplinkException
+
     if not 0 < threshold <= 1:
         raise ValueError("threshold is no probability: give a number above 0, at most 1")
     if len(set(compare)) < len(compare):
         raise ValueError("a column to compare is named twice")
     before = _one(connection, "SELECT current_schema()")
+    # DuckDB draws a progress bar on standard output, where a command may owe one JSON object.
+    bar = _one(connection, "SELECT current_setting('enable_progress_bar')")
+    connection.execute("SET enable_progress_bar = false")
     connection.execute(f"DROP SCHEMA IF EXISTS {SCRATCH} CASCADE")
     connection.execute(f"CREATE SCHEMA {SCRATCH}")
     try:
@@ -106,8 +119,13 @@ def score_probable(
         try:
             with quiet():
                 trained, scored = train_and_score(connection, units)
+        except SplinkException as error:
+            # Without its cause: Splink quotes its SQL, DuckDB the value that it stumbled on.
+            cause = error.__cause__ if isinstance(error.__cause__, Exception) else RuntimeError()
+            raise ScoringFailed(f"probable duplicates could not be scored: {without_values(cause)}") from None
         finally:
-            connection.execute(f"SET schema = '{before}'")
+            with suppress(duckdb.TransactionException):
+                connection.execute(f"SET schema = '{before}'")
         refined = refined_by(connection, scored, trained, units)
         bits = bits_of(trained.comparisons, refined)
         calibration = calibrated_by(connection, bits, scored, labels)
@@ -138,7 +156,10 @@ def score_probable(
             ),
         )
     finally:
-        connection.execute(f"DROP SCHEMA IF EXISTS {SCRATCH} CASCADE")
+        # In a transaction that failed DuckDB refuses even this; its rollback takes the schema away.
+        with suppress(duckdb.TransactionException):
+            connection.execute(f"DROP SCHEMA IF EXISTS {SCRATCH} CASCADE")
+            connection.execute(f"SET enable_progress_bar = {bar}")
 
 
 # ---------------------------------------------------------------- the table of pairs

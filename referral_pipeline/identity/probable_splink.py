@@ -20,11 +20,11 @@ from referral_pipeline.identity import probable_model as model
 from referral_pipeline.identity.probable_odds import all_pairs, joined_pairs, refined_by
 from referral_pipeline.identity.probable_units import SCRATCH, Units
 
-_SEED = 20_240_229
-_SAMPLED_PAIRS = 2e6
+SEED = 20_240_229
+SAMPLED_PAIRS = 2e6
 _MOST_ROUNDS = 5
 _SETTLED_BITS = 0.1
-_TRAINING_PAIRS = 1e6
+TRAINING_PAIRS = 1e6
 _LEAST_TRAINING_PAIRS = 50
 _DUPLICATES_PER_RECORD = 0.2
 _KEEP_ALL_UP_TO = 100_000
@@ -105,11 +105,11 @@ def train(connection: DuckDBPyConnection, units: Units, start: Sequence[model.Co
     }
     linker = linker_for(connection, units, model.settings(start, prior, rules))
     linker.training.estimate_u_using_random_sampling(
-        max_pairs=_SAMPLED_PAIRS, seed=_SEED, min_count_per_level=None, num_chunks=1
+        max_pairs=SAMPLED_PAIRS, seed=SEED, min_count_per_level=None, num_chunks=1
     )
     for rule in passes.values():
         linker.training.estimate_parameters_using_expectation_maximisation(
-            rule, estimate_without_term_frequencies=True, max_pairs=_TRAINING_PAIRS
+            rule, estimate_without_term_frequencies=True, max_pairs=TRAINING_PAIRS
         )
     learnt = _learnt(linker.misc.save_model_to_json())
     return model.Trained(model.corrected(start, learnt, prior), prior, tuple(passes), learnt)

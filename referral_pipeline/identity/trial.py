@@ -15,11 +15,11 @@ import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from referral_pipeline.identity.canonical_bulk import Phone, canonical_emails, canonical_phones
+from referral_pipeline.identity.population import Matching, PopulationTables, resolve_population
 from referral_pipeline.identity.probable import ProbableReport, score_probable
 from referral_pipeline.identity.trial_file import Export, Rejected, TrialError, open_export, open_text
 
@@ -34,7 +34,6 @@ _EVERY_PAIR_UP_TO: Final = 10_000
 """Record pairs of two persons that are all listed; beyond, each record is listed with the other person's nearest."""
 
 _LINES = 'SELECT * FROM trial_line ORDER BY probability DESC NULLS LAST, "left", "right", evidence'
-_FIRST_SEEN: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -82,6 +81,7 @@ def run_trial(
         export = open_export(stream, compare=compare)
         warehouse = Warehouse("trial.duckdb", home=Path(folder), published_dir=Path(folder), memory_limit=_MEMORY)
         with warehouse.connect() as connection:
+            connection.execute("SET enable_progress_bar = false")
             _load(connection, export, sink)
             _canonical(connection, sink)
             sink("matching", 0, 3)
@@ -163,6 +163,7 @@ def _canonical(connection: DuckDBPyConnection, sink: Sink) -> None:
         SELECT v0 AS record_id, v1 AS first_name, v2 AS last_name, v5 AS country,
             CASE WHEN mail.key IS NULL THEN []::VARCHAR[] ELSE [mail.key] END AS email_keys,
             CASE WHEN phone.key IS NULL THEN []::VARCHAR[] ELSE [phone.key] END AS phone_keys,
+            NULL::TIMESTAMPTZ AS first_seen_at,
             trial_row.* EXCLUDE (v0, v1, v2, v3, v4, v5)
         FROM trial_row
         LEFT JOIN trial_email AS mail ON mail.text = v3
@@ -174,40 +175,17 @@ def _canonical(connection: DuckDBPyConnection, sink: Sink) -> None:
 
 
 def _resolve(connection: DuckDBPyConnection, shared_mailbox_limit: int) -> None:
-    """Run the rules; the one place that knows how.
+    """Run the rules.
 
     Makes `trial_person` (record_id, person_id, match_method) and `trial_review` (left_person_id, right_person_id,
     evidence).
     """
-    import pyarrow as pa
-
-    from referral_pipeline.identity.resolve import Record, resolve
-
-    found = connection.execute(
-        "SELECT record_id, email_keys, phone_keys, first_name, last_name FROM trial_record ORDER BY record_id"
-    ).fetchall()
-    records = [
-        Record(record_id, tuple(emails), tuple(phones), first_name, last_name, _FIRST_SEEN)
-        for record_id, emails, phones, first_name, last_name in found
-    ]
-    resolution = resolve(records, shared_mailbox_limit=shared_mailbox_limit)
-    text = pa.string()
-    people = pa.table(
-        {
-            "record_id": pa.array([r.record_id for r in records], text),
-            "person_id": pa.array([resolution.person_of[r.record_id] for r in records], text),
-            "match_method": pa.array([resolution.method_of[r.record_id] for r in records], text),
-        }
+    resolve_population(
+        connection,
+        source="trial_record",
+        tables=PopulationTables("trial_person", "trial_review", "trial_link"),
+        matching=Matching(shared_mailbox_limit=shared_mailbox_limit),
     )
-    _with(connection, "trial_batch", people, "CREATE TABLE trial_person AS FROM trial_batch")
-    pairs = pa.table(
-        {
-            "left_person_id": pa.array([pair.left_person for pair in resolution.review], text),
-            "right_person_id": pa.array([pair.right_person for pair in resolution.review], text),
-            "evidence": pa.array([pair.evidence for pair in resolution.review], text),
-        }
-    )
-    _with(connection, "trial_batch", pairs, "CREATE TABLE trial_review AS FROM trial_batch")
 
 
 def _source(connection: DuckDBPyConnection, compare: Sequence[str]) -> None:
