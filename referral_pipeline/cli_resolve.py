@@ -1,6 +1,6 @@
 """The command `resolve`: tries the identity rules on an export before go-live.
 
-Belongs here: arguments and drawing. Does not belong here: reading, rules and scores (identity.trial).
+Belongs here: arguments and drawing. Does not belong here: reading, rules and scores (warehouse.trial).
 
 It needs no contract, no ledger and no secret, and shows no value of the file: rows that were set aside are told by line
 and reason.
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from referral_pipeline.identity.trial import Trial
+    from referral_pipeline.warehouse.trial import Trial
 
 _REJECTED_SHOWN = 20
 _DEFAULT_THRESHOLD = 0.5  # that of identity.probable, which is too heavy to import for --help
@@ -65,8 +65,8 @@ def resolve(
     Comma, semicolon or tab; UTF-8.
     """
     from referral_pipeline.cli import progress
-    from referral_pipeline.identity.trial import run_trial
-    from referral_pipeline.identity.trial_file import TrialError
+    from referral_pipeline.warehouse.trial import run_trial
+    from referral_pipeline.warehouse.trial_file import TrialError
 
     try:
         with progress(quiet=as_json) as sink:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from referral_pipeline.identity.probable import DEFAULT_THRESHOLD
-from referral_pipeline.identity.trial import Trial, run_trial
+from referral_pipeline.warehouse.trial import Trial, run_trial
 from referral_pipeline_tests.benchmarks.identity_data import synthetic_records
 from referral_pipeline_tests.benchmarks.result import Result
 

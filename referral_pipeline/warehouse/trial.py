@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, Final
 from referral_pipeline.identity.canonical_bulk import Phone, canonical_emails, canonical_phones
 from referral_pipeline.identity.population import Matching, PopulationTables, resolve_population
 from referral_pipeline.identity.probable import ProbableReport, score_probable
-from referral_pipeline.identity.trial_file import Export, Rejected, TrialError, open_export, open_text
+from referral_pipeline.warehouse.store import Warehouse
+from referral_pipeline.warehouse.trial_file import Export, Rejected, TrialError, open_export, open_text
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -72,8 +73,6 @@ def run_trial(
         TrialError: the file or a choice cannot be used.
         OSError: a file cannot be read or written.
     """
-    from referral_pipeline.warehouse.store import Warehouse
-
     outputs = [path for path in (people, review, rejected) if path is not None]
     if len({path.resolve() for path in (file, *outputs)}) < len(outputs) + 1:
         raise TrialError("one file is named twice: give the input and each output a file of its own")
