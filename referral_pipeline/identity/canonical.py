@@ -113,9 +113,14 @@ def canonical_phone(text: str | None, country: str | None) -> str | None:
     `country` is the candidate's ISO 3166 code, needed for numbers in national form.
     """
     number = _phone(text, country)
-    if number is None or number.extension or not _is_valid(number) or _is_of_a_service(number):
+    if number is None or number.extension:
         return None
-    return _e164(number)
+    # Asked once: a number of no known type is not valid, and finding the type is most of the work.
+    kind = phonenumbers.number_type(number)
+    if kind == phonenumbers.PhoneNumberType.UNKNOWN or kind in _SERVICES:
+        return None
+    form = _e164(number)
+    return form if len(form) <= 1 + _E164_DIGITS else None
 
 
 def phone_problem(text: str | None, country: str | None) -> str | None:
@@ -245,11 +250,16 @@ _OLD_MEXICAN: Final = re.compile(r"(?:044|045|01|1)(\d{10})")
 
 _COUNTRIES: Final = frozenset(phonenumbers.SUPPORTED_REGIONS) | _words("AQ BV GS HM PN TF UM")
 _COUNTRY_ALIASES: Final = {"UK": "GB", "EL": "GR"}  # both exceptionally reserved for exactly these countries
+_PLAIN_ADDRESS: Final = re.compile(r"([A-Za-z0-9_-][A-Za-z0-9_+-]*(?:\.[A-Za-z0-9_+-]+)*)@([A-Za-z0-9.-]+)", re.ASCII)
+_LONGEST_ADDRESS: Final = 64
+"""Of a plain one: no part of it is too long then. Longer ones are asked of the library."""
 _INVISIBLE: Final = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
 
 
 def _clean(text: str | None) -> str:
     """Trimmed, in NFKC, without the invisible characters that copying from a web page brings along."""
+    if text is not None and text.isascii():
+        return text.strip()
     return unicodedata.normalize("NFKC", text or "").translate(_INVISIBLE).strip()
 
 
@@ -258,6 +268,10 @@ def _email_parts(text: str | None) -> tuple[str, str] | None:
     cleaned = _clean(text)
     if not cleaned:
         return None
+    if (plain := _PLAIN_ADDRESS.fullmatch(cleaned)) is not None and len(cleaned) <= _LONGEST_ADDRESS:
+        # Nearly every address is plain: its local part is as valid as any, and its domain has been looked at before.
+        domain = _domain(plain[2])
+        return None if domain is None else (plain[1].lower(), domain)
     try:
         # test_environment admits the reserved top-level domain .test, which sandboxes use.
         valid = validate_email(cleaned, check_deliverability=False, test_environment=True)
@@ -269,6 +283,17 @@ def _email_parts(text: str | None) -> tuple[str, str] | None:
     # Folded, a Turkish İ leaves an i with a second dot.
     local = valid.local_part.casefold().replace("i\u0307", "i")
     return unicodedata.normalize("NFKC", local), domain
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _domain(text: str) -> str | None:
+    """The ASCII form of a domain, None when it is malformed or reserved."""
+    try:
+        valid = validate_email(f"a@{text}", check_deliverability=False, test_environment=True)
+    except EmailNotValidError:
+        return None
+    domain = (valid.ascii_domain or valid.domain).lower()
+    return domain if "." in domain else None
 
 
 def _phone(text: str | None, country: str | None) -> phonenumbers.PhoneNumber | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import phonenumbers
 import pytest
-from hypothesis import given
+from email_validator import EmailNotValidError, validate_email
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from referral_pipeline.identity import canonical
 from referral_pipeline.identity.canonical import (
     canonical_country,
     canonical_email,
@@ -292,3 +294,26 @@ def test_a_number_with_more_digits_than_e164_has_is_no_key() -> None:
     """The German plan admits it, E.164 ends at 15 digits; a property test of the quality rules found it."""
     assert canonical_phone("20100000000000", "DE") is None
     assert phone_problem("20100000000000", "DE") == "is not a valid number of its country"
+
+
+_LOCAL = st.text("abcXYZ019_+-.", min_size=1, max_size=70)
+_DOMAIN = st.one_of(
+    st.sampled_from(
+        ["example.com", "Mail.Example.ORG", "localhost", "a..b", "-a.com", "x.test", "b.invalid", "1.2.3.4"]
+    ),
+    st.text("ab1-.", min_size=1, max_size=70),
+)
+
+
+@given(_LOCAL, _DOMAIN)
+@settings(max_examples=300, deadline=None)
+def test_a_plain_address_is_judged_as_the_library_judges_it(local: str, domain: str) -> None:
+    address = f"{local}@{domain}"
+    try:
+        valid = validate_email(address, check_deliverability=False, test_environment=True)
+        expected = (valid.local_part.casefold(), valid.ascii_domain.lower())
+    except EmailNotValidError:
+        expected = None
+    if expected is not None and "." not in expected[1]:
+        expected = None
+    assert canonical._email_parts(address) == expected
