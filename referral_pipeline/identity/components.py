@@ -8,7 +8,7 @@ A unit is what confirmed links make one: usually a single record. Its names are 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from referral_pipeline.identity.names import Likeness, Name, likeness
@@ -16,7 +16,7 @@ from referral_pipeline.identity.names import Likeness, Name, likeness
 
 @dataclass(frozen=True, repr=False)
 class Unit:
-    """One person as far as confirmed links tell. `names` are all different after folding."""
+    """One person as far as confirmed links tell. `names` are all different, if only in spelling."""
 
     names: tuple[Name, ...]
 
@@ -57,7 +57,7 @@ def units_of(
     unit_of = [numbers.setdefault(root(i) if i in parents else i, len(numbers)) for i in record_ids]
     names_of: list[dict[str, Name]] = [{} for _ in numbers]
     for number, name in zip(unit_of, names, strict=True):
-        names_of[number].setdefault(name.agreement_key, name)
+        names_of[number].setdefault(name.exact_key, name)
     return [Unit(tuple(found[key] for key in sorted(found))) for found in names_of], unit_of
 
 
@@ -67,18 +67,17 @@ def likeness_of(a: Unit, b: Unit) -> Likeness:
 
 
 class Components:
-    """Union-find over units. `join` refuses what would bring together units whose names contradict, or `apart` ones."""
+    """Union-find over units. `join` refuses to bring together units whose names contradict, or that are apart."""
 
-    def __init__(self, units: Sequence[Unit], apart: Iterable[tuple[int, int]] = ()) -> None:
+    def __init__(self, units: Sequence[Unit], apart: Mapping[int, Collection[int]] | None = None) -> None:
         self._units = units
         self._apart: dict[int, set[int]] = defaultdict(set)
-        for a, b in apart:
-            self._apart[a].add(b)
-            self._apart[b].add(a)
+        self._apart.update({number: set(others) for number, others in (apart or {}).items()})
         self._parents = list(range(len(units)))
         # The units of each component that differ by name, by their names: few, however large the component is.
         self._profiles: list[dict[tuple[str, ...], int]] = [
-            {tuple(name.agreement_key for name in unit.names): number} for number, unit in enumerate(units)
+            {tuple(dict.fromkeys(name.agreement_key for name in unit.names)): number}
+            for number, unit in enumerate(units)
         ]
 
     def root(self, number: int) -> int:
@@ -112,8 +111,17 @@ class Components:
 
     def _contradict(self, a: int, b: int) -> bool:
         mine, theirs = self._profiles[a], self._profiles[b]
-        return any(
-            left != right and likeness_of(self._units[mine[left]], self._units[theirs[right]]) is Likeness.DIFFERENT
-            for left in mine
-            for right in theirs
-        )
+        aliased = [self._units[n] for keys, n in (*mine.items(), *theirs.items()) if len(keys) > 1]
+        for left, number in mine.items():
+            for right, other in theirs.items():
+                one, two = self._units[number], self._units[other]
+                if left == right or likeness_of(one, two) is not Likeness.DIFFERENT:
+                    continue
+                # A unit that goes by both names vouches for them: a link or a person has said that they are one.
+                if not any(_vouches(unit, one, two) for unit in aliased):
+                    return True
+        return False
+
+
+def _vouches(unit: Unit, one: Unit, two: Unit) -> bool:
+    return all(likeness_of(unit, other) is not Likeness.DIFFERENT for other in (one, two))

@@ -5,26 +5,31 @@ Belongs here: folding of case, accents and spellings. Does not belong here: what
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _LETTERS = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "a", "œ": "o", "ı": "i", "ħ": "h", "ŋ": "n"}
 )
-# ü, ue and u come out alike whichever each system holds, so that being equal after folding stays transitive.
-_SPELLINGS = (("ae", "a"), ("oe", "o"), ("ue", "u"), ("aa", "a"))
+# ü, ue and u come out alike whichever each system holds, so that being alike after folding stays transitive. Not at the
+# end of a word, where no umlaut is spelt so and many a name differs by it: Joe and Jo, Sue and Su.
+_SPELLINGS = re.compile(r"(?:a[ea]|oe|ue)(?=.)")
 _APOSTROPHES = frozenset("'’ʼ`´‘")
 _PLACEHOLDERS = frozenset({"n/a", "unknown", "null", "none", "not provided", "xxx"})
 
 
-def folded_words(text: str | None) -> tuple[str, ...]:
-    """The words of a name: lower case, no accents, Müller, Mueller and Muller alike. Empty when nothing is given."""
+def folded_words(text: str | None, *, spellings: bool = True) -> tuple[str, ...]:
+    """The words of a name: lower case, no accents. Empty when nothing is given.
+
+    With `spellings` Müller, Mueller and Muller come out alike, and so do some names that are not: Michael and Michal.
+    """
     folded = unicodedata.normalize("NFKC", text or "").casefold().strip()
     if folded in _PLACEHOLDERS:
         return ()
     if not folded.isascii():
         folded = _without_accents(folded)
     words = "".join(_kept_character(character) for character in folded).split()
-    return tuple(_spelling(word) for word in words)
+    return tuple(_SPELLINGS.sub(_first_letter, word) for word in words) if spellings else tuple(words)
 
 
 def _without_accents(text: str) -> str:
@@ -40,7 +45,5 @@ def _kept_character(character: str) -> str:
     return character if character.isalnum() or unicodedata.category(character).startswith("M") else " "
 
 
-def _spelling(word: str) -> str:
-    for long, short in _SPELLINGS:
-        word = word.replace(long, short)
-    return word
+def _first_letter(found: re.Match[str]) -> str:
+    return found[0][0]

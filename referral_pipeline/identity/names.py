@@ -3,10 +3,11 @@
 Belongs here: the comparison of names. Does not belong here: folding of words (folding), the table of known short forms
 (short_forms), what follows from a comparison (resolve).
 
-The rule (DESIGN, matching): names do not contradict when they are equal after folding, or differ by initials or by a
+The rule (DESIGN, matching): names do not contradict when they are alike after folding, or differ by initials or by a
 known short form. Folding levels case, accents, German and Nordic spellings (Müller, Mueller, Muller), hyphens,
-particles (van der), titles, and first and last name swapped. What is missing, or written in another script, cannot
-contradict; it does not agree either. A misspelling contradicts: two people of one household look just like it.
+particles (van der), titles, and first and last name swapped; names are the same when spelling and order are too. What
+is missing, or written in another script, cannot contradict; it does not agree either. A misspelling contradicts: two
+people of one household look just like it.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Likeness(IntEnum):
     DIFFERENT = 0  # they contradict
     UNKNOWN = 1  # one is missing, or the scripts differ: nothing to compare
     COMPATIBLE = 2  # initials, a known short form, a part left out
-    SAME = 3  # equal after folding, with a first and a last name
+    SAME = 3  # equal but for case and accents, with a first and a last name
 
 
 @dataclass(frozen=True, repr=False)
@@ -62,10 +63,7 @@ class Name:
     @cached_property
     def family(self) -> Words:
         """The folded parts of the last name, without particles and generation."""
-        words = folded_words(self.last)
-        for dropped in (_TITLES, _GENERATIONS, _PARTICLES):
-            words = _kept(words, dropped)
-        return words
+        return _family_words(self.last)
 
     @cached_property
     def generation(self) -> str | None:
@@ -85,9 +83,15 @@ class Name:
 
     @cached_property
     def agreement_key(self) -> str:
-        """Equal for two names exactly when they are equal after folding (either order of first and last)."""
+        """Equal for two names that are alike after folding: in any known spelling, in either order."""
         parts = sorted(("".join(self.given), "".join(self.family)))
         return "|".join((*parts, self.generation or ""))
+
+    @cached_property
+    def exact_key(self) -> str:
+        """Equal for two names that are the same but for case, accents, spaces, titles and particles."""
+        given = _kept(folded_words(self.first, spellings=False), _TITLES)
+        return "|".join(("".join(given), "".join(_family_words(self.last, spellings=False)), self.generation or ""))
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -103,7 +107,8 @@ def likeness(a: Name, b: Name) -> Likeness:
     if a.generation and b.generation and a.generation != b.generation:
         return Likeness.DIFFERENT
     if a.agreement_key == b.agreement_key:
-        return Likeness.SAME if a.is_full else Likeness.COMPATIBLE
+        # Another spelling and swapped fields are alike, not the same: Michael and Michal, a father and a son.
+        return Likeness.SAME if a.is_full and a.exact_key == b.exact_key else Likeness.COMPATIBLE
     if _scripts(a).isdisjoint(_scripts(b)):
         return Likeness.UNKNOWN
     if _whole(a) == _whole(b) or _is_written_together(a, b) or _is_written_together(b, a):
@@ -118,8 +123,15 @@ def names_contradict(a: Name, b: Name) -> bool:
 
 
 def names_equal(a: Name, b: Name) -> bool:
-    """Whether the full names are equal after folding: the stronger test that a shared mailbox asks for."""
+    """Whether the full names are the same: the stronger test that a shared mailbox asks for."""
     return likeness(a, b) is Likeness.SAME
+
+
+def _family_words(text: str | None, *, spellings: bool = True) -> Words:
+    words = folded_words(text, spellings=spellings)
+    for dropped in (_TITLES, _GENERATIONS, _PARTICLES):
+        words = _kept(words, dropped)
+    return words
 
 
 def _kept(words: Words, dropped: frozenset[str]) -> Words:

@@ -143,7 +143,7 @@ def find_plain(connection: DuckDBPyConnection, *, limit: int, email_rank: int | 
     """population_plain: the neighbourhoods that are one person by any order of the rules, so that nobody need look.
 
     All names in one are full, at most `limit` of them are different, no two contradict or cannot be compared, no
-    decision speaks, and with more than one name no address of a function is among the keys.
+    decision speaks, and no address of a function is among the keys.
     """
     _fold(connection)
     connection.execute(
@@ -167,7 +167,7 @@ def find_plain(connection: DuckDBPyConnection, *, limit: int, email_rank: int | 
     connection.execute(
         """
         DELETE FROM population_alike
-        WHERE names > 1 AND home IN (
+        WHERE home IN (
             SELECT home.home
             FROM population_key AS key
             JOIN population_home AS home ON home.n = key.n

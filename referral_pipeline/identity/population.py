@@ -34,7 +34,7 @@ from referral_pipeline.identity.neighbourhoods import (
 )
 from referral_pipeline.identity.resolve import EMAIL, PHONE, Record, new_person_id, resolve, still_binds
 
-RULES_VERSION: Final = 1
+RULES_VERSION: Final = 2
 """Raised when the rules change: what was resolved under others is then resolved anew."""
 
 Pairs = Iterable[tuple[str, str]]
@@ -242,10 +242,12 @@ def _find_changed(
         f"""
         CREATE OR REPLACE TEMP TABLE population_changed AS
         WITH moved AS (
-            SELECT before.record_id, previous.person_id
+            -- Also what comes, or comes back, with an id that it had: somebody else may hold it by now.
+            SELECT previous.record_id, previous.person_id
             FROM population_previous AS previous
-            JOIN {tables.people} AS before ON before.record_id = previous.record_id
-            WHERE before.person_id <> previous.person_id
+            JOIN {source} AS now ON now.record_id = previous.record_id
+            LEFT JOIN {tables.people} AS before ON before.record_id = previous.record_id
+            WHERE before.person_id IS DISTINCT FROM previous.person_id
         ),
         relinked AS (
             (FROM population_links EXCEPT FROM {tables.links})
@@ -481,6 +483,7 @@ def _give_ids(connection: DuckDBPyConnection) -> None:
         )
         SELECT component, earliest.person_id
         FROM claim
+        WHERE earliest.person_id NOT IN (FROM population_taken)
         QUALIFY row_number() OVER (PARTITION BY earliest.person_id ORDER BY earliest.seen_at, earliest.record_id) = 1
         """
     )

@@ -7,9 +7,10 @@ The rules (DESIGN, matching)
 1. Confirmed links (a referral and the candidate that it was written to) always join.
 2. Records with the same mailbox join unless their names contradict; then the same phone, for full names that do not.
 3. A key that people share (contradicting names, more people than the limit, a function's address such as jobs@) joins
-   only names that are equal after folding; its other pairs go to review.
+   nobody by itself: only full names that are the same, and of a mailbox those only as long as no two phones say that
+   they are two people. Its other pairs go to review.
 4. No chain of records joins two whose names contradict: the stronger evidence wins, the weaker pair goes to review.
-   Names within one confirmed link are aliases of each other, and agreeing with one of them is enough.
+   Names within one confirmed link are aliases of each other, and vouch for whoever agrees with one of them.
 5. What was decided to be two people is never joined, by no key, link or chain. Where two of them carry one name and one
    key, that key tells nothing about a third who carries both: it joins neither of them, and goes to review.
 
@@ -165,19 +166,20 @@ def new_person_id(record_id: str, taken: Collection[str]) -> str:
 
 # ---------------------------------------------------------------- evidence by key
 
-_Apart = frozenset[tuple[int, int]]
-"""Units that were decided to be two people, each pair once, the smaller number first."""
+_Apart = Mapping[int, Collection[int]]
+"""Units that were decided to be two people: for each of them, those that it is apart from."""
 
 
-def _apart_units(records: Sequence[Record], unit_of: Sequence[int], cannot_link: Iterable[tuple[str, str]]) -> _Apart:
-    number_of = (
-        {record.record_id: number for record, number in zip(records, unit_of, strict=True)} if cannot_link else {}
-    )
-    return frozenset(
-        (min(number_of[a], number_of[b]), max(number_of[a], number_of[b]))
-        for a, b in cannot_link
-        if a in number_of and b in number_of
-    )
+def _apart_units(records: Sequence[Record], unit_of: Sequence[int], cannot_link: Sequence[tuple[str, str]]) -> _Apart:
+    if not cannot_link:
+        return {}
+    number_of = {record.record_id: number for record, number in zip(records, unit_of, strict=True)}
+    apart: dict[int, set[int]] = {}
+    for a, b in cannot_link:
+        if a in number_of and b in number_of:
+            apart.setdefault(number_of[a], set()).add(number_of[b])
+            apart.setdefault(number_of[b], set()).add(number_of[a])
+    return apart
 
 
 @dataclass(frozen=True)
@@ -206,34 +208,52 @@ def _groups(
     for number, record in enumerate(records):
         for key in record.keys(kind):
             rows_of.setdefault(key, []).append(number)
+    phones: dict[int, set[str]] = {}
+    if kind == EMAIL:
+        for record, number in zip(records, unit_of, strict=True):
+            if record.phone_keys:
+                phones.setdefault(number, set()).update(record.phone_keys)
     return [
-        _group(kind, key, rows, unit_of, units, limit, apart) for key, rows in sorted(rows_of.items()) if len(rows) > 1
+        _group(kind, key, rows, unit_of, units, limit, apart, phones)
+        for key, rows in sorted(rows_of.items())
+        if len(rows) > 1
     ]
 
 
 def _group(
-    kind: str, key: str, rows: Sequence[int], unit_of: Sequence[int], units: Sequence[Unit], limit: int, apart: _Apart
+    kind: str,
+    key: str,
+    rows: Sequence[int],
+    unit_of: Sequence[int],
+    units: Sequence[Unit],
+    limit: int,
+    apart: _Apart,
+    phones: Mapping[int, Collection[str]],
 ) -> _Group:
     carriers = tuple(sorted({unit_of[row] for row in rows}))
     classes: dict[str, list[int]] = {}
+    people: dict[str, int] = {}
     for number in carriers:
         for name in units[number].names:
             # A phone says too little about a record that lacks half of its name.
             if kind == EMAIL or name.is_full:
-                classes.setdefault(name.agreement_key, []).append(number)
-    why = _why_shared(kind, key, classes, units, limit)
+                classes.setdefault(name.exact_key, []).append(number)
+                if not name.is_missing:
+                    people.setdefault(name.agreement_key, number)
+    why = _why_shared(kind, key, [numbers[0] for numbers in classes.values()], len(set(people.values())), units, limit)
     if why:  # only full names can be equal: an unnamed record of a shared mailbox stays by itself
-        full = {name.agreement_key for number in carriers for name in units[number].names if name.is_full}
+        full = {name.exact_key for number in carriers for name in units[number].names if name.is_full}
         classes = {name: numbers for name, numbers in classes.items() if name in full}
     parts: list[tuple[int, ...]] = []
     heads: list[int] = []
     unclear: list[tuple[int, int]] = []
     for _, numbers in sorted(classes.items()):
-        told, free = _told_apart(numbers, apart) if apart else ((), numbers)
-        sides = _sides(told, apart)
+        sides, free = _told_apart(numbers, apart)
+        if not sides and why:
+            sides, free = _by_phone(numbers, phones)
         parts += [*sides, *([tuple(free)] if free else [])]
         if sides:
-            unclear += combinations([side[0] for side in sides] + list(free[:1]), 2)
+            unclear += combinations([side[0] for side in sides] + free[:1], 2)
         else:
             heads.append(numbers[0])
     split = [part[0] for part in parts if part[0] not in heads]
@@ -242,40 +262,63 @@ def _group(
     return _Group(kind, tuple(rows), carriers, tuple(parts), tuple(sorted(set(heads))), bool(why), why, tuple(unclear))
 
 
-def _told_apart(numbers: Sequence[int], apart: _Apart) -> tuple[list[int], list[int]]:
-    """Of units with one name and key: those that a decision tells apart from another of them, and the others."""
+def _told_apart(numbers: Sequence[int], apart: _Apart) -> tuple[list[tuple[int, ...]], list[int]]:
+    """Of units with one name and key: those that a decision tells apart, by the person they are, and the others.
+
+    Each is in the first side that holds nobody it is apart from.
+    """
+    if not apart or apart.keys().isdisjoint(numbers):
+        return [], list(numbers)
     among = set(numbers)
-    told = {number for pair in apart if among.issuperset(pair) for number in pair}
-    return [n for n in numbers if n in told], [n for n in numbers if n not in told]
-
-
-def _sides(told: Sequence[int], apart: _Apart) -> list[tuple[int, ...]]:
-    """Units that are told apart, by the person they are: each in the first side that holds nobody it is apart from."""
+    free: list[int] = []
     sides: list[list[int]] = []
-    for number in told:
+    for number in numbers:
+        others = among.intersection(apart.get(number, ()))
+        if not others:
+            free.append(number)
+            continue
         for side in sides:
-            if not any((min(number, other), max(number, other)) in apart for other in side):
+            if others.isdisjoint(side):
                 side.append(number)
                 break
         else:
             sides.append([number])
-    return [tuple(side) for side in sides]
+    return [tuple(side) for side in sides], free
 
 
-def _why_shared(
-    kind: str,
-    key: str,
-    classes: Mapping[str, Sequence[int]],
-    units: Sequence[Unit],
-    limit: int,
-) -> str:
+def _by_phone(numbers: Sequence[int], phones: Mapping[int, Collection[str]]) -> tuple[list[tuple[int, ...]], list[int]]:
+    """Of units with one name and a shared mailbox: those with a phone, by their phones, and those without.
+
+    One side is none: two people of one name and mailbox are told by their phones, and by nothing else.
+    """
+    clusters: list[tuple[set[str], list[int]]] = []
+    free: list[int] = []
+    for number in numbers:
+        own = set(phones.get(number, ()))
+        if not own:
+            free.append(number)
+            continue
+        members = [number]
+        apart: list[tuple[set[str], list[int]]] = []
+        for seen, others in clusters:
+            if seen.isdisjoint(own):
+                apart.append((seen, others))
+            else:
+                own |= seen
+                members += others
+        clusters = [*apart, (own, members)]
+    if len(clusters) < 2:
+        return [], list(numbers)
+    return sorted(tuple(sorted(members)) for _, members in clusters), free
+
+
+def _why_shared(kind: str, key: str, heads: Sequence[int], people: int, units: Sequence[Unit], limit: int) -> str:
+    """Why a key is shared by several people; nothing when it is not. `heads` are a unit for each name."""
     if kind == EMAIL and is_role_mailbox(key):
         return "address of a function"
-    named = [numbers for name, numbers in classes.items() if name.strip("|")]
-    people = sorted({numbers[0] for numbers in named})
-    if len(people) > limit:
+    if people > limit:
         return "more people than the limit"
-    if any(likeness_of(units[a], units[b]) is Likeness.DIFFERENT for a, b in combinations(people, 2)):
+    if any(likeness_of(units[a], units[b]) is Likeness.DIFFERENT for a, b in combinations(sorted(set(heads)), 2)):
         return "names contradict"
     return ""
 

@@ -9,22 +9,24 @@ from hypothesis import strategies as st
 from referral_pipeline.identity.names import Likeness, Name, likeness, names_contradict, names_equal
 
 SAME = [
-    (("Jürgen", "Müller"), ("Juergen", "Mueller")),
     (("Jürgen", "Müller"), ("JURGEN", " muller ")),
-    (("Søren", "Ødegård"), ("Soeren", "Oedegaard")),
     (("Zoë", "Groß"), ("Zoe", "Gross")),
     (("José", "Núñez"), ("Jose", "Nunez")),
     (("Łukasz", "Wójcik"), ("Lukasz", "Wojcik")),
     (("Anne-Marie", "O'Brien"), ("Anne Marie", "OBrien")),
-    (("Jane", "Doe"), ("Doe", "Jane")),
     (("Dr. Jane", "Doe"), ("Jane", "Doe, PhD")),
     (("Ludwig", "van der Berg"), ("Ludwig", "Berg")),
-    (("小明", "王"), ("王", "小明")),
     (("Анна", "Королёва"), ("АННА", "Королева")),
     (("Ｊａｎｅ", "Ｄｏｅ"), ("Jane", "Doe")),
 ]
 
 COMPATIBLE = [
+    (("Jürgen", "Müller"), ("Juergen", "Mueller")),
+    (("Søren", "Ødegård"), ("Soeren", "Oedegaard")),
+    (("Jane", "Doe"), ("Doe", "Jane")),
+    (("小明", "王"), ("王", "小明")),
+    (("Michael", "Levy"), ("Michal", "Levy")),
+    (("Ali", "Hassan"), ("Hassan", "Ali")),
     (("Bob", "Smith"), ("Robert", "Smith")),
     (("Liz", "Taylor"), ("Elizabeth", "Taylor")),
     (("Bill", "Gray"), ("William", "Gray")),
@@ -47,6 +49,7 @@ COMPATIBLE = [
 ]
 
 DIFFERENT = [
+    (("Sue", "Lee"), ("Su", "Lee")),
     (("Jane", "Doe"), ("John", "Doe")),
     (("Jane", "Doe"), ("Jane", "Roe")),
     (("Jane", None), ("Bob", None)),
@@ -88,7 +91,7 @@ def test_only_clearly_different_names_contradict():
     assert not any(names_contradict(Name(*a), Name(*b)) for a, b in SAME + COMPATIBLE + UNKNOWN)
 
 
-def test_agreement_asks_for_full_names_that_are_equal_after_folding():
+def test_agreement_asks_for_full_names_that_are_equal_but_for_case_and_accents():
     assert all(names_equal(Name(*a), Name(*b)) for a, b in SAME)
     assert not any(names_equal(Name(*a), Name(*b)) for a, b in COMPATIBLE + UNKNOWN + DIFFERENT)
     assert not names_equal(Name("Jane", None), Name("Jane", None))

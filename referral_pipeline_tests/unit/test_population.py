@@ -166,6 +166,17 @@ def test_a_person_known_elsewhere_by_another_id_takes_it(connection: DuckDBPyCon
     assert report.touched == 1
 
 
+def test_a_record_that_comes_back_as_somebody_else_does_not_bring_its_old_person_along(
+    connection: DuckDBPyConnection,
+) -> None:
+    jane = record("g:1", "Jane Doe", email="jane@example.com", day=1)
+    whole(connection, [record("a:1", "Jane Doe", email="jane@example.com"), jane])
+    remembered = person_of(connection)
+    changed(connection, [jane], previous=remembered)  # unreadable for a while
+    changed(connection, [record("a:1", "Kim Poe", email="kim@example.com"), jane], previous=remembered)
+    assert len(set(person_of(connection).values())) == 2
+
+
 def test_a_link_that_leads_over_what_has_no_record_counts_when_it_comes_later(connection: DuckDBPyConnection) -> None:
     rows = [record("a:1", "Jane Doe"), record("a:2", "Jane Doe")]
     whole(connection, rows, must_link=[("a:1", "x:9")])

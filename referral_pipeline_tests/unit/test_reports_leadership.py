@@ -20,7 +20,7 @@ from referral_pipeline_tests.unit.quality_tables import Tables
 AS_OF = datetime(2026, 9, 30, 8, 5, tzinfo=UTC)
 
 MARTS = """
-CREATE SCHEMA mart;
+CREATE SCHEMA IF NOT EXISTS mart;
 CREATE TABLE mart.kpi (kpi VARCHAR, period_kind VARCHAR, period_start DATE, segment_kind VARCHAR, segment VARCHAR,
   value DOUBLE, unit VARCHAR, numerator DOUBLE, denominator DOUBLE, ci_low DOUBLE, ci_high DOUBLE, maturity VARCHAR,
   target DOUBLE);

@@ -221,6 +221,42 @@ def test_a_decision_outranks_a_confirmed_link_direct_or_through_others():
     assert len(people(resolved(*rows, must_link=through, cannot_link=[("a:1", "g:9")]))) == 2
 
 
+def test_two_of_one_name_on_a_shared_mailbox_are_told_apart_by_their_phones() -> None:
+    garcias = [
+        record("a:1", "Maria Garcia", email="jobs@example.com", phone="+14155552671"),
+        record("a:2", "Maria Garcia", email="jobs@example.com", phone="+14155552672"),
+        record("a:3", "Maria Garcia", email="jobs@example.com"),
+    ]
+    result = resolved(*garcias)
+    assert people(result) == {frozenset({"a:1"}), frozenset({"a:2"}), frozenset({"a:3"})}
+    assert len(result.review) == 3
+    assert people(resolved(garcias[0], garcias[2])) == {frozenset({"a:1", "a:3"})}
+
+
+def test_a_shared_mailbox_joins_no_other_spelling_and_no_swapped_name() -> None:
+    family = [
+        record("a:1", "Ali Hassan", email="family@example.com"),
+        record("a:2", "Hassan Ali", email="family@example.com"),
+        record("a:3", "Michael Berg", email="family@example.com"),
+        record("a:4", "Michal Berg", email="family@example.com"),
+    ]
+    result = resolved(*family)
+    assert len(people(result)) == 4
+    assert len(result.review) == 6
+
+
+def test_two_people_who_are_said_to_be_one_are_one_with_all_their_records() -> None:
+    """A misspelt name contradicts, and pairs for review are just of this kind."""
+    rows = [
+        record("c:1", "Ada Brockhausen", email="one@example.com"),
+        record("c:2", "Ada Brockhausen", email="one@example.com"),
+        record("c:3", "Ada Brockhaussen", email="two@example.com"),
+        record("c:4", "Ada Brockhaussen", email="two@example.com"),
+    ]
+    assert len(people(resolved(*rows))) == 2
+    assert len(people(resolved(*rows, must_link=[("c:1", "c:3")]))) == 1
+
+
 def test_a_split_that_is_undone_gives_the_person_its_id_back():
     before = resolved(*FATHER_AND_SON)
     split = resolved(*FATHER_AND_SON, cannot_link=TOLD_APART, previous=before.person_of)
