@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
+
+_REMEMBERED = 16_384
+"""Names kept in memory: first names repeat."""
 
 _LETTERS = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "a", "œ": "o", "ı": "i", "ħ": "h", "ŋ": "n"}
@@ -18,6 +22,7 @@ _APOSTROPHES = frozenset("'’ʼ`´‘")
 _PLACEHOLDERS = frozenset({"n/a", "unknown", "null", "none", "not provided", "xxx"})
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def folded_words(text: str | None, *, spellings: bool = True) -> tuple[str, ...]:
     """The words of a name: lower case, no accents. Empty when nothing is given.
 
@@ -28,7 +33,8 @@ def folded_words(text: str | None, *, spellings: bool = True) -> tuple[str, ...]
         return ()
     if not folded.isascii():
         folded = _without_accents(folded)
-    words = "".join(_kept_character(character) for character in folded).split()
+    # Most names are one plain word.
+    words = [folded] if folded.isalpha() else "".join(_kept_character(c) for c in folded).split()
     return tuple(_SPELLINGS.sub(_first_letter, word) for word in words) if spellings else tuple(words)
 
 
