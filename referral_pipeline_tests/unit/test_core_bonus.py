@@ -54,7 +54,7 @@ def bonus(world: World, referral: str, application: str, state: str, **fields: A
     )
 
 
-def paid(world: World, referral: str, application: str, *, amount_cents: int = BONUS) -> None:
+def paid(world: World, referral: str, application: str, **fields: Any) -> None:
     world.payroll.append(
         {
             "export_id": 1,
@@ -63,12 +63,13 @@ def paid(world: World, referral: str, application: str, *, amount_cents: int = B
             "advocate_id": f"A{referral[1]}",
             "system": "greenhouse",
             "application_id": application,
-            "amount_cents": amount_cents,
+            "amount_cents": BONUS,
             "currency": "USD",
             "eligible_at": day(110),
             "state": "paid",
             "export_state": "open",
             "pay_on": date(2026, 5, 31),
+            **fields,
         }
     )
 
