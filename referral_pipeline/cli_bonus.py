@@ -344,8 +344,8 @@ def _tell_export(told: _Told, *, as_json: bool) -> None:
         click.echo("no bonus is eligible and unpaid: nothing was handed over and no file written")
     if is_open is not None:
         click.echo(
-            f"export {is_open.id} of {is_open.exported_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC is open; should its file be "
-            f"missing, write it with `referral-pipeline bonus export --again {is_open.id} --out FILE`"
+            f"export {is_open.id} of {is_open.exported_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC is open; should its file "
+            f"be missing, write it with `referral-pipeline bonus export --again {is_open.id} --out FILE`"
         )
 
 

@@ -269,7 +269,7 @@ CREDIT_RULES = (
     ),
     _credit.guard(
         "bonus_is_paid_once",
-        "The bonus shares of an application sum to nothing (no hire, or a rehire) or to the contract's bonus, to the cent.",
+        "The bonus shares of an application sum to nothing (no hire, or a rehire) or to the contract's bonus, exactly.",
         "Hold the pay-out, compare rules.bonus in the contract with the table, then refresh.",
         true("bonus_as_agreed"),
         view="applications",

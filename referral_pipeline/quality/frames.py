@@ -175,9 +175,9 @@ _VIEWS = {
         "GROUP BY application_key) AS t"
     ),
     "mart.bonus:shares": (
-        # One row per application and advocate, of applications with a bonus that is not paid yet. `open` is what stands or
-        # waits, `due` what today's credit leaves of the advocate's share beside what they were paid. Applications where
-        # more was paid than credited are not judged: payroll has it, and the reconciliation tells it.
+        # Of applications with a bonus that is not paid yet. `open` is what stands or waits, `due` what today's credit
+        # leaves of the advocate's share beside what they were paid. Applications where more was paid than credited are
+        # not judged: payroll has it, and the reconciliation tells it.
         "(SELECT *, sum(open) OVER application AS all_open, sum(due) OVER application AS all_due, "
         "sum(paid) OVER application AS all_paid, bool_or(paid > share) OVER application AS is_overpaid, "
         "bool_and(coalesce(has_amounts, true)) OVER application AS is_whole FROM ("

@@ -40,8 +40,8 @@ _DELIMITERS: Final = (",", ";", "\t")
 _RUNS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 """What a spreadsheet takes for the beginning of a formula, and the mark that keeps it from it."""
 _RUNS_INSIDE: Final = re.compile(r"([;\t\r\n][\s\"]*)(?=[=+\-@])")
-"""Where a formula would begin for a spreadsheet that parts cells elsewhere: half of Europe does so at a semicolon, and a
-quote does not keep it from that unless the whole line begins with one."""
+"""Where a formula would begin for a spreadsheet that parts cells elsewhere: half of Europe does so at a semicolon, and
+quotes do not keep it from that in the middle of what it takes for a cell."""
 _MOST_SHOWN: Final = 10
 
 
