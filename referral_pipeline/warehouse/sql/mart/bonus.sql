@@ -7,7 +7,7 @@
 -- `reason` tells what the state alone does not: waiting, no_first_day, rehire (another hire of the person has the bonus),
 -- other_advocate (credited, and somebody else is the payee or was paid), not_credited, unhired, changed (divided or dated
 -- anew), returned (payroll gave it back), no_longer_due (paid, and the hire was undone), no_application (the ATS has it no
--- more, so that nobody can tell whether the hire stands), untold, refused.
+-- more, so that nobody can tell whether the hire stands), zero (the contract's bonus is nothing), untold, refused.
 -- Variables: waiting_days, bonus_cents, currency, pay_rehires.
 WITH credit AS (
     SELECT application_key, advocate_id, sum(weight) AS weight
@@ -72,13 +72,13 @@ SELECT
         WHEN state <> 'pending' THEN NULL
         WHEN status <> 'hired' THEN 'unhired'
         WHEN NOT has_credit THEN 'not_credited'
+        WHEN getvariable('bonus_cents') = 0 THEN 'zero'
         WHEN
             NOT getvariable('pay_rehires')
             AND is_credited
             AND application_cents = 0
-            AND getvariable('bonus_cents') > 0
             THEN 'rehire'
-        WHEN expected_cents = 0 AND getvariable('bonus_cents') > 0 THEN 'other_advocate'
+        WHEN expected_cents = 0 THEN 'other_advocate'
         WHEN starts_on IS NULL THEN 'no_first_day'
         ELSE 'waiting'
     END AS reason,
