@@ -53,7 +53,7 @@ _BONUS_WORDS: Final = {
     "waiting": "the waiting period runs",
     "no_first_day": "no first day of work is known yet",
     "rehire": "another hire of the person has the bonus, and the contract pays one a person",
-    "other_advocate": "credited, and another advocate is its payee or was paid already",
+    "other_advocate": "credited, and the bonus stands with another advocate or another referral",
     "not_credited": "its advocate has no credit today",
     "unhired": "the hire was undone",
     "changed": "the bonus was divided or dated anew",
