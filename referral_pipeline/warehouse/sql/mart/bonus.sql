@@ -6,8 +6,9 @@
 -- long as no first day is known, and beyond the calendar's last day (9999-12-31).
 -- `reason` tells what the state alone does not: waiting, no_first_day, rehire (another hire of the person has the bonus),
 -- other_advocate (credited, and the bonus is or was another's, or stands on another referral of theirs), not_credited,
--- unhired, changed (divided or dated anew), returned (payroll gave it back), no_longer_due (paid, and the hire was undone), no_application (the ATS has it no
--- more, so that nobody can tell whether the hire stands), zero (the contract's bonus is nothing), untold, refused.
+-- unhired, changed (divided or dated anew), returned (payroll gave it back), no_longer_due (paid, and the hire was undone),
+-- no_application (the ATS has it no more, so that nobody can tell whether the hire stands), zero (the contract's bonus is
+-- nothing), untold, refused.
 -- Variables: waiting_days, bonus_cents, currency, pay_rehires.
 WITH credit AS (
     SELECT application_key, advocate_id, sum(weight) AS weight
