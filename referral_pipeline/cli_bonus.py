@@ -4,7 +4,7 @@ Belongs here: arguments, drawing, exit codes. Does not belong here: which bonuse
 (ledger).
 
 States come from the ledger and are those of this moment; the first day and the expected amount of a pending bonus come
-from the tables that the last refresh published.
+from the tables that the last refresh published, and the list says when that was.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import click
 if TYPE_CHECKING:
     from referral_pipeline.contract.models import Contract
     from referral_pipeline.ledger.bonuses import Bonus
+    from referral_pipeline.ledger.records import PayrollEntry, PayrollExport
     from referral_pipeline.ledger.store import Ledger
     from referral_pipeline.settings import Settings
     from referral_pipeline.sync.bonus.export import Exported
@@ -88,25 +89,33 @@ def bonus() -> None:
 def list_(state: str | None, advocate: str | None, as_json: bool) -> None:
     """Show bonuses with state, amount and dates, and the sums of each state and currency."""
     from referral_pipeline.sync.bonus.money import totals
+    from referral_pipeline.warehouse.publish import published_at
 
     with _installation() as own:
         known = _with_reasons(own, own.ledger.bonuses())
     found = [one for one in known if state in {None, one.state} and advocate in {None, one.advocate_id}]
+    at = published_at(own.settings.published_dir)
     expected = _expected(own.settings)
-    shown = [{**_as_json(one), **expected.get(one.bonus_id, {}).get(one.state, {})} for one in found]
+    shown = [_merged(one, expected.get(one.bonus_id)) for one in found]
     sums = {
         name: totals((row["currency"], row["amount_cents"] or 0) for row in shown if row["state"] == name)
         for name in _STATES
         if any(row["state"] == name for row in shown)
     }
     if as_json:
-        click.echo(json.dumps({"bonuses": shown, "sums": sums}, indent=2))
+        click.echo(json.dumps({"published_at": _iso(at), "bonuses": shown, "sums": sums}, indent=2))
         return
     _draw(shown)
     for name, by_currency in sums.items():
         click.echo(f"{name}: {_money(by_currency)}")
     if not shown:
         click.echo("no bonus")
+    if any(row["state"] == "pending" for row in shown):
+        click.echo(
+            "what is pending is not known yet: run `referral-pipeline refresh`"
+            if at is None
+            else f"amounts and days of what is pending: as published {at:%Y-%m-%d %H:%M} UTC"
+        )
 
 
 def _with_reasons(own: _Installation, bonuses: Iterable[Bonus]) -> list[Bonus]:
@@ -114,7 +123,9 @@ def _with_reasons(own: _Installation, bonuses: Iterable[Bonus]) -> list[Bonus]:
     from referral_pipeline.sync.bonus.export import no_longer_due
     from referral_pipeline.sync.bonus.rehires import Families
 
-    known = list(bonuses)
+    # As long as no amount was told, it will be in the currency that the contract has by then.
+    currency = own.contract.rules.bonus.currency
+    known = [replace(one, currency=currency) if one.amount_cents is None else one for one in bonuses]
     unearned = frozenset[tuple[str, str]]()
     if not own.contract.rules.bonus.pay_rehires:
         unearned = Families(own.ledger, own.contract.advocacy.connector).unearned()
@@ -131,25 +142,27 @@ def _with_reasons(own: _Installation, bonuses: Iterable[Bonus]) -> list[Bonus]:
     ]
 
 
-def _expected(settings: Settings) -> dict[str, dict[str, dict[str, Any]]]:
-    """By bonus and state, what the last refresh published of those that are pending."""
+def _expected(settings: Settings) -> dict[str, dict[str, Any]]:
+    """By bonus, what the last refresh published of those that were pending then."""
     path = settings.published_dir / "bonus.parquet"
     if not path.exists():
         return {}
     from pyarrow import parquet
 
-    rows = parquet.read_table(path, columns=["bonus_id", "state", "amount_cents", "starts_on", "eligible_on"])
-    return {
-        row["bonus_id"]: {
-            "pending": {
-                "amount_cents": row["amount_cents"],
-                "starts_on": _iso(row["starts_on"]),
-                "eligible_on": _iso(row["eligible_on"]),
-            }
-        }
-        for row in rows.to_pylist()
-        if row["state"] == "pending"
-    }
+    columns = ["bonus_id", "state", "amount_cents", "currency", "starts_on", "eligible_on"]
+    rows = parquet.read_table(path, columns=columns).to_pylist()
+    return {row["bonus_id"]: row for row in rows if row["state"] == "pending"}
+
+
+def _merged(one: Bonus, expected: dict[str, Any] | None) -> dict[str, Any]:
+    """A bonus with the days that were published of it, and the amount where the ledger has none."""
+    shown = _as_json(one)
+    if expected is None or one.state != "pending":
+        return shown
+    shown |= {name: _iso(expected[name]) for name in ("starts_on", "eligible_on")}
+    if one.amount_cents is None:
+        shown |= {name: expected[name] for name in ("amount_cents", "currency")}
+    return shown
 
 
 def _as_json(one: Bonus) -> dict[str, Any]:
@@ -214,10 +227,10 @@ def _draw(rows: Sequence[dict[str, Any]]) -> None:
 def export(out: Path, by: str | None, pay_on: date | None, dry_run: bool, again: int | None, as_json: bool) -> None:
     """Hand every eligible bonus to payroll, once: it counts as paid from here on.
 
-    Should the command die before the file is there, `bonus export --again ID --out FILE` writes the very same file.
+    Should the command die before the file is there, `bonus export --again ID --out FILE` writes the very same file. A
+    cancelled export is not written again, and what payroll gave back is left out and named.
     """
     from referral_pipeline.sync.bonus.export import export_bonuses
-    from referral_pipeline.sync.bonus.payroll_file import as_csv, write_file
 
     if again is not None and (by or pay_on or dry_run):
         raise click.UsageError("--again writes what was handed over then; leave --by, --pay-on and --dry-run away")
@@ -225,27 +238,63 @@ def export(out: Path, by: str | None, pay_on: date | None, dry_run: bool, again:
         raise click.UsageError("--by EMAIL is missing: an export names who answers for it")
     with _installation() as own:
         if again is not None:
-            made = own.ledger.payroll_export(again)
-            _require_free(out, same=as_csv(made, own.ledger.payroll_entries(export_ids=[again])))
-            result = None
+            told = _write_again(own.ledger, again, out)
         else:
             _require_free(out)
             assert by is not None
             day = pay_on or datetime.now(UTC).date()
+            open_before = _latest_open(own.ledger)
             result = export_bonuses(own.ledger, own.contract, by=by, pay_on=day, dry_run=dry_run)
             made = result.export
-        written = None
-        if made is not None:
-            content = as_csv(made, own.ledger.payroll_entries(export_ids=[made.id]))
-            try:
-                write_file(out, content)
-            except OSError as error:
-                raise click.ClickException(
-                    f"export {made.id} is kept, and its file could not be written ({error.strerror}). Write it with "
-                    f"`referral-pipeline bonus export --again {made.id} --out FILE`"
-                ) from None
-            written = str(out)
-    _tell_export(made.id if made is not None else None, result, written, as_json=as_json)
+            if made is not None:
+                _write(made, own.ledger.payroll_entries(export_ids=[made.id]), out)
+            told = _Told(made.id if made is not None else None, out if made is not None else None, result, open_before)
+    _tell_export(told, as_json=as_json)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What came of an export: `result` is None when an earlier one was written once more."""
+
+    export_id: int | None
+    file: Path | None
+    result: Exported | None
+    open_export: PayrollExport | None = None
+    returned: Sequence[PayrollEntry] = ()
+
+
+def _write_again(ledger: Ledger, export_id: int, out: Path) -> _Told:
+    """The file of an earlier export: to the byte what it was, less what payroll gave back since."""
+    from referral_pipeline.sync.bonus.payroll_file import as_csv
+
+    made = ledger.payroll_export(export_id)
+    entries = ledger.payroll_entries(export_ids=[export_id])
+    paid = [entry for entry in entries if entry.state == "paid"]
+    if made.state == "cancelled" or not paid:
+        why = "was cancelled" if made.state == "cancelled" else "came back from payroll whole"
+        raise click.ClickException(
+            f"export {export_id} {why}: its bonuses are eligible again, and its file would have them paid twice. Hand "
+            "them over with a new `bonus export`"
+        )
+    _require_free(out, same=as_csv(made, paid))
+    _write(made, paid, out)
+    return _Told(export_id, out, None, returned=[entry for entry in entries if entry.state != "paid"])
+
+
+def _write(made: PayrollExport, entries: Sequence[PayrollEntry], out: Path) -> None:
+    from referral_pipeline.sync.bonus.payroll_file import as_csv, write_file
+
+    try:
+        write_file(out, as_csv(made, entries))
+    except OSError as error:
+        raise click.ClickException(
+            f"export {made.id} is kept, and its file could not be written ({error.strerror}). Write it with "
+            f"`referral-pipeline bonus export --again {made.id} --out FILE`"
+        ) from None
+
+
+def _latest_open(ledger: Ledger) -> PayrollExport | None:
+    return next((one for one in reversed(ledger.payroll_exports()) if one.state == "open"), None)
 
 
 def _require_free(out: Path, *, same: bytes | None = None) -> None:
@@ -256,34 +305,48 @@ def _require_free(out: Path, *, same: bytes | None = None) -> None:
         raise click.ClickException(f"{out} is there already and stays: write --out with another name")
 
 
-def _tell_export(export_id: int | None, result: Exported | None, written: str | None, *, as_json: bool) -> None:
+def _tell_export(told: _Told, *, as_json: bool) -> None:
     from referral_pipeline.ledger.bonuses import bonus_id
     from referral_pipeline.sync.bonus.money import totals
 
-    chosen = result.chosen if result is not None else ()
-    held = result.held if result is not None else ()
+    chosen = told.result.chosen if told.result is not None else ()
+    held = told.result.held if told.result is not None else ()
     sums = totals((row.currency, row.amount_cents) for row in chosen)
+    # A run that died before its file was there has handed everything over: it is the file that is missing.
+    is_open = told.open_export if told.file is None else None
     if as_json:
         answer = {
-            "export_id": export_id,
-            "file": written,
+            "export_id": told.export_id,
+            "file": str(told.file) if told.file is not None else None,
             "bonuses": [bonus_id(row.key) for row in chosen],
             "sums": sums,
             "held": [{"bonus_id": bonus_id(one.recognition.key), "reason": one.reason} for one in held],
+            "returned": [bonus_id(entry.key) for entry in told.returned],
+            "open_export": is_open.id if is_open is not None else None,
         }
         click.echo(json.dumps(answer, indent=2))
         return
     for one in held:
         why = _HELD_WORDS.get(one.reason, one.reason)
         click.echo(f"left out: {bonus_id(one.recognition.key)}: {why}; the next refresh takes it back")
-    if written is not None and result is None:
-        click.echo(f"export {export_id} once more: wrote {written}")
-    elif written is not None:
-        click.echo(f"export {export_id}: {len(chosen)} bonuses, {_money(sums)}; wrote {written}")
+    for entry in told.returned:
+        click.echo(
+            f"LEFT OUT: {bonus_id(entry.key)}: payroll gave it back since; a new export hands it over if it is due"
+        )
+    if told.result is None:
+        changed = "; it is not the file of then" if told.returned else ""
+        click.echo(f"export {told.export_id} once more: wrote {told.file}{changed}")
+    elif told.file is not None:
+        click.echo(f"export {told.export_id}: {len(chosen)} bonuses, {_money(sums)}; wrote {told.file}")
     elif chosen:
         click.echo(f"would hand over {len(chosen)} bonuses, {_money(sums)}; nothing was changed")
     else:
         click.echo("no bonus is eligible and unpaid: nothing was handed over and no file written")
+    if is_open is not None:
+        click.echo(
+            f"export {is_open.id} of {is_open.exported_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC is open; should its file "
+            f"be missing, write it with `referral-pipeline bonus export --again {is_open.id} --out FILE`"
+        )
 
 
 # ---------------------------------------------------------------- cancel

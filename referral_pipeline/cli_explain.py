@@ -184,6 +184,11 @@ def _rule(e: dict[str, Any]) -> Part:
         "A share counts only for an advocate who referred this person for this job before the application.",
         f"Ties: {rule['tie_words']}.",
     ]
+    if rule["changed_since"]:
+        lines.append(
+            f"The contract has changed since ({', '.join(rule['changed_since'])}): what stands here is by the rules of "
+            "then, and follows with the next `referral-pipeline refresh`."
+        )
     models = ("first_touch", "last_touch", "linear", "time_decay", "position_based")
     return Part(
         "By which rule",
@@ -202,7 +207,7 @@ def _credit(e: dict[str, Any]) -> Part:
     return Part(
         "Credit, and the reason for each zero",
         (),
-        ("advocate", "share", "referral", "weight", "bonus", "why"),
+        ("advocate", "share", "referral", "weight", "bonus by credit", "why"),
         [
             (one["advocate_id"], one["share_id"] or "-", one["referral_id"] or "-", _weight(one["weight"]),
              _money(one["bonus_cents"], currency), one["why"])
@@ -215,13 +220,15 @@ def _credit(e: dict[str, Any]) -> Part:
 def _bonus(bonus: dict[str, Any]) -> Part:
     lines: list[str] = []
     if bonus["cents"]:
-        due = f"eligible on {bonus['eligible_on']}" if bonus["eligible_on"] else "no first day is known yet"
+        due = f"eligible on {bonus['eligible_on']}" if bonus["eligible_on"] else "no day is known yet"
         lines.append(
-            f"{_money(bonus['cents'], bonus['currency'])} by weight of credit, split as {bonus['split']}: "
-            f"{bonus['waiting_days']} days after the first day of work; {due}."
+            f"{_money(bonus['cents'], bonus['currency'])} by weight of today's credit, split as {bonus['split']}, "
+            f"{bonus['waiting_days']} days after the first day of work: {due}. What was paid stays with whom it was "
+            "paid to."
         )
-    else:
-        lines.append("No bonus: there is no credited hire.")
+    lines += [_standing(one) for one in bonus["standings"]]
+    if bonus["none"] is not None:
+        lines.append(f"No bonus: {bonus['none_why']}.")
     steps: list[tuple[str, ...]] = [
         (_when(one["sent_at"] or one["decided_at"]), _words(one["kind"]), one["referral_id"], one["advocate_id"],
          _money(one["cents"], one["currency"]), "told" if one["state"] == "sent" else one["state"])
@@ -234,6 +241,14 @@ def _bonus(bonus: dict[str, Any]) -> Part:
     ]  # fmt: skip
     columns = ("when", "step", "referral", "advocate", "amount", "state") if steps else ()
     return Part("Bonus", lines, columns, sorted(steps, key=lambda step: step[0]))
+
+
+def _standing(one: dict[str, Any]) -> str:
+    amount = "amount not known yet" if one["cents"] is None else _money(one["cents"], one["currency"])
+    days = f", eligible on {one['eligible_on']}" if one["eligible_on"] else ""
+    days += f", paid on {one['paid_on']} by export {one['export_id']}" if one["export_id"] is not None else ""
+    why = f": {one['why']}" if one["why"] else ""
+    return f"Referral {one['referral_id']}, advocate {one['advocate_id']}: {one['state']}, {amount}{days}{why}."
 
 
 def _ats(ats: dict[str, Any]) -> Part:
@@ -274,7 +289,9 @@ def _weight(text: str | None) -> str:
 
 
 def _money(cents: int, currency: str) -> str:
-    return f"{cents // 100}.{cents % 100:02} {currency}" if cents else "0"
+    from referral_pipeline.sync.bonus.money import as_decimal
+
+    return f"{as_decimal(cents, currency)} {currency}" if cents else "0"
 
 
 # ---------------------------------------------------------------- drawing
@@ -308,7 +325,7 @@ def _draw(parts: Sequence[Part]) -> None:
         if part.columns:
             table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=True)
             for column in part.columns:
-                right = column in {"days before", "place", "bonus", "weight", "amount"}
+                right = column in {"days before", "place", "bonus by credit", "weight", "amount"}
                 fixed = column in {"when", "from", "to", "made"}
                 widest = max(len(word) for word in column.split())
                 justify = "right" if right else "left"

@@ -28,10 +28,11 @@ STATES: Final = ("pending", "eligible", "reversed", "paid")
 
 @dataclass(frozen=True)
 class Bonus:
-    """One bonus. `amount_cents` counts the currency's smallest unit, and is None as long as it is pending.
+    """One bonus. `amount_cents` counts the currency's smallest unit, and is None until an amount was begun to be told.
 
+    `currency` belongs to an amount: without one it is what the contract had at the hire, and the contract decides anew.
     `reason` says more where the state alone does not: untold (the platform has not answered yet), refused (it does not
-    take it), returned (payroll gave it back), zero (recognised without a bonus: somebody else is paid, or a rehire).
+    take it), returned (payroll gave it back).
     """
 
     bonus_id: str

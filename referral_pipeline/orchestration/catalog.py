@@ -205,8 +205,9 @@ CATALOG: tuple[AssetEntry, ...] = (
     AssetEntry(
         "attribution_credit",
         "attribution",
-        "Who earned what: weights that sum to exactly 1 per credited application, bonus cents that sum to exactly "
-        "the bonus (to nothing for a rehire that earns none), and the reason for every zero.",
+        "Who earned what: weights that sum to exactly 1 per credited application, the bonus as today's credit divides "
+        "it, to the cent (nothing for a rehire; what was paid or can come is in the bonus ledger), and the reason for "
+        "every zero.",
         _SQL,
         "core.attribution_credit",
         deps=("touchpoints", "attribution"),

@@ -39,6 +39,7 @@ _touch = RuleSet("core.touchpoint", "touchpoints")
 _attribution = RuleSet("core.attribution", "attribution")
 _credit = RuleSet("core.attribution_credit", "attribution_credit")
 _comparison = RuleSet("mart.attribution_comparison", "attribution_comparison")
+_used = RuleSet("core.rules_used", "attribution_credit")
 _history = RuleSet("core.status_history", "status_history")
 
 PERSON_RULES = (
@@ -268,10 +269,26 @@ CREDIT_RULES = (
     ),
     _credit.guard(
         "bonus_is_paid_once",
-        "The bonus shares of an application sum to nothing (no hire, or a rehire) or to the one bonus, to the cent.",
+        "The bonus shares of an application sum to nothing (no hire, or a rehire) or to the contract's bonus, exactly.",
         "Hold the pay-out, compare rules.bonus in the contract with the table, then refresh.",
-        true("bonus_as_others"),
+        true("bonus_as_agreed"),
         view="applications",
+    ),
+)
+
+USED_RULES = (
+    _used.guard(
+        "rules_used_columns_are_as_declared",
+        "The rules that the tables were made by have every column that others read, each of its type.",
+        _DRIFT,
+        as_declared(),
+        view="columns",
+    ),
+    _used.guard(
+        "bonus_used_is_not_negative",
+        "The bonus that the tables were made by is zero or more whole cents.",
+        "Mend rules.bonus.amount_cents in the contract, then refresh.",
+        between("bonus_cents", 0),
     ),
 )
 
@@ -375,6 +392,7 @@ CORE_RULES: tuple[Rule, ...] = (
     *TOUCHPOINT_RULES,
     *ATTRIBUTION_RULES,
     *CREDIT_RULES,
+    *USED_RULES,
     *COMPARISON_RULES,
     *HISTORY_RULES,
 )

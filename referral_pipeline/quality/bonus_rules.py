@@ -50,10 +50,18 @@ BONUS_RULES: tuple[Rule, ...] = (
     ),
     _bonus.watch(
         "bonuses_of_an_application_are_one_bonus",
-        "What is eligible and paid for one application is never more than the bonus, in one currency.",
+        "What is paid, eligible and pending for one application is never more than the bonus, in one currency.",
         "Hold the next export and look at `bonus list`; a bonus that was lowered in the contract since explains it.",
         true("within_bonus"),
         view="applications",
+    ),
+    _bonus.watch(
+        "bonus_follows_the_credit",
+        "Whose bonus is eligible or pending is whose credit it is today, in the same proportion.",
+        "Run `referral-pipeline refresh`, which takes back and gives anew; if it stays, look at the application with "
+        "`explain` and hold its bonus out of the next export: credit moved, and the ledger did not follow.",
+        true("as_credited"),
+        view="shares",
     ),
     _payroll.guard(
         "payroll_columns_are_as_declared",

@@ -163,6 +163,16 @@ COLUMNS: dict[str, dict[str, str]] = {
         "bonus_cents": "whole",
         "reason": "text",
     },
+    "core.rules_used": {
+        "attribution_model": "text",
+        "lookback_days": "whole",
+        "tie": "text",
+        "bonus_cents": "whole",
+        "currency": "text",
+        "bonus_split": "text",
+        "waiting_days": "whole",
+        "pay_rehires": "boolean",
+    },
     "mart.attribution_comparison": {
         "application_key": "text",
         "advocate_id": "text",

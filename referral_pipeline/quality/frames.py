@@ -10,6 +10,7 @@ Frames by name
 - `schema.table`: one row per row.
 - `schema.table:columns`: one row per expected column, `column_name`, `expected` and `found` kind; no data at all.
 - `schema.table:applications`: one row per application, with its counts and sums.
+- `schema.table:shares`: one row per application and advocate, with their sums.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def frame_for(warehouse: ReadsFrames, table: str) -> pd.DataFrame:
     selected = _selected(table, catalog)
     if base not in catalog or not selected:
         return warehouse.frame("SELECT 1 WHERE false").iloc[:, :0]
-    source = _APPLICATIONS[table] if view == "applications" else f"{base} AS t"
+    source = _VIEWS[table] if view else f"{base} AS t"
     return warehouse.frame(f"SELECT {', '.join(selected)} FROM {source}")  # noqa: S608 - names are constants of this module
 
 
@@ -148,7 +149,7 @@ _ADVOCATE_CREDITED = Helper(
     ),
 )
 
-_APPLICATIONS = {
+_VIEWS = {
     "core.attribution:applications": (
         "(SELECT s.system || ':' || s.id AS application_key, count(a.application_key) AS attribution_rows "
         "FROM staging.ats_application AS s LEFT JOIN core.attribution AS a "
@@ -167,9 +168,31 @@ _APPLICATIONS = {
         + " FROM mart.attribution_comparison GROUP BY application_key) AS t"
     ),
     "mart.bonus:applications": (
-        "(SELECT application_key, sum(amount_cents) AS standing, count(DISTINCT currency) AS currencies, "
-        "any_value(bonus_cents) AS bonus_cents FROM mart.bonus WHERE state IN ('eligible', 'paid') "
+        # A bonus that was reversed is over, and one of nothing has no currency to speak of.
+        "(SELECT application_key, sum(amount_cents) AS standing, "
+        "count(DISTINCT currency) FILTER (WHERE amount_cents <> 0) AS currencies, "
+        "any_value(bonus_cents) AS bonus_cents FROM mart.bonus WHERE state <> 'reversed' "
         "GROUP BY application_key) AS t"
+    ),
+    "mart.bonus:shares": (
+        # Of applications with a bonus that is not paid yet. `open` is what stands or waits, `due` what today's credit
+        # leaves of the advocate's share beside what they were paid. Applications where more was paid than credited are
+        # not judged: payroll has it, and the reconciliation tells it.
+        "(SELECT *, sum(open) OVER application AS all_open, sum(due) OVER application AS all_due, "
+        "sum(paid) OVER application AS all_paid, bool_or(paid > share) OVER application AS is_overpaid, "
+        "bool_and(coalesce(has_amounts, true)) OVER application AS is_whole FROM ("
+        "SELECT application_key, advocate_id, coalesce(b.open, 0)::HUGEINT AS open, coalesce(b.paid, 0) AS paid, "
+        "coalesce(c.share, 0) AS share, b.has_amounts, "
+        "CASE WHEN b.paid > 0 AND NOT b.is_open THEN 0 "
+        "ELSE greatest(0, coalesce(c.share, 0) - coalesce(b.paid, 0)) END::HUGEINT AS due FROM ("
+        "SELECT application_key, advocate_id, "
+        "sum(amount_cents) FILTER (WHERE state IN ('eligible', 'pending')) AS open, "
+        "bool_or(state IN ('eligible', 'pending')) AS is_open, bool_and(amount_cents IS NOT NULL) AS has_amounts, "
+        "coalesce(sum(amount_cents) FILTER (WHERE state = 'paid'), 0) AS paid FROM mart.bonus GROUP BY ALL) AS b "
+        "FULL JOIN (SELECT application_key, advocate_id, sum(bonus_cents) AS share FROM core.attribution_credit "
+        "GROUP BY ALL) AS c USING (application_key, advocate_id)) "
+        "WHERE application_key IN (SELECT application_key FROM mart.bonus WHERE state IN ('eligible', 'pending')) "
+        "WINDOW application AS (PARTITION BY application_key)) AS t"
     ),
     "core.status_history:applications": (
         "(SELECT application_key, count(*) FILTER (WHERE valid_to IS NULL) AS present_statuses "
@@ -247,9 +270,9 @@ HELPERS: dict[str, dict[str, Helper]] = {
     },
     "core.attribution_credit:applications": {
         "weight_sum": Helper("t.weight_sum", _CREDIT_COLUMNS),
-        # The bonus itself is the contract's; what the table can tell is that nobody is paid another sum than most.
-        "bonus_as_others": Helper(
-            "t.bonus_sum = 0 OR t.bonus_sum = mode(nullif(t.bonus_sum, 0)) OVER ()", _CREDIT_COLUMNS
+        "bonus_as_agreed": Helper(
+            "t.bonus_sum = 0 OR t.bonus_sum = (SELECT any_value(r.bonus_cents) FROM core.rules_used AS r)",
+            (*_CREDIT_COLUMNS, "core.rules_used.bonus_cents"),
         ),
     },
     "mart.attribution_comparison": {
@@ -286,7 +309,16 @@ HELPERS: dict[str, dict[str, Helper]] = {
         ),
     },
     "mart.bonus:applications": {
-        "within_bonus": Helper("t.currencies = 1 AND t.standing <= t.bonus_cents", _BONUS_COLUMNS),
+        "within_bonus": Helper("t.currencies <= 1 AND t.standing <= t.bonus_cents", _BONUS_COLUMNS),
+    },
+    "mart.bonus:shares": {
+        # In proportion: a bonus keeps the amount that it became eligible with, whatever the contract has by now.
+        "as_credited": Helper(
+            "CASE WHEN t.is_whole AND NOT t.is_overpaid THEN "
+            "abs(t.open * t.all_due - t.due * t.all_open) <= greatest(t.all_due, t.all_open) "
+            "AND (t.open = 0 OR t.all_due > 0) AND (t.due = 0 OR t.all_open > 0 OR t.all_paid > 0) END",
+            (*_BONUS_COLUMNS, "mart.bonus.advocate_id", "core.attribution_credit.advocate_id", *_CREDIT_COLUMNS),
+        ),
     },
     "staging.ledger_payroll": {
         "paid_key": Helper(

@@ -40,7 +40,8 @@ class Rule:
 
     `name` is stable and unique among all rules. `table` is the warehouse table under guard, `asset` the Dagster asset
     that makes it. `view` names another shape of the same table (`quality.frames`): "columns" has one row per expected
-    column, "applications" one row per application. `mend` says in one sentence what to do next.
+    column, "applications" one per application, "shares" one per application and advocate. `mend` says in one sentence
+    what to do next.
     """
 
     name: str

@@ -9,12 +9,13 @@ override, and who decided it, are the owner's and come from the ledger alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from referral_pipeline.attribution.models import MODELS
 from referral_pipeline.contract.models import Contract
+from referral_pipeline.ledger.bonuses import Bonus
 from referral_pipeline.ledger.store import Ledger, Link, Override
 from referral_pipeline.sync.lifecycle import eligible_on
 from referral_pipeline.warehouse.failures import WarehouseError
@@ -48,6 +49,24 @@ _VERDICTS: Final = {
     "job": "the job is unknown to the ATS, or took no applications",
     "other_job": "it is for another job",
 }
+_BONUS_WORDS: Final = {
+    "waiting": "the waiting period runs",
+    "no_first_day": "no first day of work is known yet",
+    "rehire": "another hire of the person has the bonus, and the contract pays one a person",
+    "other_advocate": "credited, and the bonus stands with another advocate or another referral",
+    "not_credited": "its advocate has no credit today",
+    "unhired": "the hire was undone",
+    "changed": "the bonus was divided or dated anew",
+    "returned": "payroll gave it back",
+    "no_longer_due": "paid, and the hire was undone since: payroll has it",
+    "no_application": "the ATS has the application no more, so that nobody can tell whether the hire stands",
+    "zero": "the contract's bonus is nothing",
+    "untold": "the advocacy platform has not answered yet",
+    "refused": "the advocacy platform does not take it",
+    "not_hired": "the application does not stand as hired",
+    "nobody_credited": "it is hired, and nobody has the credit",
+    "not_told": "the advocacy platform was not told of the hire yet: the next `referral-pipeline refresh` does so",
+}
 
 
 class UnknownApplication(LookupError):
@@ -57,13 +76,14 @@ class UnknownApplication(LookupError):
 def explain(warehouse: Warehouse, ledger: Ledger, contract: Contract, key: str) -> dict[str, Any]:
     """All evidence on one application, ready for JSON: times as RFC 3339 in UTC, weights as decimal text, whole cents.
 
-    Keys: published_at, application (with history), person (with records), referrals, elsewhere, touches, weights, rule,
-    override, earlier_overrides, credit, credited, bonus (with steps and payroll), ats.
+    Keys: published_at, application (with history), person (with records), referrals, elsewhere, touches, weights, rule
+    (as the tables were made by it; `changed_since` names what the contract has otherwise by now), override,
+    earlier_overrides, credit, credited, bonus (with standings, steps and payroll), ats.
 
     Args:
         warehouse: whose published copy is read.
         ledger: for links, overrides, recognitions and payroll.
-        contract: for the rules.
+        contract: for what of the rules has changed since the tables were made.
         key: "system:application id".
 
     Raises:
@@ -86,7 +106,8 @@ def explain(warehouse: Warehouse, ledger: Ledger, contract: Contract, key: str) 
     named = {row["referral_id"] for row in (*tables["touches"], *tables["elsewhere"]) if row["referral_id"]}
     links = {**ledger.links_for(named), **{link.referral_id: link for link in own_links}}
     considered = {row["referral_id"] for row in tables["touches"] if row["referral_id"]}
-    lookback = contract.rules.attribution.lookback_days
+    used = tables["rules"][0]
+    lookback = used["lookback_days"]
     return {
         "published_at": _iso(at),
         "application": _application(attribution, owner, tables["history"]),
@@ -98,7 +119,7 @@ def explain(warehouse: Warehouse, ledger: Ledger, contract: Contract, key: str) 
         "touches": [_touch(row, attribution["applied_at"], lookback) for row in tables["touches"]],
         "elsewhere": [_elsewhere(row, links.get(row["referral_id"])) for row in tables["elsewhere"]],
         "weights": [_plain(row) for row in tables["weights"]],
-        "rule": _rule(attribution["attribution_model"], contract),
+        "rule": _rule(attribution["attribution_model"], used, contract),
         "override": _override(standing, shown=attribution["override"]),
         "earlier_overrides": [_override(one, shown=None) for one in decisions if not one.is_in_force],
         # A revoked override that the tables still show, or one that they do not show yet.
@@ -107,7 +128,7 @@ def explain(warehouse: Warehouse, ledger: Ledger, contract: Contract, key: str) 
         "credited": {
             name: attribution[name] for name in ("advocate_id", "referral_id", "share_id", "content_id", "campaign_tag")
         },
-        "bonus": _bonus(attribution, tables["credit"], ledger, contract, system, application_id),
+        "bonus": _bonus(tables, ledger, system, application_id),
         "ats": _carried(owner, attribution),
     }
 
@@ -137,6 +158,8 @@ _QUERIES: Final = {
     " AND NOT list_contains(owner.job_ids, touch.job_id) ORDER BY touch.number",
     "weights": "SELECT * EXCLUDE (application_key) FROM mart.attribution_comparison WHERE application_key = $key"
     " ORDER BY paid DESC, linear DESC, advocate_id, share_id",
+    "rules": "SELECT * FROM core.rules_used WHERE $key IS NOT NULL",
+    "bonuses": "SELECT * FROM mart.bonus WHERE application_key = $key",
     "credit": "SELECT * EXCLUDE (application_key, place) FROM core.attribution_credit WHERE application_key = $key"
     " ORDER BY place",
 }
@@ -149,7 +172,7 @@ def _read(warehouse: Warehouse, key: str) -> dict[str, list[dict[str, Any]]]:
             f"{schema}.{table}"
             for schema, table in connection.execute("SELECT schema_name, table_name FROM duckdb_tables()").fetchall()
         }
-        if not {"core.attribution_touch", "mart.attribution_comparison"} <= held:
+        if not {"core.attribution_touch", "core.rules_used", "mart.attribution_comparison", "mart.bonus"} <= held:
             raise WarehouseError("what is published was made by an earlier version: run `referral-pipeline refresh`")
         for name, sql in _QUERIES.items():
             answer = connection.execute(sql, {"key": key})
@@ -217,17 +240,33 @@ def _elsewhere(row: dict[str, Any], link: Link | None) -> dict[str, Any]:
     }
 
 
-def _rule(pays: str, contract: Contract) -> dict[str, Any]:
-    rules = contract.rules.attribution
+def _rule(pays: str, used: dict[str, Any], contract: Contract) -> dict[str, Any]:
     return {
         "pays": pays,
         "words": MODEL_WORDS[pays],
-        "model": rules.model,
-        "model_words": MODEL_WORDS[rules.model],
-        "lookback_days": rules.lookback_days,
-        "tie": rules.tie,
-        "tie_words": TIE_WORDS[rules.tie],
+        "model": used["attribution_model"],
+        "model_words": MODEL_WORDS[used["attribution_model"]],
+        "lookback_days": used["lookback_days"],
+        "tie": used["tie"],
+        "tie_words": TIE_WORDS.get(used["tie"], used["tie"].replace("_", " ")),
+        "changed_since": _changed(used, contract),
     }
+
+
+def _changed(used: dict[str, Any], contract: Contract) -> list[str]:
+    """Which of the contract's rules are others by now than when the tables were made."""
+    attribution, bonus = contract.rules.attribution, contract.rules.bonus
+    now = {
+        "attribution.model": (used["attribution_model"], attribution.model),
+        "attribution.lookback_days": (used["lookback_days"], attribution.lookback_days),
+        "attribution.tie": (used["tie"], attribution.tie),
+        "bonus.amount_cents": (used["bonus_cents"], bonus.amount_cents),
+        "bonus.currency": (used["currency"], bonus.currency),
+        "bonus.split": (used["bonus_split"], bonus.split),
+        "bonus.waiting_days": (used["waiting_days"], bonus.waiting_days),
+        "bonus.pay_rehires": (used["pay_rehires"], bonus.pay_rehires),
+    }
+    return [f"rules.{name}" for name, (then, today) in now.items() if then != today]
 
 
 def _override(one: Override | None, *, shown: int | None) -> dict[str, Any] | None:
@@ -246,22 +285,28 @@ def _override(one: Override | None, *, shown: int | None) -> dict[str, Any] | No
 
 
 def _bonus(
-    row: dict[str, Any],
-    credit: Iterable[dict[str, Any]],
-    ledger: Ledger,
-    contract: Contract,
-    system: str,
-    application_id: str,
+    tables: Mapping[str, list[dict[str, Any]]], ledger: Ledger, system: str, application_id: str
 ) -> dict[str, Any]:
-    rules = contract.rules.bonus
+    """`cents` is what today's credit divides; what came of it stands in `standings`, one a bonus, or in `none`."""
+    row, used, credit = tables["attribution"][0], tables["rules"][0], tables["credit"]
     told = [one for one in ledger.recognitions(application_ids=[application_id]) if one.system == system]
+    published = {one["bonus_id"]: one for one in tables["bonuses"]}
+    standings = [
+        _standing(one, published.get(one.bonus_id), used)
+        for one in ledger.bonuses()
+        if (one.system, one.application_id) == (system, application_id)
+    ]
+    none = None if standings else _why_none(row, credit, used)
     return {
         "cents": sum(one["bonus_cents"] for one in credit),
-        "currency": rules.currency,
-        "split": rules.split,
-        "waiting_days": rules.waiting_days,
+        "currency": used["currency"],
+        "split": used["bonus_split"],
+        "waiting_days": used["waiting_days"],
         "first_day": _iso(row["starts_on"]),
-        "eligible_on": _iso(eligible_on(row["starts_on"], rules.waiting_days)),
+        "eligible_on": _iso(eligible_on(row["starts_on"], used["waiting_days"])),
+        "standings": standings,
+        "none": none,
+        "none_why": _BONUS_WORDS.get(none) if none is not None else None,
         "steps": [
             {
                 "kind": one.kind,
@@ -291,6 +336,41 @@ def _bonus(
             for one in ledger.payroll_steps(system, application_id)
         ],
     }
+
+
+def _standing(one: Bonus, row: dict[str, Any] | None, used: dict[str, Any]) -> dict[str, Any]:
+    """A bonus as the ledger has it now; what only the tables know of it where they have it in the same state."""
+    known = row if row is not None and row["state"] == one.state else None
+    cents, currency = one.amount_cents, one.currency
+    if cents is None:
+        cents, currency = (known["amount_cents"], known["currency"]) if known is not None else (None, used["currency"])
+    reason = one.reason or (known["reason"] if known is not None else None)
+    due = one.eligible_at.astimezone(UTC).date() if one.eligible_at is not None else None
+    return {
+        "bonus_id": one.bonus_id,
+        "referral_id": one.referral_id,
+        "advocate_id": one.advocate_id,
+        "cycle": one.cycle,
+        "state": one.state,
+        "cents": cents,
+        "currency": currency,
+        "reason": reason,
+        "why": _BONUS_WORDS.get(reason, reason.replace("_", " ")) if reason is not None else None,
+        "eligible_on": _iso(due or (known["eligible_on"] if known is not None else None)),
+        "paid_on": _iso(one.paid_on),
+        "export_id": one.export_id,
+    }
+
+
+def _why_none(row: dict[str, Any], credit: Sequence[dict[str, Any]], used: dict[str, Any]) -> str:
+    """Why the ledger knows no bonus of this application."""
+    if row["status"] != "hired":
+        return "not_hired"
+    if not any(one["weight"] for one in credit):
+        return "nobody_credited"
+    if not used["bonus_cents"]:
+        return "zero"
+    return "not_told" if any(one["bonus_cents"] for one in credit) else "rehire"
 
 
 def _carried(owner: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:

@@ -15,11 +15,13 @@ from referral_pipeline.warehouse.store import Warehouse
 __all__ = ["TOUCHES_AT_ONCE", "build_bonus_ledger", "build_core"]
 
 _CORE_TABLES = (
+    "core.rules_used",
     "core.application_person",
     "core.touchpoint",
     "core.attribution_touch",
     "core.bonus_application",
     "core.attribution_credit",
+    "core.bonus_share",
     "core.attribution",
     "core.status_event",
     "core.status_history",
@@ -52,9 +54,9 @@ def build_core(warehouse: Warehouse, contract: Contract, as_of: datetime) -> dic
         "as_of": as_of.astimezone(UTC),
         "attribution_model": rules.attribution.model,
         "lookback_days": rules.attribution.lookback_days,
-        "bonus_cents": rules.bonus.amount_cents,
+        "tie": rules.attribution.tie,
         "bonus_split": rules.bonus.split,
-        "pay_rehires": rules.bonus.pay_rehires,
+        **_bonus_variables(contract),
     }
     rows: dict[str, int] = {}
     with warehouse.transaction():
@@ -65,20 +67,26 @@ def build_core(warehouse: Warehouse, contract: Contract, as_of: datetime) -> dic
 
 
 def build_bonus_ledger(warehouse: Warehouse, contract: Contract) -> int:
-    """Rebuild mart.bonus from staging and core; its rows.
+    """Rebuild mart.bonus, and the shares that it reads, from staging and core; the rows of mart.bonus.
 
     Args:
         warehouse: with the ledger staged and core built.
         contract: for the bonus.
 
     Raises:
-        ModelFailed: the table could not be built; it stays as it was.
+        ModelFailed: a table could not be built; both stay as they were.
     """
-    bonus = contract.rules.bonus
+    variables = _bonus_variables(contract)
     with warehouse.transaction():
-        return warehouse.build(
-            "mart.bonus",
-            bonus_cents=bonus.amount_cents,
-            waiting_days=bonus.waiting_days,
-            pay_rehires=bonus.pay_rehires,
-        )
+        warehouse.build("core.bonus_share", **variables)
+        return warehouse.build("mart.bonus", **variables)
+
+
+def _bonus_variables(contract: Contract) -> dict[str, Any]:
+    bonus = contract.rules.bonus
+    return {
+        "bonus_cents": bonus.amount_cents,
+        "currency": bonus.currency,
+        "waiting_days": bonus.waiting_days,
+        "pay_rehires": bonus.pay_rehires,
+    }

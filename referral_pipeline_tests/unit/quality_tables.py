@@ -68,6 +68,7 @@ UPDATE core.attribution_credit SET bonus_cents = CASE weight WHEN 0.333333334 TH
 INSERT INTO core.attribution_credit BY NAME
   SELECT 'greenhouse:P' || i AS application_key, 'A' || i AS advocate_id, 0 AS weight, 0 AS bonus_cents,
     'withdrawn' AS reason FROM range(2) t(i);
+INSERT INTO core.rules_used BY NAME SELECT 'linear' AS attribution_model, 200000 AS bonus_cents, 'USD' AS currency;
 INSERT INTO mart.attribution_comparison BY NAME
   SELECT application_key, advocate_id, share_id, first_touch, first_touch AS last_touch, w AS linear, w AS time_decay,
     w AS position_based, w AS paid, 'linear' AS pays
@@ -79,11 +80,11 @@ INSERT INTO core.status_history BY NAME
   UNION ALL BY NAME SELECT 'greenhouse:P' || i AS application_key, 'hired' AS status,
     now() - INTERVAL 10 DAY AS valid_from FROM range(4) t(i);
 INSERT INTO mart.bonus BY NAME
-  SELECT 'bon_' || i AS bonus_id, 'greenhouse:P' || i // 2 AS application_key, 'A' || i AS advocate_id, 1 AS cycle,
-    100000 AS amount_cents, 'USD' AS currency, CASE WHEN i < 2 THEN 'paid' ELSE 'eligible' END AS state,
+  SELECT 'bon_' || i AS bonus_id, 'greenhouse:P' || i AS application_key, 'A' || i AS advocate_id, 1 AS cycle,
+    200000 AS amount_cents, 'USD' AS currency, CASE WHEN i < 2 THEN 'paid' ELSE 'eligible' END AS state,
     CASE WHEN i < 2 THEN 1 END AS export_id, 200000 AS bonus_cents FROM range(4) t(i)
-  UNION ALL BY NAME SELECT 'bon_pending' AS bonus_id, 'greenhouse:P2' AS application_key, 1 AS cycle,
-    'USD' AS currency, 'pending' AS state, 200000 AS bonus_cents;
+  UNION ALL BY NAME SELECT 'bon_pending' AS bonus_id, 'greenhouse:P2' AS application_key, 'A3' AS advocate_id,
+    1 AS cycle, 0 AS amount_cents, 'USD' AS currency, 'pending' AS state, 200000 AS bonus_cents;
 INSERT INTO staging.ledger_payroll BY NAME
   SELECT 1 AS export_id, 'K' || i AS key, 100000 AS amount_cents, 'USD' AS currency, 'paid' AS state,
     'open' AS export_state FROM range(2) t(i)

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from referral_pipeline.cli import main
+from referral_pipeline.ledger.bonuses import bonus_id
 from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.sandbox.credentials import SECRETS
 from referral_pipeline.vocabulary import CandidateStatus
@@ -99,23 +100,60 @@ def test_a_rehire_and_a_payment_that_is_no_longer_due_say_so(books: Books) -> No
     assert reasons == {"greenhouse:1": ("paid", "unhired"), "greenhouse:2": ("pending", "rehire")}
 
 
+def published(tmp_path: Path, *rows: dict[str, Any]) -> None:
+    """What a refresh has published of these bonuses, on 2026-04-01."""
+    day = date(2026, 2, 1)
+    folder = tmp_path / "data" / "published"
+    folder.mkdir(parents=True)
+    whole = [{"currency": "USD", **row, "starts_on": day, "eligible_on": day + timedelta(days=90)} for row in rows]
+    pq.write_table(pa.Table.from_pylist(whole), folder / "bonus.parquet")
+    (folder / "manifest.json").write_text(json.dumps({"published_at": "2026-04-01T06:00:00+00:00"}), encoding="utf-8")
+
+
 def test_a_pending_bonus_shows_what_the_last_refresh_expects_of_it(books: Books, tmp_path: Path) -> None:
     books.recognise(1, "hired")
     books.eligible(2)
     pending, eligible = (one.bonus_id for one in books.ledger.bonuses())
-    rows = [
+    published(
+        tmp_path,
         {"bonus_id": pending, "state": "pending", "amount_cents": 66_667},
         # Published before it became eligible: what the ledger says of it by now stands.
         {"bonus_id": eligible, "state": "pending", "amount_cents": 1},
-    ]
-    day = date(2026, 2, 1)
-    published = tmp_path / "data" / "published"
-    published.mkdir(parents=True)
-    frame = pa.Table.from_pylist([{**row, "starts_on": day, "eligible_on": day + timedelta(days=90)} for row in rows])
-    pq.write_table(frame, published / "bonus.parquet")
+    )
     first, second = told("list")["bonuses"]
     assert (first["amount_cents"], first["starts_on"], first["eligible_on"]) == (66_667, "2026-02-01", "2026-05-02")
     assert (second["amount_cents"], second["eligible_on"]) == (200_000, "2026-04-30")
+
+
+def test_an_expected_amount_comes_with_the_currency_that_it_was_published_in(books: Books, tmp_path: Path) -> None:
+    books.recognise(1, "hired", currency="EUR")
+    # Nothing is published: no amount, and what it will be is in the contract's currency.
+    assert told("list")["sums"] == {"pending": {"USD": 0}}
+    (pending,) = (one.bonus_id for one in books.ledger.bonuses())
+    published(tmp_path, {"bonus_id": pending, "state": "pending", "amount_cents": 300_000, "currency": "JPY"})
+    assert told("list")["sums"] == {"pending": {"JPY": 300_000}}
+    assert "pending: 300000 JPY" in invoke("list").output
+
+
+def test_what_the_ledger_knows_of_a_pending_amount_stands_against_what_was_published(
+    books: Books, tmp_path: Path
+) -> None:
+    books.recognise(1, "hired")
+    books.recognise(1, "bonus_eligible", cents=150_000, state="pending")  # told, and not answered yet
+    (one,) = books.ledger.bonuses()
+    assert one.state == "pending"
+    published(tmp_path, {"bonus_id": one.bonus_id, "state": "pending", "amount_cents": 200_000})
+    (shown,) = told("list")["bonuses"]
+    assert (shown["amount_cents"], shown["currency"], shown["starts_on"]) == (150_000, "USD", "2026-02-01")
+
+
+def test_the_list_says_as_of_when_its_pending_amounts_are(books: Books, tmp_path: Path) -> None:
+    books.recognise(1, "hired")
+    assert "what is pending is not known yet: run `referral-pipeline refresh`" in invoke("list").output
+    assert told("list")["published_at"] is None
+    published(tmp_path, {"bonus_id": "bon_0", "state": "pending", "amount_cents": 1})
+    assert "amounts and days of what is pending: as published 2026-04-01 06:00 UTC" in invoke("list").output
+    assert told("list")["published_at"] == "2026-04-01T06:00:00+00:00"
 
 
 # ---------------------------------------------------------------- export
@@ -152,8 +190,6 @@ def test_the_file_of_an_earlier_export_is_written_again_to_the_byte(books: Books
     books.eligible(1)
     books.eligible(2)
     number = exported(file)["export_id"]
-    (key, *_) = [entry.key for entry in books.ledger.payroll_entries()]
-    books.ledger.return_payroll(number, [key], note="closed account")
     again = tmp_path / "again.csv"
     assert told("export", "--again", str(number), "--out", str(again))["export_id"] == number
     assert again.read_bytes() == file.read_bytes()
@@ -228,6 +264,49 @@ def test_the_bonus_of_somebody_who_was_erased_is_still_paid(books: Books, file: 
     books.eligible(1)
     books.link(1, block="erased")
     exported(file)
+    assert [row["referral_id"] for row in rows_of(file)] == ["R1"]
+
+
+def test_the_file_of_a_cancelled_export_is_not_written_again(books: Books, file: Path, tmp_path: Path) -> None:
+    books.eligible(1)
+    number = exported(file)["export_id"]
+    told("cancel", str(number), "--by", CLERK, "--reason", "wrong day")
+    again = tmp_path / "again.csv"
+    refused = invoke("export", "--again", str(number), "--out", str(again))
+    assert (refused.exit_code, again.exists()) == (1, False)
+    assert "export 1 was cancelled" in refused.output
+    assert exported(tmp_path / "second.csv")["sums"] == {"USD": 200_000}
+    assert invoke("export", "--again", str(number), "--out", str(again)).exit_code == 1
+
+
+def test_what_payroll_gave_back_is_left_out_of_a_file_written_again_and_named(
+    books: Books, file: Path, tmp_path: Path
+) -> None:
+    books.eligible(1)
+    books.eligible(2)
+    number = exported(file)["export_id"]
+    first, second = books.ledger.payroll_entries()
+    books.ledger.return_payroll(number, [first.key], note="closed account")
+    again = tmp_path / "again.csv"
+    result = invoke("export", "--again", str(number), "--out", str(again))
+    assert f"LEFT OUT: {bonus_id(first.key)}" in result.output
+    assert "it is not the file of then" in result.output
+    assert [row["bonus_id"] for row in rows_of(again)] == [bonus_id(second.key)]
+    assert told("export", "--again", str(number), "--out", str(again))["returned"] == [bonus_id(first.key)]
+    books.ledger.return_payroll(number, [second.key], note="closed account")
+    refused = invoke("export", "--again", str(number), "--out", str(tmp_path / "none.csv"))
+    assert (refused.exit_code, (tmp_path / "none.csv").exists()) == (1, False)
+    assert "came back from payroll whole" in refused.output
+
+
+def test_after_a_crash_before_the_file_the_next_run_names_the_export_that_lacks_it(books: Books, file: Path) -> None:
+    books.eligible(1)
+    books.export()  # the process dies here
+    result = invoke("export", "--out", str(file), "--by", CLERK)
+    assert "no bonus is eligible" in result.output
+    assert "bonus export --again 1 --out FILE" in result.output
+    assert told("export", "--out", str(file), "--by", CLERK)["open_export"] == 1
+    assert told("export", "--again", "1", "--out", str(file))["open_export"] is None
     assert [row["referral_id"] for row in rows_of(file)] == ["R1"]
 
 

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
+from referral_pipeline.kpis.compute import compute_kpis
 from referral_pipeline.sync.bonus.rehires import Hire, earns
 from referral_pipeline.warehouse.core import build_core
-from referral_pipeline_tests.unit.core_world import AS_OF, DAY0, World, contract_with, day
+from referral_pipeline_tests.unit.core_world import AS_OF, DAY0, World, attribution_rules, contract_with, day
 
 BONUS = 200_000
 STARTS = date(2026, 2, 1)
@@ -52,7 +54,7 @@ def bonus(world: World, referral: str, application: str, state: str, **fields: A
     )
 
 
-def paid(world: World, referral: str, application: str) -> None:
+def paid(world: World, referral: str, application: str, **fields: Any) -> None:
     world.payroll.append(
         {
             "export_id": 1,
@@ -67,6 +69,7 @@ def paid(world: World, referral: str, application: str) -> None:
             "state": "paid",
             "export_state": "open",
             "pay_on": date(2026, 5, 31),
+            **fields,
         }
     )
 
@@ -159,6 +162,165 @@ def test_expected_amounts_of_a_split_sum_to_exactly_the_bonus(world: World, spli
     assert rows["bon_R1_1"]["reason"] == "other_advocate"
     if split == "payee":
         assert amounts == {"R1": 0, "R1b": BONUS + 1, "R2": 0, "R3": 0}
+
+
+# ---------------------------------------------------------------- nothing is promised twice
+
+
+def attributed_by(world: World, model: str) -> None:
+    world.contract = attribution_rules(world.contract, model=model)
+
+
+def amounts(rows: dict[str, dict[str, Any]]) -> dict[str, tuple[str, int, str | None]]:
+    return {row["referral_id"]: (row["state"], row["amount_cents"], row["reason"]) for row in rows.values()}
+
+
+def advocate_cents(world: World) -> dict[str, int]:
+    with world.warehouse.connect():
+        compute_kpis(world.warehouse, world.contract, as_of=AS_OF)
+    rows = world.rows_of("SELECT advocate_id, bonus_cents FROM mart.advocate WHERE bonus_cents > 0")
+    return {row["advocate_id"]: row["bonus_cents"] for row in rows}
+
+
+def eligible(world: World, referral: str, application: str, cents: int = BONUS, **fields: Any) -> None:
+    bonus(world, referral, application, "eligible", amount_cents=cents, eligible_at=day(122), **fields)
+
+
+def paid_bonus(world: World, referral: str, application: str, cents: int = BONUS) -> None:
+    bonus(world, referral, application, "paid", amount_cents=cents, eligible_at=day(122), export_id=1, paid_on=STARTS)
+    paid(world, referral, application, amount_cents=cents)
+
+
+@pytest.mark.parametrize("split", ["payee", "credit"])
+@pytest.mark.parametrize("standing", ["R1a", "R1b"])
+def test_an_advocate_with_two_credited_referrals_is_promised_their_share_once(world: World, split: str, standing: str):
+    with_bonus(world, split=split)
+    attributed_by(world, "linear")
+    world.referral("R1a", "A1", -10)
+    world.referral("R1b", "A1", -5)
+    hired(world, "P1", 10)
+    (other,) = {"R1a", "R1b"} - {standing}
+    eligible(world, standing, "P1")
+    bonus(world, other, "P1", "pending")
+    found = amounts(ledger_of(world))
+    assert found == {standing: ("eligible", BONUS, None), other: ("pending", 0, "other_advocate")}
+    assert advocate_cents(world) == {"A1": BONUS}
+
+
+def test_credit_that_moves_after_the_payment_promises_nobody_a_second_bonus(world: World):
+    world.referral("R1", "A1", -10)
+    world.referral("R2", "A2", -5)
+    hired(world, "P1", 10)
+    paid_bonus(world, "R1", "P1")
+    bonus(world, "R2", "P1", "pending")
+    assert amounts(ledger_of(world)) == {
+        "R1": ("paid", BONUS, None),
+        "R2": ("pending", 0, "other_advocate"),
+    }
+    assert advocate_cents(world) == {"A1": BONUS}
+    # How today's credit divides the bonus is another question, and keeps its answer.
+    assert world.credit()[0] == ("A2", 1.0, BONUS, "credited")
+
+
+def test_what_a_smaller_payment_left_is_what_the_next_advocate_can_still_have(world: World):
+    world.referral("R1", "A1", -10)
+    world.referral("R2", "A2", -5)
+    hired(world, "P1", 10)
+    paid_bonus(world, "R1", "P1", 150_000)
+    bonus(world, "R2", "P1", "pending")
+    assert amounts(ledger_of(world))["R2"] == ("pending", 50_000, "waiting")
+
+
+def test_what_one_of_several_was_paid_leaves_the_others_their_own_shares(world: World):
+    with_bonus(world, split="credit")
+    attributed_by(world, "linear")
+    world.referral("R1", "A1", -10)
+    world.referral("R2", "A2", -5)
+    hired(world, "P1", 10)
+    paid_bonus(world, "R1", "P1", 100_000)
+    bonus(world, "R2", "P1", "pending")
+    assert amounts(ledger_of(world))["R2"] == ("pending", 100_000, "waiting")
+    assert advocate_cents(world) == {"A1": 100_000, "A2": 100_000}
+
+
+def test_a_contract_that_pays_more_by_now_promises_nothing_more_for_what_stands(world: World):
+    with_bonus(world, amount_cents=BONUS + 100_000)
+    attributed_by(world, "linear")
+    world.referral("R1a", "A1", -10)
+    world.referral("R1b", "A1", -5)
+    hired(world, "P1", 10)
+    eligible(world, "R1b", "P1")
+    bonus(world, "R1a", "P1", "pending")
+    assert amounts(ledger_of(world))["R1a"] == ("pending", 0, "other_advocate")
+    assert advocate_cents(world) == {"A1": BONUS}
+
+
+@given(
+    st.lists(st.integers(0, 2), min_size=1, max_size=4),
+    st.integers(0, 3),
+    st.integers(0, BONUS),
+    st.sampled_from(["payee", "credit"]),
+    st.sampled_from(["last_touch", "linear", "position_based"]),
+)
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+def test_what_is_paid_and_can_still_come_is_never_more_than_the_bonus(
+    tmp_path_factory: pytest.TempPathFactory, advocates: list[int], first: int, cents: int, split: str, model: str
+):
+    world = World(tmp_path_factory.mktemp("bounded"))
+    with_bonus(world, split=split)
+    attributed_by(world, model)
+    for number in range(3):
+        world.advocate(f"A{number}")
+    world.job("J1")
+    for number, advocate in enumerate(advocates):
+        world.referral(f"R{advocate}{number}", f"A{advocate}", -20 + number)
+    hired(world, "P1", 10)
+    for number, advocate in enumerate(advocates):
+        if number == first:
+            paid_bonus(world, f"R{advocate}{number}", "P1", cents)
+        else:
+            bonus(world, f"R{advocate}{number}", "P1", "pending")
+    rows = ledger_of(world).values()
+    assert sum(row["amount_cents"] for row in rows) <= BONUS
+    if first >= len(advocates):  # nothing was paid
+        assert sum(row["amount_cents"] for row in rows) == BONUS
+
+
+def test_a_pending_bonus_is_in_the_currency_that_the_contract_has_by_now(world: World):
+    with_bonus(world, amount_cents=300_000, currency="JPY")
+    world.referral("R1", "A1", -5)
+    hired(world, "P1", 10)
+    bonus(world, "R1", "P1", "pending")
+    (row,) = ledger_of(world).values()
+    assert (row["amount_cents"], row["currency"]) == (300_000, "JPY")
+
+
+def test_what_was_told_as_eligible_keeps_its_own_currency(world: World):
+    with_bonus(world, amount_cents=300_000, currency="JPY")
+    world.referral("R1", "A1", -5)
+    hired(world, "P1", 10)
+    bonus(world, "R1", "P1", "pending", amount_cents=BONUS, reason="untold")
+    (row,) = ledger_of(world).values()
+    assert (row["amount_cents"], row["currency"], row["reason"]) == (BONUS, "USD", "untold")
+
+
+def test_a_first_day_at_the_end_of_the_calendar_has_no_day_after_it(world: World, tmp_path: Path):
+    world.referral("R1", "A1", -5)
+    hired(world, "P1", 10, starts=date.max)
+    bonus(world, "R1", "P1", "pending")
+    (row,) = ledger_of(world).values()
+    assert (row["starts_on"], row["eligible_on"], row["reason"]) == (date.max, None, "waiting")
+    world.warehouse.publish(["mart.bonus"])
+    (read,) = parquet.read_table(tmp_path / "published" / "bonus.parquet").to_pylist()
+    assert read["eligible_on"] is None
+
+
+@pytest.mark.parametrize("state", ["pending", "eligible", "paid", "reversed"])
+def test_an_application_that_the_ats_deleted_tells_nothing_about_its_hire(world: World, state: str):
+    world.referral("R1", "A1", -5)
+    bonus(world, "R1", "P1", state, amount_cents=None if state == "pending" else BONUS)
+    (row,) = ledger_of(world).values()
+    assert (row["state"], row["reason"]) == (state, "no_application")
 
 
 # ---------------------------------------------------------------- rehires

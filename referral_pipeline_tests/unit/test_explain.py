@@ -13,9 +13,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from referral_pipeline.cli import main
+from referral_pipeline.contract.loader import parse_contract
 from referral_pipeline.ledger.store import Ledger, Link, Recognition
 from referral_pipeline.orchestration.bridge import PUBLISHED_TABLES
 from referral_pipeline.sandbox.credentials import SECRETS
+from referral_pipeline.vocabulary import CandidateStatus
+from referral_pipeline.warehouse import staging
 from referral_pipeline.warehouse.store import Warehouse
 from referral_pipeline_tests.unit.core_world import DAY0, World, day
 
@@ -40,6 +43,8 @@ class Case:
 
     def publish(self) -> None:
         world = self.world
+        world.bonuses = [dict(vars(one)) for one in self.ledger.bonuses()]
+        world.payroll = staging._payroll(self.ledger)
         for override in self.ledger.overrides(in_force=True):
             world.overrides.append({name: getattr(override, name) for name in
                                     ("id", "application_key", "referral_id", "decided_at")})  # fmt: skip
@@ -47,6 +52,16 @@ class Case:
         with world.warehouse.connect():
             core = [table for table in PUBLISHED_TABLES if world.warehouse.has_table(table)]
             world.warehouse.publish(core)
+
+    def contract(self, folder: Path, monkeypatch: pytest.MonkeyPatch, *changes: tuple[str, str]) -> None:
+        """The contract with these pieces of its text changed, for the command and for the next tables."""
+        text = (Path(__file__).parents[2] / "data" / "integration.yaml").read_text(encoding="utf-8")
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        (folder / "changed.yaml").write_text(text, encoding="utf-8")
+        monkeypatch.setenv("REFERRAL_PIPELINE_CONFIG", str(folder / "changed.yaml"))
+        self.world.contract = parse_contract(text)
 
     def link(self, referral_id: str, advocate_id: str, application_id: str | None = "31", **fields: Any) -> None:
         at = day(0)
@@ -204,6 +219,124 @@ def test_an_application_that_nobody_referred_says_so_and_why_other_referrals_do_
     plain = invoke("31").output
     assert "Nobody referred this person for this job" in plain
     assert "it is for job J2" in plain
+
+
+def bonus_lines(application: str = "31") -> list[str]:
+    """The part of the answer that tells of the bonus, without its heading and its table."""
+    lines = invoke(application).output.split("# Bonus\n")[1].split("\n\n")[0].splitlines()
+    return [line for line in lines if "\t" not in line]
+
+
+def one_hire(case: Case) -> None:
+    case.world.referral("R1", "A1", 0)
+    case.world.application("31", 3, status="hired", hired=20)
+    case.world.edit("31", starts_on=(DAY0 + timedelta(days=30)).date())
+    case.link("R1", "A1", status=CandidateStatus.HIRED)
+
+
+def test_what_stands_of_the_bonus_is_told_with_state_amount_and_reason(case: Case):
+    one_hire(case)
+    case.publish()
+    assert told()["bonus"]["none"] == "not_told"
+    case.recognised("R1", "A1", "hired")
+    case.publish()
+    (standing,) = told()["bonus"]["standings"]
+    assert (standing["state"], standing["cents"], standing["reason"]) == ("pending", 200_000, "waiting")
+    assert (standing["eligible_on"], standing["currency"]) == ("2026-05-01", "USD")
+    case.recognised("R1", "A1", "hired", "bonus_eligible")  # the ledger is ahead of the tables
+    (standing,) = told()["bonus"]["standings"]
+    assert (standing["state"], standing["cents"], standing["reason"]) == ("eligible", 200_000, None)
+
+
+def test_a_rehire_is_told_as_one_and_not_as_no_credited_hire(case: Case):
+    one_hire(case)
+    case.world.referral("R5", "A2", 0, job="J2")
+    case.world.application("33", 3, job="J2", status="hired", hired=25)
+    case.publish()
+    assert told("33")["bonus"]["none"] == "rehire"
+    assert bonus_lines("33") == [
+        "No bonus: another hire of the person has the bonus, and the contract pays one a person."
+    ]
+
+
+def test_a_payment_whose_hire_was_undone_is_told_with_its_amount(case: Case):
+    one_hire(case)
+    case.recognised("R1", "A1", "hired", "bonus_eligible")
+    case.ledger.export_payroll(by=OWNER, pay_on=DAY0.date())
+    case.world.edit("31", status=CandidateStatus.OFFERED, hired_at=None)
+    case.publish()
+    (line,) = bonus_lines()
+    assert line.startswith("Referral R1, advocate A1: paid, 2000.00 USD")
+    assert line.endswith("paid on 2026-01-01 by export 1: paid, and the hire was undone since: payroll has it.")
+
+
+def test_credit_that_moved_after_the_payment_is_told_with_who_was_paid(case: Case):
+    one_hire(case)
+    case.recognised("R1", "A1", "hired", "bonus_eligible")
+    case.ledger.export_payroll(by=OWNER, pay_on=DAY0.date())
+    case.world.referral("R3", "A3", 2.5)
+    case.link("R3", "A3")
+    case.recognised("R3", "A3", "hired")
+    case.publish()
+    e = told()
+    assert e["credited"]["advocate_id"] == "A3"
+    assert [(one["advocate_id"], one["state"], one["cents"], one["reason"]) for one in e["bonus"]["standings"]] == [
+        ("A1", "paid", 200_000, None),
+        ("A3", "pending", 0, "other_advocate"),
+    ]
+
+
+@pytest.mark.parametrize(("status", "reason"), [("offered", "not_hired"), ("hired", "nobody_credited")])
+def test_no_bonus_says_whether_the_hire_or_the_credit_is_missing(case: Case, status: str, reason: str):
+    case.world.referral("R1", "A1", 0, granted=False)
+    case.world.application("31", 3, status=status, hired=20 if status == "hired" else None)
+    case.publish()
+    assert told()["bonus"]["none"] == reason
+
+
+def test_a_bonus_of_nothing_is_told_as_the_contracts(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    case.contract(tmp_path, monkeypatch, ("amount_cents: 200000", "amount_cents: 0"))
+    one_hire(case)
+    case.publish()
+    assert bonus_lines() == ["No bonus: the contract's bonus is nothing."]
+    case.recognised("R1", "A1", "hired")
+    case.publish()
+    (standing,) = told()["bonus"]["standings"]
+    assert (standing["cents"], standing["reason"]) == (0, "zero")
+
+
+@pytest.mark.parametrize(("currency", "amount"), [("JPY", "200000 JPY"), ("KWD", "200.000 KWD")])
+def test_money_has_the_decimals_of_its_currency(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, currency: str, amount: str
+):
+    case.contract(tmp_path, monkeypatch, ("currency: USD", f"currency: {currency}"))
+    one_hire(case)
+    case.recognised("R1", "A1", "hired")
+    case.publish()
+    by_credit, standing = bonus_lines()
+    assert by_credit.startswith(f"{amount} by weight of today's credit")
+    assert standing.startswith(f"Referral R1, advocate A1: pending, {amount}, eligible on 2026-05-01")
+
+
+def test_the_rules_are_those_that_the_tables_were_made_by_and_a_change_since_is_told(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    disputed(case)
+    case.publish()
+    assert told()["rule"]["changed_since"] == []
+    made_by = case.world.contract
+    case.contract(
+        tmp_path, monkeypatch, ("model: last_touch", "model: linear"), ("lookback_days: 90", "lookback_days: 7")
+    )
+    assert case.world.contract != made_by
+    rule = told()["rule"]
+    assert (rule["pays"], rule["model"], rule["lookback_days"]) == ("last_touch", "last_touch", 90)
+    assert rule["changed_since"] == ["rules.attribution.model", "rules.attribution.lookback_days"]
+    plain = invoke("31").output
+    assert "The contract has changed since (rules.attribution.model, rules.attribution.lookback_days)" in plain
+    case.publish()
+    rule = told()["rule"]
+    assert (rule["pays"], rule["model"], rule["lookback_days"], rule["changed_since"]) == ("linear", "linear", 7, [])
 
 
 def test_an_unknown_application_and_nothing_published_are_one_clear_line(case: Case):

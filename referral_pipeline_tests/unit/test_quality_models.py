@@ -13,6 +13,7 @@ from referral_pipeline.quality.frames import frame_for
 from referral_pipeline.quality.rules import RULE_TABLES
 from referral_pipeline.reports.leadership import write_leadership_report
 from referral_pipeline_tests.unit.core_world import AS_OF, World, attribution_rules, contract_with
+from referral_pipeline_tests.unit.test_core_bonus import BONUS, bonus, paid, with_bonus
 
 
 def lively(path: Path, model: str) -> World:
@@ -49,6 +50,35 @@ def test_what_the_models_make_passes_every_rule(tmp_path: Path, model: str) -> N
 
 def test_what_the_models_make_of_nothing_passes_every_rule(tmp_path: Path) -> None:
     assert complaints(World(tmp_path).build()) == []
+
+
+def test_bonuses_that_follow_the_credit_or_were_paid_before_it_moved_pass_every_rule(tmp_path: Path) -> None:
+    world = lively(tmp_path, "linear")
+    with_bonus(world, split="credit")
+    world.contract = attribution_rules(world.contract, model="linear")
+    # Paid to R6's advocate; another, chosen since, has the credit and gets nothing.
+    world.referral("R1x", "A1", -2, person="Cy Poe")
+    world.override("P4", "R1x")
+    bonus(world, "R6", "P4", "paid", advocate_id="A3", amount_cents=BONUS, export_id=1)
+    paid(world, "R6", "P4", advocate_id="A3")
+    bonus(world, "R1x", "P4", "pending")
+    for number in range(3):
+        bonus(world, f"R{number}", "P1", "pending", advocate_id=f"A{number}")
+    world.build()
+    assert complaints(world) == []
+
+
+def test_a_bonus_that_stands_with_another_than_the_credit_is_a_warning(tmp_path: Path) -> None:
+    world = lively(tmp_path, "last_touch")
+    bonus(world, "R0", "P1", "eligible", advocate_id="A0", amount_cents=BONUS)
+    bonus(world, "R2", "P1", "pending")
+    world.build()
+    found = complaints(world)
+    assert [message.split(":")[0] for message in found] == [
+        "bonuses_of_an_application_are_one_bonus",
+        "bonus_follows_the_credit",
+    ]
+    assert "Mend: Run `referral-pipeline refresh`" in found[1]
 
 
 def test_one_weight_changed_by_hand_is_one_failed_row(tmp_path: Path) -> None:

@@ -218,6 +218,8 @@ BREAKS: dict[str, tuple[str, int]] = {
         1,
     ),
     "bonus_is_paid_once": (put("core.attribution_credit", "bonus_cents = bonus_cents + 1", ONE_CREDIT), 1),
+    "rules_used_columns_are_as_declared": (column_gone("core.rules_used", "tie"), 1),
+    "bonus_used_is_not_negative": (put("core.rules_used", "bonus_cents = -1", "true"), 1),
     "comparison_columns_are_as_declared": (column_retyped("mart.attribution_comparison", "linear", "DOUBLE"), 1),
     "comparison_application_is_attributed": (
         "INSERT INTO mart.attribution_comparison BY NAME "
@@ -274,7 +276,8 @@ BREAKS: dict[str, tuple[str, int]] = {
     "bonus_amount_is_not_negative": (put("mart.bonus", "amount_cents = -1", "bonus_id = 'bon_0'"), 1),
     "eligible_bonus_has_amount_and_currency": (put("mart.bonus", "amount_cents = NULL", "bonus_id = 'bon_2'"), 1),
     "paid_bonus_has_an_export": (put("mart.bonus", "export_id = NULL", "bonus_id = 'bon_0'"), 1),
-    "bonuses_of_an_application_are_one_bonus": (put("mart.bonus", "amount_cents = 100001", "bonus_id = 'bon_3'"), 1),
+    "bonuses_of_an_application_are_one_bonus": (put("mart.bonus", "amount_cents = 200001", "bonus_id = 'bon_3'"), 1),
+    "bonus_follows_the_credit": (put("mart.bonus", "advocate_id = 'A0'", "bonus_id = 'bon_2'"), 2),
     "payroll_columns_are_as_declared": (column_gone("staging.ledger_payroll", "pay_on"), 1),
     "no_bonus_is_paid_twice": (put("staging.ledger_payroll", "key = 'K0'", "key = 'K1' AND state = 'paid'"), 2),
     "cancelled_export_pays_nothing": (
@@ -315,6 +318,42 @@ def test_a_table_that_breaks_only_this_rule_fails_only_this_rule(tables: Tables,
     assert [result.rule.name for result in failures] == [rule.name]
     assert failures[0].failed_rows == failed_rows
     assert f"{rule.name}: {failed_rows} of {failures[0].total_rows} {rule.unit} failed." in failures[0].message
+
+
+def failures(tables: Tables, table: str, sql: str) -> dict[str, int]:
+    with tables.broken_by(sql):
+        return {one.rule.name: one.failed_rows for one in judged(tables, table) if not one.passed}
+
+
+def test_a_bonus_that_is_wrong_for_everybody_alike_is_seen(tables: Tables) -> None:
+    doubled = put("core.attribution_credit", "bonus_cents = bonus_cents * 2", "true")
+    assert failures(tables, "core.attribution_credit", doubled) == {"bonus_is_paid_once": 4}
+
+
+def test_what_is_pending_beside_what_stands_counts_to_the_one_bonus(tables: Tables) -> None:
+    promised = put("mart.bonus", "amount_cents = 200000, advocate_id = 'A2'", "bonus_id = 'bon_pending'")
+    assert failures(tables, "mart.bonus", promised) == {"bonuses_of_an_application_are_one_bonus": 1}
+
+
+@pytest.mark.parametrize(
+    ("sql", "failed_rows"),
+    [
+        # The credit went to another advocate, and the bonus still stands with the first.
+        (put("core.attribution_credit", "advocate_id = 'A0'", "application_key = 'greenhouse:P3'"), 2),
+        # Nobody has any, and a bonus stands.
+        ("DELETE FROM core.attribution_credit WHERE application_key = 'greenhouse:P3'", 1),
+        # What waits is worth nothing, and somebody has the credit.
+        (put("mart.bonus", "state = 'pending', amount_cents = 0", "bonus_id = 'bon_3'"), 1),
+        # The contract has another amount by now: what became eligible keeps its own.
+        (put("core.attribution_credit", "bonus_cents = bonus_cents * 2", "true"), None),
+        # The credit moved after the payment: payroll has it.
+        (put("core.attribution_credit", "advocate_id = 'A3'", "application_key = 'greenhouse:P0'"), None),
+    ],
+)
+def test_credit_that_moved_without_the_bonus_is_seen_and_what_was_paid_is_not(
+    tables: Tables, sql: str, failed_rows: int | None
+) -> None:
+    assert failures(tables, "mart.bonus", sql).get("bonus_follows_the_credit") == failed_rows
 
 
 def test_rule_names_are_unique_and_every_rule_tells_what_and_how_to_mend() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,9 @@ _STATUSES: Final = {"": "paid", "paid": "paid", "rejected": "rejected", "returne
 _DELIMITERS: Final = (",", ";", "\t")
 _RUNS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 """What a spreadsheet takes for the beginning of a formula, and the mark that keeps it from it."""
+_RUNS_INSIDE: Final = re.compile(r"([;\t\r\n][\s\"]*)(?=[=+\-@])")
+"""Where a formula would begin for a spreadsheet that parts cells elsewhere: half of Europe does so at a semicolon, and
+quotes do not keep it from that in the middle of what it takes for a cell."""
 _MOST_SHOWN: Final = 10
 
 
@@ -105,7 +109,8 @@ def write_file(path: Path, content: bytes) -> None:
 
 
 def _safe(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_RUNS) else cell
+    inside = _RUNS_INSIDE.sub(r"\1'", cell)
+    return f"'{inside}" if cell.startswith(_RUNS) else inside
 
 
 def _bare(cell: str) -> str:
