@@ -5,8 +5,9 @@ of matching (resolve), carrying a merge out in the ATS (sync).
 
 A merge makes one person of all records of both sides that are there, and holds as long as each side has one left. A
 distinct decision parts every record of one side from every one of the other. Both speak of the records that they were
-made about, whatever the persons grew to meanwhile. A candidate that the ATS merged into another stands for the survivor; where that puts one
-record on both sides of a distinct decision, the ATS has made the two one, and the decision has lapsed.
+made about, whatever the persons grew to meanwhile. A candidate that the ATS merged into another stands for the
+survivor; where that puts one record on both sides of a distinct decision, the ATS has made the two one, and the
+decision has lapsed.
 """
 
 from __future__ import annotations
