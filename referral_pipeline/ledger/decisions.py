@@ -240,6 +240,35 @@ class DecisionPart(Transactions):
             words = None if error is None else error[:_MOST_ERROR_CHARACTERS]
             _set(connection, decision_id, ats_state=state, ats_error=words)
 
+    def note_ats_error(self, decision_id: int, error: str) -> None:
+        """Note what is to be told of a merge in the ATS, whose state stays as it is."""
+        with self._writing() as connection:
+            _set(connection, decision_id, ats_error=error[:_MOST_ERROR_CHARACTERS])
+
+    def ask_ats_again(self, decision_id: int, *, in_ats: bool) -> IdentityDecision:
+        """Make a merge in force pending in the ATS again, or ask it of the ATS no more.
+
+        One that is done there is answered as it is. When it is under way and is asked no more, this answers once that
+        has stopped.
+
+        Raises:
+            LookupError: there is no decision of this id.
+            DecisionRefusedError: it is no merge, or was undone.
+        """
+        with self._writing() as connection:
+            _alone(connection)
+            one = one_of(connection, decision_id)
+            if one.verdict != MERGE:
+                raise DecisionRefusedError(f"decision {decision_id} is no merge")
+            if not one.in_force:
+                raise DecisionRefusedError(f"decision {decision_id} was undone: decide again with `review merge`")
+            if one.ats_state != "done":
+                _set(connection, decision_id, ats_state="pending" if in_ats else None, ats_error=None)
+        if not in_ats:
+            self._wait_for_merges([one])
+        with self._reading() as connection:
+            return one_of(connection, decision_id)
+
 
 # ---------------------------------------------------------------- what is refused
 
