@@ -143,6 +143,17 @@ def read_review_file(content: bytes) -> ReviewFile:
     return ReviewFile(tuple(lines), undecided, tuple(problems))
 
 
+def read_pairs(content: bytes) -> set[frozenset[str]]:
+    """The person ids of every pair of a file, decided or not; nothing where no table can be found."""
+    try:
+        rows = list(_rows(_decoded(content)))
+    except ReviewFileError:
+        return set()
+    header = rows[0][1] or []
+    places = [header.index(name) for name in ("left_person_id", "right_person_id")]
+    return {frozenset(_cell(cells, place) for place in places) for _, cells in rows[1:] if cells is not None}
+
+
 def _problem(number: int, values: Mapping[str, str], decision: str) -> LineProblem | None:
     if decision not in _DECISIONS:
         return LineProblem(
