@@ -21,10 +21,14 @@ if TYPE_CHECKING:
     from referral_pipeline.contract.models import Contract
     from referral_pipeline.ledger.decisions import Decided
     from referral_pipeline.ledger.store import IdentityDecision, Ledger
-    from referral_pipeline.orchestration.review import ReviewDesk, ReviewPair, Side
+    from referral_pipeline.orchestration.review import ForGood, ReviewDesk, ReviewPair, Side
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-_reason = click.option("--reason", required=True, help="Why, in a few words without personal data; it is kept.")
+_reason = click.option(
+    "--reason",
+    required=True,
+    help="Why, in a few words; it is kept for good, so write no names, addresses or numbers: names are not recognised.",
+)
 _by = click.option("--by", required=True, metavar="EMAIL", help="Who decides.")
 _NEXT = "The next refresh applies it: referral-pipeline refresh"
 
@@ -133,8 +137,8 @@ def decisions(every: bool, as_json: bool) -> None:
     refused = [str(one.id) for one in found if one.in_force and one.ats_state == "refused"]
     if refused:
         click.echo(
-            f"The ATS refused {', '.join(refused)}: `review merge` the pair again to try again, with --here-only to "
-            "leave the ATS as it is."
+            f"The ATS refused {', '.join(refused)}. Once the cause is mended: referral-pipeline review retry DECISION; "
+            "with --here-only the ATS is left as it is."
         )
 
 
@@ -152,7 +156,7 @@ def merge(left: str, right: str, reason: str, by: str, here_only: bool, as_json:
     """Decide that LEFT and RIGHT (person ids, or records as system:id of two persons) are one person."""
     with _desk() as (desk, _, _):
         decided = desk.decide("merge", left, right, reason=reason, by=by, here_only=here_only)
-    _told(decided, as_json)
+    _told(decided, [], as_json)
 
 
 @review.command()
@@ -165,7 +169,8 @@ def distinct(left: str, right: str, reason: str, by: str, as_json: bool) -> None
     """Decide that LEFT and RIGHT are two people. Two records of one person are taken apart from each other."""
     with _desk() as (desk, _, _):
         decided = desk.decide("distinct", left, right, reason=reason, by=by)
-    _told(decided, as_json)
+        for_good = [desk.for_good(i) for i in decided.revoked]
+    _told(decided, for_good, as_json)
 
 
 @review.command()
@@ -178,7 +183,8 @@ def split(person: str, records: tuple[str, ...], reason: str, by: str, as_json: 
     """Take a wrongly merged PERSON apart: each RECORD (system:id) belongs to somebody else than the rest."""
     with _desk() as (desk, _, _):
         decided = desk.split(person, records, reason=reason, by=by)
-    _told(decided, as_json)
+        for_good = [desk.for_good(i) for i in decided.revoked]
+    _told(decided, for_good, as_json)
 
 
 @review.command()
@@ -187,29 +193,75 @@ def split(person: str, records: tuple[str, ...], reason: str, by: str, as_json: 
 @_by
 @_json
 def undo(decision_id: int, reason: str, by: str, as_json: bool) -> None:
-    """Revoke a decision, by the number that `review decisions` shows. It stays undone until somebody decides again."""
+    """Revoke a decision, by the number that `review decisions` shows. It stays undone until somebody decides again.
+
+    A merge that is under way in the ATS is stopped; what was merged there by then stays one candidate, and is told.
+    """
     with _desk() as (desk, _, _):
         revoked = desk.undo(decision_id, reason=reason, by=by)
+        for_good = desk.for_good(decision_id)
     if as_json:
-        click.echo(json.dumps({"decision": _decision_as_json(revoked)}, indent=2))
+        click.echo(json.dumps({"decision": _decision_as_json(revoked), "in_ats": vars(for_good)}, indent=2))
         return
     click.echo(f"decision {revoked.id} ({revoked.verdict}) is revoked. {_NEXT}")
-    if revoked.ats_state == "done":
-        click.echo("Its candidates were merged in the ATS, which cannot be undone: they stay one candidate.")
+    _warned(for_good)
 
 
-def _told(decided: Decided, as_json: bool) -> None:
+@review.command()
+@click.argument("decision_id", metavar="DECISION", type=int)
+@click.option("--here-only", is_flag=True, help="Do not ask the ATS any more: the merge holds here only.")
+@_json
+def retry(decision_id: int, here_only: bool, as_json: bool) -> None:
+    """Ask the ATS once more for a merge that it refused or that was made here only, by the number of the decision."""
+    with _desk() as (desk, _, _):
+        one = desk.retry(decision_id, here_only=here_only)
+        for_good = desk.for_good(decision_id)
+    if as_json:
+        click.echo(json.dumps({"decision": _decision_as_json(one), "in_ats": vars(for_good)}, indent=2))
+        return
+    words = {
+        "pending": f"The next refresh merges the candidates of decision {one.id} in the ATS, for good.",
+        "done": f"The candidates of decision {one.id} are merged in the ATS already.",
+    }
+    click.echo(words.get(one.ats_state or "", f"decision {one.id} stands, and is not asked of the ATS any more."))
+    if one.ats_state is None:
+        _warned(for_good)
+
+
+def _told(decided: Decided, for_good: Sequence[ForGood], as_json: bool) -> None:
     one = decided.decision
     if as_json:
-        shown = {"decision": _decision_as_json(one), "is_new": decided.is_new, "revoked": list(decided.revoked)}
+        shown = {
+            "decision": _decision_as_json(one),
+            "is_new": decided.is_new,
+            "revoked": list(decided.revoked),
+            "remaining": list(decided.remaining),
+        }
         click.echo(json.dumps(shown, indent=2))
         return
     click.echo(f"decision {one.id}: {one.verdict}" + ("" if decided.is_new else ", as it was decided already"))
     if decided.revoked:
         click.echo(f"It revokes {', '.join(map(str, decided.revoked))}, which said otherwise.")
+    if decided.remaining:
+        click.echo(f"What that merged beside these stays merged, as {', '.join(map(str, decided.remaining))}.")
+    for what in for_good:
+        _warned(what)
     if one.ats_state == "pending":
         click.echo("The candidates will be merged in the ATS too, for good.")
     click.echo(f"{_NEXT}. Undo: referral-pipeline review undo {one.id}")
+
+
+def _warned(for_good: ForGood) -> None:
+    if for_good.merged:
+        click.echo(
+            f"Merged in the ATS already, which cannot be undone: {', '.join(for_good.merged)}. They stay one candidate "
+            "there."
+        )
+    if for_good.unclear:
+        click.echo(
+            f"Whether the ATS merged {', '.join(for_good.unclear)} is not known: the call was sent and not answered. "
+            "Look there."
+        )
 
 
 # ---------------------------------------------------------------- files
@@ -231,7 +283,7 @@ def export(out: Path, state: str) -> None:
 @review.command(name="import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @_by
-@click.option("--reason", default="", help="The reason of lines that give none.")
+@click.option("--reason", default="", help="The reason of lines that give none; no names, it is kept for good.")
 @click.option("--dry-run", is_flag=True, help="Tell what would be decided, and decide nothing.")
 @_json
 def import_(file: Path, by: str, reason: str, dry_run: bool, as_json: bool) -> None:
@@ -239,6 +291,7 @@ def import_(file: Path, by: str, reason: str, dry_run: bool, as_json: bool) -> N
 
     The exit code is 1 when a line was bad.
     """
+    from referral_pipeline.cli import progress
     from referral_pipeline.identity.review_file import ReviewFileError, read_review_file
 
     with _desk() as (desk, _, _):
@@ -246,7 +299,14 @@ def import_(file: Path, by: str, reason: str, dry_run: bool, as_json: bool) -> N
             content = read_review_file(file.read_bytes())
         except ReviewFileError as error:
             raise click.ClickException(f"{file.name}: {error}") from error
-        done = desk.take(content, by=by, reason=reason, dry_run=dry_run)
+        with progress(quiet=as_json) as sink:
+            done = desk.take(
+                content,
+                by=by,
+                reason=reason,
+                dry_run=dry_run,
+                progress=lambda at, total: sink("take decisions", at, total),
+            )
     counts = {word: sum(one.outcome == word for one in done.outcomes) for word in ("merge", "distinct", "unchanged")}
     if as_json:
         shown = {**counts, "undecided": done.undecided, "dry_run": dry_run}

@@ -379,28 +379,36 @@ class GreenhouseConnector:
             AmbiguousOutcome: Every try ended without an answer, and the secondary is there still.
         """
         lost: AmbiguousOutcome | None = None
+        try:
+            for attempt in range(1, _WRITES + 1):
+                there = {str(row["id"]) for row in self._api.by_ids("candidates", [primary_id, secondary_id])}
+                if lost is not None and secondary_id not in there and primary_id in there:
+                    return
+                if not {primary_id, secondary_id} <= there:
+                    raise lost or NotFound(SYSTEM, "candidates.list", detail="a candidate to merge is not there")
+                try:
+                    self._merge(primary_id, secondary_id)
+                except AmbiguousOutcome as failure:
+                    lost = failure
+                    self._client.pause(attempt)
+                except (NotFound, Invalid):
+                    # An earlier try may have been done since it was looked at: then there is nothing left to merge.
+                    if lost is None or self._api.by_ids("candidates", [secondary_id]):
+                        raise
+                    return
+                else:
+                    return
+            if self._api.by_ids("candidates", [secondary_id]):
+                raise lost or AssertionError("a try ends in an answer or is lost")
+        except HttpFailure as failure:
+            if lost is None or failure is lost or isinstance(failure, NotFound | Invalid):
+                raise
+            raise lost from failure  # this try was certainly not done, of the earlier one nobody knows
+
+    def _merge(self, primary_id: str, secondary_id: str) -> None:
         body = {"secondary_candidate_id": number("candidates", secondary_id)}
         path = f"candidates/{number('candidates', primary_id)}/merge"
-        for attempt in range(1, _WRITES + 1):
-            there = {str(row["id"]) for row in self._api.by_ids("candidates", [primary_id, secondary_id])}
-            if lost is not None and secondary_id not in there and primary_id in there:
-                return
-            if not {primary_id, secondary_id} <= there:
-                raise lost or NotFound(SYSTEM, "candidates.list", detail="a candidate to merge is not there")
-            try:
-                self._client.call("candidates.merge", "POST", path, json=body, repeatable=False)
-            except AmbiguousOutcome as failure:
-                lost = failure
-                self._client.pause(attempt)
-            except (NotFound, Invalid):
-                # An earlier try may have been done since it was looked at: then there is nothing left to merge.
-                if lost is None or self._api.by_ids("candidates", [secondary_id]):
-                    raise
-            else:
-                return
-        assert lost is not None
-        if self._api.by_ids("candidates", [secondary_id]):
-            raise lost
+        self._client.call("candidates.merge", "POST", path, json=body, repeatable=False)
 
     def _bring(self, entity: str, record_id: str, change: Callable[[Row, bool], dict[str, Any]]) -> Row | None:
         """(13) Read, and write what `change` asks for; read again before every further try.

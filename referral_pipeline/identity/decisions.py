@@ -3,10 +3,11 @@
 Belongs here: the meaning of a decision, as a pure function. Does not belong here: keeping decisions (ledger), the rules
 of matching (resolve), carrying a merge out in the ATS (sync).
 
-A merge joins one record of each side, so it holds as long as each side has one left. A distinct decision parts every
-record of one side from every one of the other. Both speak of the records that they were made about, whatever the
-persons grew to meanwhile. A candidate that the ATS merged into another stands for the survivor; where that puts one
-record on both sides of a distinct decision, the ATS has made the two one, and the decision has lapsed.
+A merge makes one person of all records of both sides that are there, and holds as long as each side has one left. A
+distinct decision parts every record of one side from every one of the other. Both speak of the records that they were
+made about, whatever the persons grew to meanwhile. A candidate that the ATS merged into another stands for the
+survivor; where that puts one record on both sides of a distinct decision, the ATS has made the two one, and the
+decision has lapsed.
 """
 
 from __future__ import annotations
@@ -62,9 +63,12 @@ def constraints_of(
     for decision in decisions:
         left, right = _now(decision.left, aliases or {}), _now(decision.right, aliases or {})
         if decision.verdict == "merge":
-            ours, theirs = min(left & alive, default=None), min(right & alive, default=None)
-            if ours is not None and theirs is not None and ours != theirs:
-                must.add(_pair(ours, theirs))
+            ours, theirs = left & alive, right & alive
+            if ours and theirs:
+                # Every record by name: what once held a side together (a mailbox, a link) may be gone by now, or may
+                # yield to the name of the other side.
+                first = min(ours)
+                must.update(_pair(first, other) for other in (ours | theirs) - {first})
         elif not left & right:
             cannot.update(_pair(a, b) for a in left for b in right)
     return Constraints(tuple(sorted(must)), tuple(sorted(cannot)))

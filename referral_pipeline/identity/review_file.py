@@ -6,6 +6,9 @@ and what the decision does (orchestration.review).
 A file is read in every form that the table comes in: commas, semicolons or tabs, with or without a byte order mark, or
 the Markdown table of the Dagster UI pasted as it is. Header names may be in any case and with spaces; other columns are
 ignored. A bad line is told by its number and field, and the good ones stand. No message repeats what a cell says.
+
+A pair is one line of the file. A quote that is not closed on its line would swallow the decisions below it, so it is
+told, and the next line is read for itself.
 """
 
 from __future__ import annotations
@@ -108,12 +111,22 @@ def read_review_file(content: bytes) -> ReviewFile:
         ReviewFileError: no header with the columns that are needed, or no text.
     """
     rows = _rows(_decoded(content))
-    _, header = next(rows, (0, []))
+    header = next(rows)[1] or []
     places = {name: place for place, name in reversed(list(enumerate(header)))}
     lines: list[ReviewLine] = []
     problems: list[LineProblem] = []
     undecided = 0
     for number, cells in rows:
+        if cells is None:
+            problems.append(
+                LineProblem(
+                    number,
+                    "line",
+                    "has a quote that is not closed, or a line break inside a cell, or a cell that is too long",
+                    "Write each pair on one line, and a quote inside a quoted cell twice",
+                )
+            )
+            continue
         if [_name(cell) for cell in cells] == header:
             continue  # a second table, pasted below
         values = {name: _cell(cells, places.get(name)) for name in (*_NEEDED, "reason")}
@@ -128,6 +141,17 @@ def read_review_file(content: bytes) -> ReviewFile:
                 ReviewLine(number, values["left_person_id"], values["right_person_id"], decision, values["reason"])
             )
     return ReviewFile(tuple(lines), undecided, tuple(problems))
+
+
+def read_pairs(content: bytes) -> set[frozenset[str]]:
+    """The person ids of every pair of a file, decided or not; nothing where no table can be found."""
+    try:
+        rows = list(_rows(_decoded(content)))
+    except ReviewFileError:
+        return set()
+    header = rows[0][1] or []
+    places = [header.index(name) for name in ("left_person_id", "right_person_id")]
+    return {frozenset(_cell(cells, place) for place in places) for _, cells in rows[1:] if cells is not None}
 
 
 def _problem(number: int, values: Mapping[str, str], decision: str) -> LineProblem | None:
@@ -158,9 +182,9 @@ def _decoded(content: bytes) -> str:
         return content.decode("cp1252", "replace")  # what spreadsheets write on Windows
 
 
-def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    """The header, normalised, and then every row with its line number; empty ones left out."""
-    physical = text.splitlines(keepends=True)
+def _rows(text: str) -> Iterator[tuple[int, list[str] | None]]:
+    """The header, normalised, and then every row with its line number; empty ones left out, unreadable ones None."""
+    physical = list(io.StringIO(text, newline=""))  # not splitlines: it breaks at characters that a cell may hold
     for start, line in enumerate(physical):
         mark = next((m for m in "|\t;," if set(_NEEDED) <= set(_header(line, m))), None)
         if mark is None:
@@ -172,13 +196,20 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
     raise ReviewFileError(f"no header was found: the file needs the columns {', '.join(_NEEDED)} and a reason")
 
 
-def _separated(lines: Sequence[str], first: int, mark: str) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO("".join(lines), newline=""), delimiter=mark)
-    before = 0
-    for cells in reader:
-        number, before = first + before, reader.line_num
-        if any(cell.strip() for cell in cells):
+def _separated(lines: Sequence[str], first: int, mark: str) -> Iterator[tuple[int, list[str] | None]]:
+    for number, line in enumerate(lines, start=first):
+        cells = _split(line, mark)
+        if cells is None or any(cell.strip() for cell in cells):
             yield number, cells
+
+
+def _split(line: str, mark: str) -> list[str] | None:
+    """The cells of one physical line; None when it cannot be one row."""
+    try:
+        cells = next(csv.reader([line.rstrip("\r\n") + "\n"], delimiter=mark), [])
+    except csv.Error:  # a cell beyond the reader's limit
+        return None
+    return None if any("\n" in cell for cell in cells) else cells
 
 
 def _markdown(lines: Sequence[str], first: int) -> Iterator[tuple[int, list[str]]]:
@@ -195,8 +226,8 @@ def _pipes(line: str) -> list[str]:
 
 
 def _header(line: str, mark: str) -> list[str]:
-    cells = _pipes(line) if mark == "|" else next(csv.reader([line], delimiter=mark), [])
-    return [_name(cell) for cell in cells]
+    cells = _pipes(line) if mark == "|" else _split(line, mark)
+    return [_name(cell) for cell in cells or ()]
 
 
 def _name(cell: str) -> str:

@@ -1,90 +1,81 @@
-"""What people decided about who is one person: kept, revoked, and what became of it in the ATS.
+"""What people decided about who is who: kept, revoked, and what became of it in the ATS.
 
-Belongs here: the states of a decision and their transitions. Does not belong here: what a decision means for
-resolution (identity.decisions), carrying a merge out in the ATS (sync.merges), persons and pairs (the warehouse).
+Belongs here: the states of a decision and their transitions. Does not belong here: what decisions mean together
+(contradictions.py), their rows (decision_rows.py), what a decision means for resolution (identity.decisions), carrying
+a merge out in the ATS (sync.merges), persons and pairs (the warehouse).
 
 Nothing is ever removed: a later word revokes an earlier one that says the other thing about the same two sides. A
-decision speaks of the records that the two sides had when it was made. No personal data: records are named by id, and a
-reason that holds an address or a number is refused.
+decision speaks of the records that the two sides had when it was made. No personal data: records are named by id. A
+reason is free text that is kept for good; one that holds an address or a telephone number is refused, but a name in it
+cannot be recognised: whoever writes it must leave names out.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from referral_pipeline.ledger import tables
-from referral_pipeline.ledger.prepared import Prepared
+from referral_pipeline.ledger.contradictions import (
+    DISTINCT,
+    MERGE,
+    Sides,
+    covers,
+    forbids,
+    remainders,
+    speaks_of,
+    standing,
+)
+from referral_pipeline.ledger.decision_rows import (
+    DECIDED,
+    IN_FORCE,
+    OF_RECORDS,
+    OF_RECORDS_AND_MERGED,
+    Around,
+    around,
+    of_records,
+    one_of,
+    read,
+)
 from referral_pipeline.ledger.records import IdentityDecision
 from referral_pipeline.ledger.transactions import Transactions, parts
 
-MERGE: Final = "merge"
-DISTINCT: Final = "distinct"
+__all__ = [
+    "DISTINCT",
+    "MERGE",
+    "Decided",
+    "DecisionPart",
+    "DecisionRefusedError",
+    "covers",
+    "reason_fault",
+    "speaks_of",
+]
 
 _MOST_REASON_CHARACTERS = 500
 _MOST_ERROR_CHARACTERS = 2_000
+_MOST_RECORDS: Final = 400
+"""Records that one decision may name: every pair across a distinct one is kept apart, so it grows with the square."""
+
 _SIDES = ("left", "right")
+_MONTH, _DAY = r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])"
+_DATE = re.compile(
+    rf"(?<![\d.\-/+])(?:(?:19|20)\d\d-{_MONTH}-{_DAY}|{_DAY}([./]){_DAY}\1(?:(?:19|20)\d\d|\d\d))(?![.\-/]?\d)"
+)
+_TIME = re.compile(r"(?<![\d:])(?:[01]?\d|2[0-4]):[0-5]\d(?::[0-5]\d)?(?![:\d])")
 _NUMBER = re.compile(r"\d{7,}|\+\d(?:[\s().\-/]*\d){6,}|\d(?:[\s().\-/]*\d){8,}")
-"""Seven digits in a row, or as many as a telephone has with its separators; a date has eight with them."""
+"""Seven digits in a row, or nine as a telephone has them with its separators. Dates and times are taken out before."""
 
-_d, _r, _a = tables.identity_decisions.c, tables.identity_decision_records.c, tables.candidate_aliases.c
-_DECIDED = (
-    sa.select(
-        _d.id,
-        _d.verdict,
-        _d.reason,
-        _d.decided_by,
-        _d.decided_at,
-        _d.revoked_at,
-        _d.revoked_by,
-        _d.revoked_reason,
-        _d.ats_state,
-        _d.ats_error,
-        _r.record_id,
-        _r.side,
-        _r.person_id,
-    )
-    .join_from(tables.identity_decisions, tables.identity_decision_records, _r.decision_id == _d.id)
-    .order_by(_d.id, _r.record_id)
-)
-_IN_FORCE = _DECIDED.where(_d.revoked_at.is_(None))
+_LEFT_OF = re.compile(r" \(what is left of decision \d+\)$")
+
+_d = tables.identity_decisions.c
 _some = sa.bindparam("some", expanding=True)
-_OF_RECORDS = Prepared(
-    _IN_FORCE.where(_d.id.in_(sa.select(_r.decision_id).where(_r.record_id.in_(_some)).correlate(None)))
-)
-
-
-def _behind() -> sa.CTE:
-    """The candidates that were merged into these, over all steps."""
-    first = (
-        sa.select(_a.system, _a.old_id)
-        .where(_a.system == sa.bindparam("of_system"), _a.new_id.in_(sa.bindparam("candidates", expanding=True)))
-        .cte("behind", recursive=True)
-    )
-    # UNION, which ends where a chain is a circle.
-    return first.union(sa.select(_a.system, _a.old_id).where(_a.system == first.c.system, _a.new_id == first.c.old_id))
-
-
-_gone = _behind()
-_gone_id = _gone.c.system + ":" + _gone.c.old_id
-_OF_RECORDS_AND_MERGED = Prepared(
-    _IN_FORCE.where(
-        _d.id.in_(
-            sa.union(
-                sa.select(_r.decision_id).where(_r.record_id.in_(_some)).correlate(None),
-                sa.select(_r.decision_id)
-                .join_from(_gone, tables.identity_decision_records, _r.record_id == _gone_id)
-                .correlate(None),
-            )
-        )
-    )
-)
 
 
 class DecisionRefusedError(ValueError):
@@ -93,15 +84,25 @@ class DecisionRefusedError(ValueError):
 
 @dataclass(frozen=True)
 class Decided:
-    """What became of a decision: the one in force now, whether it is new, and the ids of those it revoked."""
+    """What became of a decision: the one in force now, whether it is new, and the ids of those it revoked.
+
+    `remaining` are the merges that stand in place of revoked ones, for the records that were not parted.
+    """
 
     decision: IdentityDecision
     is_new: bool
     revoked: tuple[int, ...] = ()
+    remaining: tuple[int, ...] = ()
 
 
 class DecisionPart(Transactions):
     """The ledger's methods on identity decisions."""
+
+    if TYPE_CHECKING:  # the ledger's own
+
+        def exclusive(self, keys: Iterable[str]) -> AbstractContextManager[None]:
+            """See `Ledger.exclusive`."""
+            ...
 
     def decide_identity(
         self,
@@ -115,8 +116,12 @@ class DecisionPart(Transactions):
     ) -> Decided:
         """Keep a person's word on two sides, in one transaction; those in force that say otherwise are revoked.
 
+        Of a merge that a distinct decision parts only partly, the rest is kept as a merge of its own, with its reason
+        and by whom it was decided. A candidate that the ATS merged away stands for the one that it lives on as.
+
         A decision in force that says the same of these sides already is answered; what was not done in the ATS yet is
-        as asked for now, so a merge that the ATS refused becomes pending again, or is not asked of it any more.
+        as asked for now, so a merge that the ATS refused becomes pending again, or is not asked of it any more. When a
+        merge that is revoked is under way in the ATS, this answers once that has stopped.
 
         Args:
             verdict: merge or distinct.
@@ -127,8 +132,9 @@ class DecisionPart(Transactions):
             in_ats: whether a merge is to be carried out in the ATS too.
 
         Raises:
-            DecisionRefusedError: the verdict is unknown, a side is empty, a record stands on both, or the reason is
-                missing, too long or holds an address or a number.
+            DecisionRefusedError: the verdict is unknown, a side is empty, a record stands on both, they are too many,
+                another decision makes the merge impossible, or the reason is missing, too long or holds an address or a
+                number.
         """
         sides = (tuple(sorted(set(left))), tuple(sorted(set(right))))
         _refuse_wrong(verdict, sides, reason, decided_by)
@@ -136,28 +142,50 @@ class DecisionPart(Transactions):
         now = self._clock()
         with self._writing() as connection:
             _alone(connection)
-            related = [one for one in _of(connection, [*sides[0], *sides[1]]) if speaks_of(one, *sides)]
-            against = [one.id for one in related if one.verdict != verdict]
-            for one in related:
-                if one.verdict != verdict:
-                    _revoke(connection, one, now, decided_by, f"decided otherwise: {reason.strip()}")
-            same = next((one for one in related if one.verdict == verdict and covers(one, *sides)), None)
-            if same is not None:
+            near = around(connection, [*sides[0], *sides[1]])
+            related = [one for one in near.decisions if speaks_of(one, *sides, aliases=near.aliases)]
+            against = [one for one in related if one.verdict != verdict]
+            _refuse_void(verdict, sides, near, against)
+            remaining: list[int] = []
+            for one in against:
+                _revoke(connection, one, now, decided_by, f"decided otherwise: {reason.strip()}")
+                if one.verdict == MERGE:
+                    remaining += [
+                        _keep_remainder(connection, one, rest, now)
+                        for rest in remainders(one, sides, aliases=near.aliases)
+                    ]
+            same = next(
+                (one for one in related if one.verdict == verdict and covers(one, *sides, aliases=near.aliases)), None
+            )
+            if same is None:
+                decision_id = _insert(connection, verdict, sides, reason.strip(), decided_by, now, ats_state)
+            else:
+                decision_id = same.id
                 if same.ats_state not in {"done", ats_state}:
                     _set(connection, same.id, ats_state=ats_state, ats_error=None)
-                return Decided(_one(connection, same.id), False, tuple(against))
-            decision_id = _insert(connection, verdict, sides, reason.strip(), decided_by, now, ats_state)
-            return Decided(_one(connection, decision_id), True, tuple(against))
+            made = one_of(connection, decision_id)
+        self._wait_for_merges(against)
+        return Decided(made, same is None, tuple(one.id for one in against), tuple(remaining))
+
+    def _wait_for_merges(self, revoked: Iterable[IdentityDecision]) -> None:
+        """Wait until no merge in the ATS goes on for these; the merger looks before each call whether it still may.
+
+        The revocation is written first, or it would wait until there is nothing left to stop.
+        """
+        keys = {f"decision:{one.id}" for one in revoked if one.ats_state is not None}
+        if keys:
+            with self.exclusive(keys):
+                pass
 
     def identity_decisions(self, *, in_force_only: bool = True) -> list[IdentityDecision]:
         """Every decision, oldest first; with `in_force_only` those that nobody has revoked."""
         with self._reading() as connection:
-            return _read(connection.execute(_IN_FORCE if in_force_only else _DECIDED))
+            return read(connection.execute(IN_FORCE if in_force_only else DECIDED))
 
     def identity_decision(self, decision_id: int) -> IdentityDecision | None:
         """One decision, in force or not; None when there is none of this id."""
         with self._reading() as connection:
-            return next(iter(_read(connection.execute(_DECIDED.where(_d.id == decision_id)))), None)
+            return next(iter(read(connection.execute(DECIDED.where(_d.id == decision_id)))), None)
 
     def identity_decisions_of(
         self, record_ids: Iterable[str], *, aliases_of: str | None = None
@@ -170,20 +198,22 @@ class DecisionPart(Transactions):
         with self._looking() as through:
             for some in parts(record_ids):
                 if aliases_of is None:
-                    rows = _OF_RECORDS.all(through, some=some)
+                    rows = OF_RECORDS.all(through, some=some)
                 else:
                     prefix = f"{aliases_of}:"
                     candidates = [i.removeprefix(prefix) for i in some if i.startswith(prefix)]
                     rows = (
-                        _OF_RECORDS_AND_MERGED.all(through, some=some, of_system=aliases_of, candidates=candidates)
+                        OF_RECORDS_AND_MERGED.all(through, some=some, of_system=aliases_of, candidates=candidates)
                         if candidates
-                        else _OF_RECORDS.all(through, some=some)
+                        else OF_RECORDS.all(through, some=some)
                     )
-                found |= {one.id: one for one in _read(rows)}
+                found |= {one.id: one for one in read(rows)}
         return [one for _, one in sorted(found.items())]
 
     def revoke_identity_decision(self, decision_id: int, *, by: str, reason: str) -> IdentityDecision:
         """Revoke a decision; one that is revoked already stays so. The records of a merge are again who they were.
+
+        When the merge is under way in the ATS, this answers once that has stopped: what was not sent by then never is.
 
         Raises:
             LookupError: there is no decision of this id.
@@ -192,10 +222,12 @@ class DecisionPart(Transactions):
         _refuse_words(reason, by)
         with self._writing() as connection:
             _alone(connection)
-            one = _one(connection, decision_id)
+            one = one_of(connection, decision_id)
             if one.in_force:
                 _revoke(connection, one, self._clock(), by, reason.strip())
-            return _one(connection, decision_id)
+        self._wait_for_merges([one])
+        with self._reading() as connection:
+            return one_of(connection, decision_id)
 
     def settle_ats_merge(self, decision_id: int, state: str, error: str | None = None) -> None:
         """Note what became of a merge in the ATS: done, refused, or still pending with an error.
@@ -204,23 +236,38 @@ class DecisionPart(Transactions):
             LookupError: there is no decision of this id.
         """
         with self._writing() as connection:
-            _one(connection, decision_id)
+            one_of(connection, decision_id)
             words = None if error is None else error[:_MOST_ERROR_CHARACTERS]
             _set(connection, decision_id, ats_state=state, ats_error=words)
 
+    def note_ats_error(self, decision_id: int, error: str) -> None:
+        """Note what is to be told of a merge in the ATS, whose state stays as it is."""
+        with self._writing() as connection:
+            _set(connection, decision_id, ats_error=error[:_MOST_ERROR_CHARACTERS])
 
-def speaks_of(decision: IdentityDecision, left: Iterable[str], right: Iterable[str]) -> bool:
-    """Whether a decision is about these two sides: it has some record of each on opposite sides, either way round."""
-    one, other = set(left), set(right)
-    here, there = set(decision.left), set(decision.right)
-    return bool(here & one and there & other) or bool(here & other and there & one)
+    def ask_ats_again(self, decision_id: int, *, in_ats: bool) -> IdentityDecision:
+        """Make a merge in force pending in the ATS again, or ask it of the ATS no more.
 
+        One that is done there is answered as it is. When it is under way and is asked no more, this answers once that
+        has stopped.
 
-def covers(decision: IdentityDecision, left: Iterable[str], right: Iterable[str]) -> bool:
-    """Whether a decision says of these two sides all that can be said: they are part of its own, either way round."""
-    one, other = set(left), set(right)
-    here, there = set(decision.left), set(decision.right)
-    return (here >= one and there >= other) or (here >= other and there >= one)
+        Raises:
+            LookupError: there is no decision of this id.
+            DecisionRefusedError: it is no merge, or was undone.
+        """
+        with self._writing() as connection:
+            _alone(connection)
+            one = one_of(connection, decision_id)
+            if one.verdict != MERGE:
+                raise DecisionRefusedError(f"decision {decision_id} is no merge")
+            if not one.in_force:
+                raise DecisionRefusedError(f"decision {decision_id} was undone: decide again with `review merge`")
+            if one.ats_state != "done":
+                _set(connection, decision_id, ats_state="pending" if in_ats else None, ats_error=None)
+        if not in_ats:
+            self._wait_for_merges([one])
+        with self._reading() as connection:
+            return one_of(connection, decision_id)
 
 
 # ---------------------------------------------------------------- what is refused
@@ -236,7 +283,33 @@ def _refuse_wrong(verdict: str, sides: Sequence[Sequence[str]], reason: str, dec
     both = sorted(set(sides[0]) & set(sides[1]))
     if both:
         raise DecisionRefusedError(f"{both[0]} stands on both sides: a record is one person")
+    named = sum(map(len, sides))
+    if named > _MOST_RECORDS:
+        raise DecisionRefusedError(
+            f"the two sides have {named} records together, at most {_MOST_RECORDS} can be decided about at once: "
+            "name fewer records, or records instead of persons"
+        )
     _refuse_words(reason, decided_by)
+
+
+def _refuse_void(verdict: str, sides: Sides, near: Around, against: Sequence[IdentityDecision]) -> None:
+    """Refuse what could have no effect as it stands."""
+    if verdict == DISTINCT:
+        both = sorted(standing(sides[0], near.aliases) & standing(sides[1], near.aliases))
+        if both:
+            raise DecisionRefusedError(
+                f"the ATS has made one candidate of both sides ({both[0]}), which cannot be undone: decide about "
+                "records that are not merged into it"
+            )
+        return
+    others = [one for one in near.decisions if one not in against]
+    contrary = forbids(others, sides, aliases=near.aliases)
+    if contrary is not None:
+        raise DecisionRefusedError(
+            f"decision {contrary.id} says that some of these are two people ({contrary.left[0]} and "
+            f"{contrary.right[0]}), by themselves or through merges in force. Undo it first with `referral-pipeline "
+            f"review undo {contrary.id}`, or refresh and merge only who is meant"
+        )
 
 
 def _refuse_words(reason: str, by: str) -> None:
@@ -248,13 +321,16 @@ def _refuse_words(reason: str, by: str) -> None:
 
 
 def reason_fault(reason: str) -> str | None:
-    """What is wrong with a reason, with its mend; None when it may be kept."""
+    """What is wrong with a reason, with its mend; None when nothing is seen.
+
+    Addresses and numbers like a telephone's are found, dates and times are not taken for one. Names are not found.
+    """
     text = reason.strip()
     if not text:
         return "the reason is empty: say in a few words why"
     if len(text) > _MOST_REASON_CHARACTERS:
         return f"the reason has {len(text)} characters: at most {_MOST_REASON_CHARACTERS}"
-    if "@" in text or _NUMBER.search(text):
+    if "@" in text or _NUMBER.search(_DATE.sub("#", _TIME.sub("#", text))):
         return "the reason holds an address or a long number: it is kept for good, so write it without personal data"
     return None
 
@@ -296,6 +372,16 @@ def _insert(
     return decision_id
 
 
+def _keep_remainder(connection: Connection, merge: IdentityDecision, sides: Sides, now: datetime) -> int:
+    """A merge of fewer records in place of one that was revoked; what it was to be in the ATS, or was, it still is."""
+    note = f" (what is left of decision {merge.id})"
+    reason = _LEFT_OF.sub("", merge.reason)[: _MOST_REASON_CHARACTERS - len(note)] + note
+    decision_id = _insert(connection, MERGE, sides, reason, merge.decided_by, now, merge.ats_state)
+    if merge.ats_error is not None:
+        _set(connection, decision_id, ats_error=merge.ats_error)
+    return decision_id
+
+
 def _persons_of(connection: Connection, record_ids: Sequence[str]) -> dict[str, str]:
     """Who these records are, or were before the merges in force: what is to be given back when all are revoked."""
     keys = tables.identity_keys.c
@@ -303,7 +389,7 @@ def _persons_of(connection: Connection, record_ids: Sequence[str]) -> dict[str, 
     found: dict[str, str] = {
         row.record_id: row.person_id for some in parts(record_ids) for row in connection.execute(query, {"some": some})
     }
-    for one in reversed(_of(connection, record_ids)):  # the first merge knows best who a record was
+    for one in reversed(of_records(connection, record_ids)):  # the first merge knows best who a record was
         if one.verdict == MERGE:
             found |= one.persons
     return {i: found[i] for i in record_ids if i in found}
@@ -326,44 +412,3 @@ def _revoke(connection: Connection, decision: IdentityDecision, now: datetime, b
 
 def _set(connection: Connection, decision_id: int, **values: Any) -> None:
     connection.execute(sa.update(tables.identity_decisions).where(_d.id == decision_id).values(**values))
-
-
-def _of(connection: Connection, record_ids: Iterable[str]) -> list[IdentityDecision]:
-    found: dict[int, IdentityDecision] = {}
-    for some in parts(record_ids):
-        found |= {one.id: one for one in _read(_OF_RECORDS.all(connection, some=some))}
-    return [one for _, one in sorted(found.items())]
-
-
-def _one(connection: Connection, decision_id: int) -> IdentityDecision:
-    found = _read(connection.execute(_DECIDED.where(_d.id == decision_id)))
-    if not found:
-        raise LookupError(f"there is no decision {decision_id}")
-    return found[0]
-
-
-def _read(rows: Iterable[Sequence[Any]]) -> list[IdentityDecision]:
-    """Decisions from their rows, one a record, in the order of the decisions."""
-    facts: dict[int, tuple[Any, ...]] = {}
-    members: dict[int, list[tuple[str, str, str | None]]] = {}
-    for row in rows:
-        facts[row[0]] = tuple(row[:10])
-        members.setdefault(row[0], []).append((row[10], row[11], row[12]))
-    return [
-        IdentityDecision(
-            id=number,
-            verdict=one[1],
-            left=tuple(i for i, side, _ in members[number] if side == "left"),
-            right=tuple(i for i, side, _ in members[number] if side == "right"),
-            reason=one[2],
-            decided_by=one[3],
-            decided_at=one[4],
-            revoked_at=one[5],
-            revoked_by=one[6],
-            revoked_reason=one[7],
-            ats_state=one[8],
-            ats_error=one[9],
-            persons={i: person for i, _, person in members[number] if person},
-        )
-        for number, one in facts.items()
-    ]

@@ -31,6 +31,7 @@ from referral_pipeline.identity.decisions import record_aliases
 from referral_pipeline.identity.review_file import REVIEW_FILE, write_review_file
 from referral_pipeline.kpis.compute import compute_kpis
 from referral_pipeline.ledger.store import Ledger
+from referral_pipeline.orchestration.catalog import BY_NAME
 from referral_pipeline.orchestration.state import refuse_other_systems, refuse_unapproved, remember_system, state_folder
 from referral_pipeline.privacy.crypto import Cipher
 from referral_pipeline.reports.leadership import write_leadership_report
@@ -239,8 +240,12 @@ class Bridge:
         return report
 
     def write_review(self) -> Path:
-        """Publish the pairs that wait for a decision as a CSV to decide in; its path."""
-        rows = self.warehouse.frame("SELECT * FROM core.duplicate_review ORDER BY left_person_id, right_person_id")
+        """Write every pair of the review as a CSV to decide in, the open ones first, the likeliest first; its path.
+
+        Decided ones are in it too, with their state. It is written before the tables are published, and fits what the
+        Dagster UI shows of this scoring; `review import` takes its lines also when nothing was published after it.
+        """
+        rows = self.warehouse.frame(f"SELECT * FROM core.duplicate_review ORDER BY {BY_NAME['duplicate_review'].first}")  # noqa: S608
         return write_review_file(
             self.settings.published_dir / REVIEW_FILE,
             ({str(k): None if pd.isna(v) else v for k, v in row.items()} for row in rows.to_dict("records")),

@@ -11,7 +11,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class AssetEntry:
-    """One asset of the graph. `table` is its table in the warehouse; `preview` the columns shown, empty for all."""
+    """One asset of the graph.
+
+    `table` is its table in the warehouse; `preview` the columns shown, empty for all; `first` the order in which its
+    rows are shown, empty for that of the columns.
+    """
 
     name: str
     group: str
@@ -20,6 +24,7 @@ class AssetEntry:
     table: str | None = None
     preview: tuple[str, ...] = ()
     deps: tuple[str, ...] = ()
+    first: str = ""
 
 
 _PLATFORM = frozenset({"python", "duckdb"})
@@ -184,6 +189,7 @@ CATALOG: tuple[AssetEntry, ...] = (
         _PLATFORM,
         "core.duplicate_review",
         deps=("people",),
+        first="state <> 'open', score DESC NULLS LAST, left_person_id, right_person_id",
     ),
     AssetEntry(
         "touchpoints",

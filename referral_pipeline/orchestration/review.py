@@ -1,15 +1,16 @@
 """The review desk: pairs and persons of the last refresh, and the decisions that people make about them.
 
-Belongs here: what a command of `review` does: names to records, what may be decided, what a file of decisions means.
-Does not belong here: drawing (cli_review), keeping decisions (ledger), what they mean for resolution (identity).
+Belongs here: what a command of `review` does: what may be decided, undone and asked of the ATS again. Does not belong
+here: drawing (cli_review), who is named (review_people.py), what becomes of a line of a file (review_file_import.py),
+keeping decisions (ledger), what they mean for resolution (identity).
 
-It reads the published copy, so it works while a run writes. Persons are those of the last refresh; decisions are those
+It reads the published copy, so it works while a run writes. Pairs are those of the last refresh; decisions are those
 of now, and the next refresh applies them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,32 +18,18 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 
 from referral_pipeline.contract.models import Contract
-from referral_pipeline.identity.review_file import LineProblem, ReviewFile, ReviewLine
-from referral_pipeline.ledger.decisions import (
-    DISTINCT,
-    MERGE,
-    Decided,
-    DecisionRefusedError,
-    covers,
-    reason_fault,
-    speaks_of,
-)
-from referral_pipeline.ledger.store import IdentityDecision, Ledger
+from referral_pipeline.identity.decisions import record_aliases
+from referral_pipeline.identity.review_file import REVIEW_FILE, ReviewFile, read_pairs
+from referral_pipeline.ledger.decisions import DISTINCT, MERGE, Decided, speaks_of
+from referral_pipeline.ledger.store import DeliveryState, IdentityDecision, Ledger
+from referral_pipeline.orchestration.review_file_import import Imported, Said, Taking
+from referral_pipeline.orchestration.review_people import KnownPeople, ReviewError, Side, members_of
+from referral_pipeline.sync.merges import merge_key
 from referral_pipeline.warehouse.store import Warehouse
 
+__all__ = ["ForGood", "Imported", "ReviewDesk", "ReviewError", "ReviewPair", "Side"]
+
 OPEN = "open"
-
-
-class ReviewError(Exception):
-    """What was asked cannot be done; the message says why and what to do instead."""
-
-
-@dataclass(frozen=True)
-class Side:
-    """One person, or some records of one: who that is now, and which records are meant."""
-
-    person_id: str
-    records: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -59,21 +46,14 @@ class ReviewPair:
 
 
 @dataclass(frozen=True)
-class LineOutcome:
-    """What became of one line of a file: merged or distinct, or unchanged when it was decided so already."""
+class ForGood:
+    """What of a merge has been done in the ATS, where nothing can be undone.
 
-    number: int
-    outcome: str
-    decision_id: int | None
+    `merged` are the records that were merged away; of `unclear` nobody knows: the call was sent and got no answer.
+    """
 
-
-@dataclass(frozen=True)
-class Imported:
-    """What became of a file. `undecided` lines had no decision."""
-
-    outcomes: tuple[LineOutcome, ...]
-    undecided: int
-    problems: tuple[LineProblem, ...]
+    merged: tuple[str, ...] = ()
+    unclear: tuple[str, ...] = ()
 
 
 class ReviewDesk:
@@ -84,6 +64,7 @@ class ReviewDesk:
         self._ledger = ledger
         self._warehouse = warehouse
         self._contract = contract
+        self._people = KnownPeople(ledger, warehouse)
 
     # ------------------------------------------------------------ looking
 
@@ -92,16 +73,18 @@ class ReviewDesk:
         """Every pair of the last refresh, the likeliest first, with what was decided since."""
         with self._warehouse.published() as connection:
             rows = _dicts(connection, "SELECT * FROM core.duplicate_review")
-            members = self._members(
-                connection, {str(r[k]) for r in rows for k in ("left_person_id", "right_person_id")}
-            )
-        decisions = self._ledger.identity_decisions()
+            members = members_of(connection, {str(r[k]) for r in rows for k in ("left_person_id", "right_person_id")})
         by_record: dict[str, list[IdentityDecision]] = {}
-        for one in decisions:
-            for record_id in (*one.left, *one.right):
+        for one in self._ledger.identity_decisions():
+            for record_id in {self._aliases.get(i, i) for i in (*one.left, *one.right)}:
                 by_record.setdefault(record_id, []).append(one)
         found = [self._pair(row, members, by_record) for row in rows]
         return sorted(found, key=lambda p: (-(p.score or 0.0), p.left_person_id, p.right_person_id))
+
+    @cached_property
+    def _aliases(self) -> dict[str, str]:
+        ats = self._contract.ats.connector
+        return record_aliases(ats, self._ledger.aliases(ats))
 
     def _pair(
         self,
@@ -111,7 +94,12 @@ class ReviewDesk:
     ) -> ReviewPair:
         left, right = str(row["left_person_id"]), str(row["right_person_id"])
         ours, theirs = members.get(left, ()), members.get(right, ())
-        about = {one.id: one for i in ours for one in by_record.get(i, ()) if speaks_of(one, ours, theirs)}
+        about = {
+            one.id: one
+            for i in ours
+            for one in by_record.get(self._aliases.get(i, i), ())
+            if speaks_of(one, ours, theirs, aliases=self._aliases)
+        }
         decided = about[max(about)] if about else None
         state = str(row.get("state") or OPEN)
         if decided is not None:
@@ -138,36 +126,9 @@ class ReviewDesk:
         """The person of this id, or of this record ("system:id"), with all its records.
 
         Raises:
-            ReviewError: nobody of this name was there at the last refresh.
+            ReviewError: nobody of this name is there.
         """
-        with self._warehouse.published() as connection:
-            person_id = name
-            if ":" in name:
-                rows = _dicts(connection, "SELECT person_id FROM core.person_record WHERE record_id = ?", [name])
-                person_id = str(rows[0]["person_id"]) if rows else ""
-            records = self._members(connection, [person_id]).get(person_id, ())
-        if records:
-            return Side(person_id, tuple(records))
-        keys = self._ledger.keys_of([name]) if ":" in name else []
-        if keys:  # newer than the last refresh: the lane knows it
-            return Side(keys[0].person_id, (name,))
-        kind = "record" if ":" in name else "person"
-        raise ReviewError(
-            f"there is no {kind} {name}: it may have been merged or removed. `referral-pipeline review list` shows the "
-            "pairs of the last refresh"
-        )
-
-    @staticmethod
-    def _members(connection: DuckDBPyConnection, person_ids: Iterable[str]) -> dict[str, list[str]]:
-        rows = connection.execute(
-            "SELECT person_id, record_id FROM core.person_record"
-            " WHERE person_id IN (SELECT unnest(?::VARCHAR[])) ORDER BY record_id",
-            [sorted(set(person_ids))],
-        ).fetchall()
-        found: dict[str, list[str]] = {}
-        for person_id, record_id in rows:
-            found.setdefault(person_id, []).append(record_id)
-        return found
+        return self._people.side(name)
 
     # ------------------------------------------------------------ deciding
 
@@ -176,10 +137,26 @@ class ReviewDesk:
     ) -> Decided:
         """Keep that two persons are one, or two. Two record ids of one person part these two records.
 
+        A merge of two whom a merge in force has made one already is that merge, decided again: with `here_only` it is
+        not asked of the ATS any more, and otherwise once more.
+
         Raises:
             ReviewError, DecisionRefusedError: it cannot be decided; the message says why.
         """
+        again = self._merge_of(left_name, right_name) if verdict == MERGE else None
+        if again is not None:
+            sides = Side("", again.left), Side("", again.right)
+            return self._keep(MERGE, *sides, reason, by, here_only)
         return self._keep(verdict, *self._sides(verdict, left_name, right_name), reason, by, here_only)
+
+    def _merge_of(self, left: str, right: str) -> IdentityDecision | None:
+        """The merge in force of these two, each a record or whom a person id stood for when it was decided."""
+        for one in self._ledger.identity_decisions():
+            sides = [{*side, *(one.persons[i] for i in side if i in one.persons)} for side in (one.left, one.right)]
+            here = left in sides[0] and right in sides[1]
+            if one.verdict == MERGE and (here or (right in sides[0] and left in sides[1])):
+                return one
+        return None
 
     def _sides(self, verdict: str, left_name: str, right_name: str) -> tuple[Side, Side]:
         left, right = self.side(left_name), self.side(right_name)
@@ -201,15 +178,15 @@ class ReviewDesk:
             right.records,
             reason=reason,
             decided_by=by,
-            in_ats=verdict == MERGE and not here_only and self._needs_ats(left, right),
+            in_ats=verdict == MERGE and not here_only and self._needs_ats(left.records, right.records),
         )
 
-    def _needs_ats(self, left: Side, right: Side) -> bool:
+    def _needs_ats(self, left: Sequence[str], right: Sequence[str]) -> bool:
         """Whether a merge is to be carried out in the ATS: the contract says so, and both have a candidate there."""
         if not self._contract.rules.dedupe.merge_in_ats:
             return False
         prefix = f"{self._contract.ats.connector}:"
-        return all(any(i.startswith(prefix) for i in side.records) for side in (left, right))
+        return all(any(i.startswith(prefix) for i in side) for side in (left, right))
 
     def split(self, person_id: str, records: Sequence[str], *, reason: str, by: str) -> Decided:
         """Keep that these records are somebody else than the other records of a person.
@@ -228,7 +205,7 @@ class ReviewDesk:
         return self._ledger.decide_identity(DISTINCT, sorted(set(records)), rest, reason=reason, decided_by=by)
 
     def undo(self, decision_id: int, *, reason: str, by: str) -> IdentityDecision:
-        """Revoke a decision.
+        """Revoke a decision; answers when no merge in the ATS goes on for it.
 
         Raises:
             ReviewError, DecisionRefusedError: there is none of this id, or the reason cannot be kept.
@@ -236,96 +213,90 @@ class ReviewDesk:
         try:
             return self._ledger.revoke_identity_decision(decision_id, by=by, reason=reason)
         except LookupError:
-            words = (
-                f"there is no decision {decision_id}; `referral-pipeline review decisions --all` shows those there are"
+            raise _nothing(decision_id) from None
+
+    # ------------------------------------------------------------ in the ATS
+
+    def retry(self, decision_id: int, *, here_only: bool = False) -> IdentityDecision:
+        """Ask the ATS once more for a merge in force; with `here_only` ask it no more.
+
+        Raises:
+            ReviewError, DecisionRefusedError: there is no such merge in force, or it is none for the ATS.
+        """
+        one = self._ledger.identity_decision(decision_id)
+        if one is None:
+            raise _nothing(decision_id)
+        if one.verdict == MERGE and not here_only and not self._needs_ats(one.left, one.right):
+            raise ReviewError(
+                f"decision {decision_id} is not for the ATS: the contract leaves rules.dedupe.merge_in_ats off, or a "
+                "side has no candidate there"
             )
-            raise ReviewError(words) from None
+        return self._ledger.ask_ats_again(decision_id, in_ats=not here_only)
+
+    def for_good(self, decision_id: int) -> ForGood:
+        """What of a decision was carried out in the ATS by now, by this pipeline or by somebody else."""
+        one = self._ledger.identity_decision(decision_id)
+        if one is None or one.verdict != MERGE:
+            return ForGood()
+        ats = self._contract.ats.connector
+        aliases = record_aliases(ats, self._ledger.aliases(ats))
+        records = [*one.left, *one.right]
+        merged = [
+            i for i in records if i in aliases and any(aliases.get(o, o) == aliases[i] for o in records if o != i)
+        ]
+        keys = {merge_key(ats, i.removeprefix(f"{ats}:")): i for i in records if i.startswith(f"{ats}:")}
+        sent = self._ledger.deliveries_by_key(keys)
+        under_way = {DeliveryState.PENDING, DeliveryState.SENT}
+        unclear = [i for key, i in keys.items() if key in sent and sent[key].state in under_way and i not in aliases]
+        return ForGood(tuple(sorted(merged)), tuple(sorted(unclear)))
 
     # ------------------------------------------------------------ a file of decisions
 
-    def take(self, file: ReviewFile, *, by: str, reason: str = "", dry_run: bool = False) -> Imported:
+    def take(
+        self,
+        file: ReviewFile,
+        *,
+        by: str,
+        reason: str = "",
+        dry_run: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Imported:
         """Keep the decisions of a file, each line for itself; `reason` stands where a line gives none.
 
-        Lines that contradict each other are all refused: nobody knows which of them is meant.
+        Lines that contradict each other are all refused: nobody knows which of them is meant. `progress` is told lines
+        done and lines in all.
         """
-        problems = list(file.problems)
-        against = _contradicting(file.lines)
-        outcomes: list[LineOutcome] = []
-        for line in file.lines:
-            try:
-                if line.number in against:
-                    others = ", ".join(str(n) for n in sorted(against[line.number]))
-                    raise ReviewError(f"contradicts line {others}. Keep the lines that are meant, and import again")
-                outcomes.append(self._take_line(line, by=by, reason=line.reason or reason, dry_run=dry_run))
-            except (ReviewError, DecisionRefusedError) as refusal:
-                text, _, mend = str(refusal).partition(". ")
-                problems.append(LineProblem(line.number, "decision", text, mend or "Mend the line, and import again"))
-        return Imported(tuple(outcomes), file.undecided, tuple(sorted(problems, key=lambda p: p.number)))
+        self._people.look_up(name for line in file.lines for name in (line.left, line.right))
+        taking = Taking(
+            sides=self._sides,
+            is_pair=lambda left, right: frozenset((left.person_id, right.person_id)) in self._reviewed,
+            keep=lambda verdict, left, right, why: self._keep(verdict, left, right, why, by, here_only=False),
+            said=Said(self._ledger),
+            dry_run=dry_run,
+        )
+        outcomes, problems = taking.lines(file.lines, reason=reason, progress=progress)
+        problems = sorted([*file.problems, *problems], key=lambda one: one.number)
+        return Imported(tuple(outcomes), file.undecided, tuple(problems))
 
-    def _take_line(self, line: ReviewLine, *, by: str, reason: str, dry_run: bool) -> LineOutcome:
-        fault = reason_fault(reason)
-        if fault is not None:
-            raise ReviewError(f"{fault}. Write it into the column reason, or give one for all with --reason")
-        already = self._decided_by_name(line)
-        if already is not None:
-            return LineOutcome(line.number, "unchanged", already.id)
-        left, right = self._sides(line.decision, line.left, line.right)
-        same = next((one for one in self._in_force() if self._says(one, line.decision, left, right)), None)
-        if same is not None:
-            return LineOutcome(line.number, "unchanged", same.id)
-        if self.pair_of(left, right) is None:
-            raise ReviewError(
-                "this pair is not in the review any more. Export the review anew; to decide it all the same, use "
-                f"`referral-pipeline review {line.decision}`"
-            )
-        if dry_run:
-            return LineOutcome(line.number, line.decision, None)
-        kept = self._keep(line.decision, left, right, reason, by, here_only=False)
-        return LineOutcome(line.number, line.decision if kept.is_new else "unchanged", kept.decision.id)
+    @cached_property
+    def _reviewed(self) -> set[frozenset[str]]:
+        """The pairs of the published copy, and of the file that the last scoring wrote.
 
-    def _decided_by_name(self, line: ReviewLine) -> IdentityDecision | None:
-        """A decision in force that was made about the persons of these ids, who may be one by now."""
-        wanted = (line.left, line.right)
-        for one in self._in_force():
-            left = {one.persons[i] for i in one.left if i in one.persons}
-            right = {one.persons[i] for i in one.right if i in one.persons}
-            here = wanted[0] in left and wanted[1] in right
-            if one.verdict == line.decision and (here or (wanted[1] in left and wanted[0] in right)):
-                return one
-        return None
-
-    @staticmethod
-    def _says(decision: IdentityDecision, verdict: str, left: Side, right: Side) -> bool:
-        return decision.verdict == verdict and covers(decision, left.records, right.records)
-
-    def _in_force(self) -> list[IdentityDecision]:
-        return self._ledger.identity_decisions()
+        That may be newer than the copy, when the refresh failed before it published.
+        """
+        found = {frozenset((pair.left_person_id, pair.right_person_id)) for pair in self.pairs}
+        path = self._warehouse.published_dir / REVIEW_FILE
+        if path.exists():
+            found |= read_pairs(path.read_bytes())
+        return found
 
 
-def _contradicting(lines: Sequence[ReviewLine]) -> dict[int, set[int]]:
-    """Lines that cannot all be true: two people who are one through merges of the same file; each with the others."""
-    root: dict[str, str] = {}
-
-    def find(name: str) -> str:
-        while root.setdefault(name, name) != name:
-            root[name] = root[root[name]]
-            name = root[name]
-        return name
-
-    merges = [line for line in lines if line.decision == MERGE]
-    for line in merges:
-        root[find(line.left)] = find(line.right)
-    groups: dict[str, set[int]] = {}
-    for line in lines:
-        if line.decision == DISTINCT and find(line.left) == find(line.right):
-            groups.setdefault(find(line.left), set()).add(line.number)
-    for line in merges:
-        if find(line.left) in groups:
-            groups[find(line.left)].add(line.number)
-    return {number: group - {number} for group in groups.values() for number in group}
+def _nothing(decision_id: int) -> ReviewError:
+    words = f"there is no decision {decision_id}; `referral-pipeline review decisions --all` shows those there are"
+    return ReviewError(words)
 
 
-def _dicts(connection: DuckDBPyConnection, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
-    answer = connection.execute(sql, list(parameters))
+def _dicts(connection: DuckDBPyConnection, sql: str) -> list[dict[str, Any]]:
+    answer = connection.execute(sql)
     names = [str(column[0]) for column in answer.description or ()]
     return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]

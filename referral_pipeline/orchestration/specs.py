@@ -58,8 +58,9 @@ def table_result(warehouse: Warehouse, name: str, extra: Mapping[str, Any] | Non
         return dg.MaterializeResult(asset_key=name, metadata=dict(extra or {}))
     columns = ", ".join(f'"{c}"' for c in entry.preview) if entry.preview else "*"
     with warehouse.connect():
-        # The table name comes from the catalogue, never from outside.
-        frame = warehouse.frame(f"SELECT {columns} FROM {entry.table} ORDER BY ALL LIMIT {_PREVIEW_ROWS}")  # noqa: S608
+        # The table name and the order come from the catalogue, never from outside.
+        order = entry.first or "ALL"
+        frame = warehouse.frame(f"SELECT {columns} FROM {entry.table} ORDER BY {order} LIMIT {_PREVIEW_ROWS}")  # noqa: S608
         described = warehouse.frame(f"DESCRIBE {entry.table}")
         rows = warehouse.row_count(entry.table)
     return dg.MaterializeResult(

@@ -8,9 +8,12 @@ The rules
 2. The survivor is the candidate that was created first; every other candidate of the two sides is merged into it, one
    call each. Candidates that another decision keeps apart are not merged, whatever leads to it.
 3. A merge cannot be undone and has no idempotency key: its intent is on the ledger's disk before it is sent, and the
-   ATS is read first. A candidate that is gone after an attempt was merged; one whose applications stand under another
-   candidate was merged by somebody else. One that is simply gone is for a person to look at.
-4. After a merge the old id is an alias and the links follow, in one transaction; the next pull shows the rest.
+   ATS is read first. A candidate that is gone went where its applications are now; where nothing is known of these, one
+   that is gone after an attempt of unknown outcome was merged. An attempt that was certainly not received, or refused,
+   tells nothing. One whose applications are gone too was deleted; one that is simply gone is for a person to look at.
+4. Before every call the decision is looked at again: undone in between, or asked of this pipeline only, the rest of it
+   is not sent. After a merge the old id is an alias and the links follow, in one transaction; the next pull shows the
+   rest.
 5. What is refused for good is told with the decision and fails the run's check until somebody decides anew or undoes
    it. A credential that lacks a right says nothing about the pair: the decision stays pending.
 """
@@ -21,6 +24,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from referral_pipeline.connectors.failures import (
+    AmbiguousOutcome,
     Forbidden,
     HttpFailure,
     PermanentFailure,
@@ -38,6 +42,14 @@ from referral_pipeline.sync.report import SyncFailure, SyncReport
 _OPERATION = "merge_candidates"
 _MOST_STEPS = 10
 """Merges by others that are followed before a decision is carried out; each look finds the next step of a chain."""
+
+
+class _StoppedError(Exception):
+    """Somebody undid the decision while it was carried out."""
+
+    def __init__(self, merged: int, wanted: int) -> None:
+        super().__init__(f"undone while it was under way: {merged} of {wanted} candidates had been merged, for good")
+        self.merged = merged
 
 
 class _RefusedError(Exception):
@@ -80,19 +92,29 @@ class CandidateMerger:
                 if now is None or not now.in_force or now.ats_state != "pending":
                     return
                 merged = self._merge(now)
+        except _StoppedError as stopped:
+            # Whoever undid it knows; what was merged by then is told with the undone decision.
+            report.count("candidates_merged", stopped.merged)
+            if stopped.merged:
+                self._ledger.note_ats_error(decision.id, str(stopped))
         except _RefusedError as refusal:
-            self._ledger.settle_ats_merge(decision.id, "refused", str(refusal))
+            self._settle(decision, "refused", str(refusal))
             self._fail(report, decision, str(refusal), transient=False)
         except (Unauthorized, Forbidden, TransientFailure) as failure:
-            self._ledger.settle_ats_merge(decision.id, "pending", str(failure))
+            self._settle(decision, "pending", str(failure))
             self._fail(report, decision, str(failure), transient=isinstance(failure, TransientFailure))
         except PermanentFailure as failure:
-            self._ledger.settle_ats_merge(decision.id, "refused", str(failure))
+            self._settle(decision, "refused", str(failure))
             self._fail(report, decision, str(failure), transient=False)
         else:
             self._ledger.settle_ats_merge(decision.id, "done")
             report.count("merges_done")
             report.count("candidates_merged", merged)
+
+    def _settle(self, decision: IdentityDecision, state: str, error: str) -> None:
+        now = self._ledger.identity_decision(decision.id)
+        if now is not None and now.ats_state == "pending":  # else it is not asked of the ATS any more
+            self._ledger.settle_ats_merge(decision.id, state, error)
 
     def _fail(self, report: SyncReport, decision: IdentityDecision, error: str, *, transient: bool) -> None:
         report.fail(SyncFailure(f"decision {decision.id}", _OPERATION, error, transient=transient))
@@ -116,9 +138,14 @@ class CandidateMerger:
         if gone:
             names = ", ".join(sorted(gone))
             raise _RefusedError(f"{ats.system} does not show candidate {names} any more: nothing was merged")
-        self._refuse_kept_apart(live)
         survivor, *others = sorted(live.values(), key=lambda one: (one.created_at, len(one.id), one.id))
-        for other in others:
+        self._refuse_kept_apart(live)
+        for done, other in enumerate(others):
+            now = self._ledger.identity_decision(decision.id)
+            if now is None or not now.in_force or now.ats_state != "pending":
+                raise _StoppedError(done, len(others))
+            if done:
+                self._refuse_kept_apart(live)
             self._merge_one(ats, survivor.id, other.id)
         return len(others)
 
@@ -138,13 +165,16 @@ class CandidateMerger:
 
     def _went_to(self, candidate_id: str) -> str | None:
         """The candidate that one which is gone was merged into, as far as that can be told."""
-        attempt = self._ledger.delivery(self._key(candidate_id))
-        if attempt is not None and attempt.state is not DeliveryState.DEAD and attempt.target:
-            return attempt.target
         links = self._ledger.links_of_candidates(self._ats.system, [candidate_id])
         applications = sorted({link.application_id for link in links if link.application_id})
-        found = self._ats.get_applications(applications).values() if applications else ()
-        return next((a.candidate_id for a in found if a.candidate_id != candidate_id), None)
+        found = self._ats.get_applications(applications) if applications else {}
+        moved = next((a.candidate_id for a in found.values() if a.candidate_id != candidate_id), None)
+        if moved is not None:
+            return moved
+        if applications and not found:
+            return None  # they went with it: it was deleted, maybe because somebody asked to be forgotten
+        attempt = self._ledger.delivery(self._key(candidate_id))
+        return attempt.target if attempt is not None and attempt.state is not DeliveryState.DEAD else None
 
     def _refuse_kept_apart(self, live: Collection[str]) -> None:
         ats = self._ats.system
@@ -165,11 +195,20 @@ class CandidateMerger:
             request_hash=digest({"primary": survivor, "secondary": other}),
             referral_id=None,
         )
+        before = self._ledger.delivery(key)
         self._ledger.begin_many([intent], anew=True)
         try:
             ats.merge_candidates(survivor, other)
         except HttpFailure as failure:
-            dead = isinstance(failure, PermanentFailure)
+            is_refused = isinstance(failure, PermanentFailure)
+            is_unclear = isinstance(failure, AmbiguousOutcome) or (
+                before is not None and before.state in {DeliveryState.PENDING, DeliveryState.SENT}
+            )
+            if before is None and not is_refused and not is_unclear:
+                # It was not received: should the candidate vanish now, nobody may take that for the merge.
+                self._ledger.withdraw([key])
+                raise
+            dead = is_refused or not is_unclear
             request, response = self._sealer.of(failure) if dead else (None, None)
             self._ledger.fail(key, str(failure), dead=dead, request=request, response=response)
             raise
@@ -187,8 +226,12 @@ class CandidateMerger:
             ledger.change_links([replace(link, candidate_id=new) for link in links], "candidate_id")
 
     def _key(self, candidate_id: str) -> str:
-        """A candidate is merged away once: the intent is named after it."""
-        return f"merge:{self._ats.system}:{candidate_id}"
+        return merge_key(self._ats.system, candidate_id)
+
+
+def merge_key(system: str, candidate_id: str) -> str:
+    """The key of the delivery that merges a candidate away. That happens once: it is named after the candidate."""
+    return f"merge:{system}:{candidate_id}"
 
 
 def _candidates_of(record_ids: Collection[str], system: str) -> set[str]:

@@ -15,7 +15,9 @@ from referral_pipeline.orchestration.assets.ingest import EVERY_STAGE_IS_MAPPED
 from referral_pipeline.orchestration.assets.sync import EVERY_WRITE_SUCCEEDED
 from referral_pipeline.orchestration.build import build_defs
 from referral_pipeline.orchestration.catalog import CATALOG
+from referral_pipeline.orchestration.specs import table_result
 from referral_pipeline.quality.rules import RULES
+from referral_pipeline.warehouse.store import Warehouse
 
 GROUPS = {
     "ingest": {
@@ -119,6 +121,19 @@ def test_numbers_and_publication_wait_for_the_checks_of_attribution(specs):
     downstream = {dep.asset_key.to_user_string() for dep in specs["kpis"].deps}
     assert {"attribution", "attribution_credit"} <= downstream
     assert "kpis" in {dep.asset_key.to_user_string() for dep in specs["published_tables"].deps}
+
+
+def test_the_preview_of_the_review_shows_the_likeliest_open_pairs_first(tmp_path: Path):
+    warehouse = Warehouse("w.duckdb", home=tmp_path, published_dir=tmp_path / "published")
+    with warehouse.connect() as connection:
+        connection.execute(
+            "CREATE TABLE core.duplicate_review AS SELECT 'per_' || i AS left_person_id, 'per_x' || i AS"
+            " right_person_id, CASE WHEN i = 3 THEN NULL ELSE i / 100 END AS score, 'phone' AS evidence,"
+            " 'look' AS proposed_action, CASE WHEN i < 20 THEN 'open' ELSE 'distinct' END AS state FROM range(30) t(i)"
+        )
+    shown = table_result(warehouse, "duplicate_review").metadata or {}
+    lines = shown["preview"].md_str.splitlines()[2:]  # type: ignore[union-attr]
+    assert [line.split(" | ")[0] for line in lines] == [f"| per_{i}" for i in range(19, 9, -1)]
 
 
 def test_loading_the_definitions_imports_nothing_heavy_and_needs_no_secret():

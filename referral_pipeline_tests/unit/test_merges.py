@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from referral_pipeline.connectors.failures import CircuitOpen, RateLimited, Unreachable
 from referral_pipeline.connectors.http import AmbiguousOutcome, Forbidden, Invalid, TransientFailure
 from referral_pipeline.ledger.store import DeliveryState, IdentityDecision, Link
 from referral_pipeline.sandbox.faults import Faults
@@ -241,6 +243,108 @@ def test_a_system_that_is_away_leaves_the_decision_pending_for_the_next_run(
     assert merging.run().failures == []
     assert merging.held() == {a: {one, two}}
     assert merging.decision().ats_error is None
+
+
+@pytest.mark.parametrize("failure", [Unreachable, RateLimited, CircuitOpen, TransientFailure])
+@pytest.mark.parametrize("refused_before", [False, True])
+def test_a_candidate_deleted_after_a_merge_that_was_never_received_is_no_alias(
+    merging: MergeRig, failure: type[TransientFailure], refused_before: bool
+):
+    (a, _), (b, _) = merging.candidate("Ada", days=5), merging.candidate("Bob", days=2)
+    decided = merging.decide(a, b)
+
+    def refuse(kind: type[Exception], **facts: Any) -> None:
+        def merge(*_: str) -> None:
+            raise kind("greenhouse", "candidates.merge", **facts)
+
+        merging.run(Spoilt(merging.rig.ats, merge_candidates=merge))
+
+    if refused_before:
+        refuse(Invalid, status=422)
+        merging.ledger.ask_ats_again(decided.id, in_ats=True)
+    refuse(failure)
+    assert merging.decision().ats_state == "pending"
+    merging.account.acts.delete_candidate(int(b))
+    [told] = merging.run().failures
+    assert b in told.error
+    assert (merging.decision().ats_state, merging.ledger.aliases("greenhouse")) == ("refused", {})
+
+
+def test_a_candidate_whose_applications_went_with_it_was_deleted_whatever_was_tried(merging: MergeRig):
+    (a, _), (b, two) = merging.candidate("Ada", days=5), merging.candidate("Bob", days=2)
+    merging.ledger.save_links([link("R1", b, two)])
+    merging.decide(a, b)
+
+    def lose(*_: str) -> None:
+        raise lost()
+
+    merging.run(Spoilt(merging.rig.ats, merge_candidates=lose))
+    merging.account.acts.delete_candidate(int(b))
+    [failure] = merging.run().failures
+    assert b in failure.error
+    assert merging.ledger.aliases("greenhouse") == {}
+    assert merging.ledger.link("R1").candidate_id == b  # type: ignore[union-attr]
+
+
+def test_a_lost_answer_stays_the_outcome_when_the_next_try_is_not_received(
+    merging: MergeRig, monkeypatch: pytest.MonkeyPatch
+):
+    (a, _), (b, _) = merging.candidate("Ada", days=5), merging.candidate("Bob", days=2)
+    tries: list[Exception] = [lost(), *(Unreachable("greenhouse", "candidates.merge") for _ in range(50))]
+    flaky(merging, monkeypatch, tries, done=False)
+    with pytest.raises(AmbiguousOutcome):
+        merging.rig.ats.merge_candidates(a, b)
+
+
+def undone_on_the_way(merging: MergeRig, undo: Callable[[], object]) -> tuple[SyncReport, list[str]]:
+    """Three candidates whose merge somebody undoes from elsewhere while the first of two calls is on its way."""
+    ids = [merging.candidate(name, days=days)[0] for name, days in (("Ada", 9), ("Bob", 5), ("Cid", 3))]
+    merging.decide(ids[0], " ".join(ids[1:]))
+    answered: list[bool] = []
+    other = threading.Thread(target=lambda: answered.append(bool(undo())))
+    revoked = merging.ledger.identity_decision
+
+    def merge(primary: str, secondary: str) -> None:
+        if not other.ident:
+            other.start()
+            while revoked(1).in_force and revoked(1).ats_state:  # type: ignore[union-attr]
+                pass
+        assert answered == []  # it waits for this call
+        merging.rig.ats.merge_candidates(primary, secondary)
+
+    report = merging.run(Spoilt(merging.rig.ats, merge_candidates=merge))
+    other.join()
+    return report, ids
+
+
+def test_a_merge_undone_on_the_way_is_not_sent_any_further_and_the_undoing_answers_when_it_has_stopped(
+    merging: MergeRig,
+):
+    seen: list[dict[str, str]] = []
+
+    def undo() -> None:
+        merging.ledger.revoke_identity_decision(1, by=BY, reason="a mistake")
+        seen.append(merging.ledger.aliases("greenhouse"))
+
+    report, ids = undone_on_the_way(merging, undo)
+    assert len(merging.held()) == 2
+    assert merging.merge_calls() == 1
+    assert seen == [merging.ledger.aliases("greenhouse")] != [{}]
+    assert (report.failures, dict(report.counts)) == ([], {"candidates_merged": 1})
+    undone = merging.ledger.identity_decision(1)
+    assert "1 of 2 candidates had been merged" in (undone.ats_error or "")  # type: ignore[union-attr]
+    assert not merging.run().counts
+    assert len(ids) == 3
+
+
+def test_a_merge_that_is_left_out_of_the_ats_on_the_way_stops_and_can_be_asked_for_again(merging: MergeRig):
+    undone_on_the_way(merging, lambda: merging.ledger.ask_ats_again(1, in_ats=False))
+    assert len(merging.held()) == 2
+    assert merging.decision().ats_state is None
+    again = merging.ledger.ask_ats_again(1, in_ats=True)
+    assert again.ats_state == "pending"
+    assert merging.run().failures == []
+    assert len(merging.held()) == 1
 
 
 def test_what_the_ats_refuses_is_told_with_the_decision_at_every_run_until_somebody_decides_anew(

@@ -13,9 +13,11 @@ from click.testing import CliRunner, Result
 
 from referral_pipeline.cli import main
 from referral_pipeline.contract.scaffold import sandbox_contract
-from referral_pipeline.ledger.store import Ledger
+from referral_pipeline.identity.review_file import REVIEW_FILE, write_review_file
+from referral_pipeline.ledger.store import DeliveryIntent, Ledger
 from referral_pipeline.orchestration.bridge import PUBLISHED_TABLES
 from referral_pipeline.sandbox.credentials import SECRETS
+from referral_pipeline.warehouse.store import Warehouse
 from referral_pipeline_tests.unit.core_world import World
 
 BY = ("--by", "analyst@example.com")
@@ -39,13 +41,17 @@ class Desk:
         self.world.candidates = [replace(c, emails=("home@example.com",)) for c in self.world.candidates]
         self.refresh()
 
-    def refresh(self) -> None:
-        """What a refresh does with people, published."""
-        with self.world.warehouse.connect():
+    def refresh(self, *, published: bool = True) -> None:
+        """What a refresh does with people; when not `published`, one that fails before it publishes."""
+        warehouse = self.world.warehouse
+        with warehouse.connect():
             self.world.stage()
             decisions = self.ledger.identity_decisions()
             report = self.world.people(ledger_persons=self.ledger.persons(), decisions=decisions)
-            self.world.warehouse.publish(PUBLISHED)
+            rows = warehouse.frame("SELECT * FROM core.duplicate_review").to_dict("records")
+            write_review_file(warehouse.published_dir / REVIEW_FILE, rows)  # type: ignore[arg-type]
+            if published:
+                warehouse.publish(PUBLISHED)
         self.ledger.save_identity_keys(report.identity_keys(b"key"), replace=True)
         self.person_of = dict(report.person_of)
 
@@ -209,7 +215,75 @@ def test_a_merge_that_the_ats_refused_is_told_with_the_way_out(desk: Desk):
     desk.ledger.settle_ats_merge(made, "refused", "greenhouse candidates.merge answered 422")
     output = invoke("decisions").output
     assert "answered 422" in output
+    assert "review retry" in output
     assert "--here-only" in output
+
+
+@pytest.mark.parametrize("here_only", [False, True])
+@pytest.mark.parametrize("how", ["retry", "records", "persons"])
+def test_a_merge_that_the_ats_refused_can_be_tried_again_or_left_when_the_two_are_one_person(
+    desk: Desk, how: str, here_only: bool
+):
+    merges_on(desk)
+    one, two = desk.person(1), desk.person(2)
+    made = told("merge", one, two, *WHY, *BY)["decision"]
+    desk.ledger.settle_ats_merge(made["id"], "refused", "greenhouse candidates.merge answered 422")
+    desk.refresh()
+    assert desk.person(1) == desk.person(2)
+    extra = ("--here-only",) if here_only else ()
+    if how == "retry":
+        again = told("retry", str(made["id"]), *extra)["decision"]
+    else:
+        names = ("greenhouse:C2", "advocacy:R1") if how == "records" else (one, two)
+        again = told("merge", *names, *extra, *WHY, *BY)["decision"]
+    state = None if here_only else "pending"
+    assert again == {**made, "ats_state": state, "ats_error": None}
+
+
+@pytest.mark.parametrize(("what", "word"), [("distinct", "no merge"), ("undone", "undone"), ("off", "merge_in_ats")])
+def test_what_cannot_be_tried_again_in_the_ats_is_refused_with_words(desk: Desk, what: str, word: str):
+    if what != "off":
+        merges_on(desk)
+    verdict = "distinct" if what == "distinct" else "merge"
+    made = str(told(verdict, desk.person(1), desk.person(2), *WHY, *BY)["decision"]["id"])
+    if what == "undone":
+        told("undo", made, *WHY, *BY)
+    result = invoke("retry", made)
+    assert result.exit_code == 1
+    assert word in result.output
+    assert "no decision 99" in invoke("retry", "99").output
+
+
+def test_an_undoing_tells_what_was_merged_in_the_ats_for_good_and_what_nobody_knows_of(desk: Desk):
+    merges_on(desk)
+    made = told("merge", desk.person(1), desk.person(2), *WHY, *BY)["decision"]["id"]
+    sent = DeliveryIntent("merge:greenhouse:C2", "greenhouse", "merge_candidates", "C1", "hash", None)
+    desk.ledger.begin(sent)
+    undone = told("undo", str(made), *WHY, *BY)
+    assert undone["in_ats"] == {"merged": [], "unclear": ["greenhouse:C2"]}
+    assert "is not known" in invoke("undo", str(made), *WHY, *BY).output
+    desk.ledger.alias("greenhouse", "C2", "C1")
+    undone = told("undo", str(made), *WHY, *BY)
+    assert undone["in_ats"] == {"merged": ["greenhouse:C2"], "unclear": []}
+    assert "cannot be undone: greenhouse:C2" in invoke("undo", str(made), *WHY, *BY).output
+
+
+def test_a_split_of_one_record_tells_that_the_rest_stays_merged(desk: Desk):
+    merge = told("merge", desk.person(1), desk.person(2), *WHY, *BY)["decision"]["id"]
+    desk.refresh()
+    split = told("split", desk.person(1), "greenhouse:C2", *WHY, *BY)
+    assert (split["revoked"], len(split["remaining"])) == ([merge], 1)
+    desk.refresh()
+    assert desk.person(1) == desk.person(2) != desk.person_of["greenhouse:C2"]
+
+
+def test_two_who_were_merged_can_be_named_again_as_soon_as_the_merge_is_undone(desk: Desk):
+    one, two = desk.person(1), desk.person(2)
+    made = told("merge", one, two, *WHY, *BY)["decision"]["id"]
+    desk.refresh()
+    told("undo", str(made), "--reason", "a mistake", *BY)
+    apart = told("distinct", one, two, *WHY, *BY)["decision"]
+    assert (apart["left"], apart["right"]) == (["advocacy:R1", "greenhouse:C1"], ["advocacy:R2", "greenhouse:C2"])
 
 
 # ---------------------------------------------------------------- files
@@ -285,3 +359,51 @@ def test_a_file_that_holds_no_table_is_refused_in_one_line(desk: Desk, tmp_path:
     result = invoke("import", str(file), *BY)
     assert result.exit_code == 1
     assert "no header" in result.output
+
+
+def test_a_file_of_a_refresh_that_failed_before_it_published_is_taken_by_its_persons(desk: Desk):
+    """One pair has a person whom nothing published knows, the other one of two who were one until then."""
+    told("distinct", "advocacy:R1", "greenhouse:C1", *WHY, *BY)
+    desk.world.referral("R4", "A1", 4, person="Dan Loe")
+    desk.world.referrals = [replace(r, email="home@example.com") for r in desk.world.referrals]
+    desk.refresh(published=False)
+    file = desk.world.warehouse.published_dir / REVIEW_FILE
+    four, cid, own = desk.person(4), desk.person(3), desk.person_of["greenhouse:C1"]
+    lines = file.read_text().splitlines()
+    for pair, words in (({four, cid}, ",distinct,brothers"), ({own, cid}, ",merge,same")):
+        [at] = [n for n, line in enumerate(lines) if pair <= set(line.split(","))]
+        lines[at] = lines[at].removesuffix(",,") + words
+    file.write_text("\n".join(lines) + "\n")
+    taken = told("import", str(file), *BY)
+    assert (taken["merge"], taken["distinct"], taken["problems"]) == (1, 1, [])
+    found = {one.reason: (set(one.left), set(one.right)) for one in desk.ledger.identity_decisions()}
+    assert found["brothers"] in (({"advocacy:R4"}, {"advocacy:R3"}), ({"advocacy:R3"}, {"advocacy:R4"}))
+    assert found["same"] in (({"greenhouse:C1"}, {"advocacy:R3"}), ({"advocacy:R3"}, {"greenhouse:C1"}))
+
+
+def test_a_long_file_is_taken_with_one_look_at_the_persons_and_one_at_the_decisions(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for number in range(4, 10):
+        desk.world.referral(f"R{number}", "A1", number, person=f"{'Abcdefghij'[number] * 4} {'Klmnopqrst'[number] * 5}")
+    desk.world.referrals = [replace(r, email="home@example.com") for r in desk.world.referrals]
+    desk.refresh()
+    looks: list[str] = []
+    for owner, name in ((Warehouse, "published"), (Ledger, "identity_decisions")):
+        plain = getattr(owner, name)
+
+        def counted(*arguments: Any, _plain: Any = plain, _name: str = name, **more: Any) -> Any:
+            looks.append(_name)
+            return _plain(*arguments, **more)
+
+        monkeypatch.setattr(owner, name, counted)
+    seen: list[dict[str, int]] = []
+    for numbers in ((1, 2), (3, 4, 5, 6, 7)):
+        file = decided(desk, tmp_path / "r.csv", **{f"p{n}9": ("distinct", "seen both") for n in numbers})
+        looks.clear()
+        result = invoke("import", str(file), *BY)
+        assert result.exit_code == 0, result.output
+        assert "take decisions" in result.stderr
+        seen.append({name: looks.count(name) for name in looks})
+    assert seen[0] == seen[1]
+    assert len(desk.ledger.identity_decisions()) == 7

@@ -64,11 +64,34 @@ def test_tabs_and_a_line_before_the_header_are_read():
     assert read_review_file(tabs.encode()).lines == (ReviewLine(4, "per_1", "per_2", "merge", "same"),)
 
 
-def test_a_reason_over_two_lines_does_not_shift_the_numbers_of_the_lines_below():
-    text = 'left_person_id,right_person_id,decision,reason\na,b,merge,"one\ntwo"\nc,d,maybe,x\n'
+def test_a_reason_over_two_lines_is_a_bad_line_and_does_not_shift_the_numbers_of_the_lines_below():
+    text = 'left_person_id,right_person_id,decision,reason\na,b,merge,"one\ntwo"\nc,d,maybe,x\ne,f,merge,x\n'
     found = read_review_file(text.encode())
-    assert found.lines == (ReviewLine(2, "a", "b", "merge", "one\ntwo"),)
-    assert [problem.number for problem in found.problems] == [4]
+    assert found.lines == (ReviewLine(5, "e", "f", "merge", "x"),)
+    assert [(problem.number, problem.field) for problem in found.problems] == [(2, "line"), (4, "decision")]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["unix", "windows", "old mac"])
+@pytest.mark.parametrize("below", ["two cvs", '"two cvs"', '"two, cvs'], ids=["plain", "quoted", "open too"])
+def test_a_quote_that_is_not_closed_swallows_no_decision_below_it(end: str, below: str):
+    lines = [
+        "left_person_id,right_person_id,decision,reason",
+        'a,b,merge,"same person',
+        f"c,d,distinct,{below}",
+        "e,f,merge,same cv",
+    ]
+    found = read_review_file(end.join([*lines, ""]).encode())
+    told = [2, 3] if below == '"two, cvs' else [2]
+    assert [problem.number for problem in found.problems] == told
+    assert [line.number for line in found.lines] == [n for n in (3, 4) if n not in told]
+    assert "same person" not in " ".join(map(str, found.problems))
+
+
+def test_a_line_beyond_any_measure_is_a_bad_line_and_the_others_stand():
+    text = f"left_person_id,right_person_id,decision,reason\na,b,merge,{'x' * 200_000}\nc,d,merge,x\n"
+    found = read_review_file(text.encode())
+    assert [problem.number for problem in found.problems] == [2]
+    assert [line.number for line in found.lines] == [3]
 
 
 def test_the_table_of_the_ui_pasted_as_it_is_is_read():
