@@ -34,8 +34,8 @@ COLUMNS: Final = (
     "reason",
 )
 HOW_TO_DECIDE: Final = (
-    "Write merge or distinct and a reason into the last two columns of `{path}` (or beside the preview, pasted into a "
-    "file), then:\n\n"
+    "Write merge or distinct and a reason (no names: it is kept for good) into the last two columns of a copy of "
+    "`{path}`, which the next refresh writes anew, or beside the preview, pasted into a file. Then:\n\n"
     "    referral-pipeline review import FILE.csv --by YOU@EXAMPLE.COM --dry-run\n"
     "    referral-pipeline review import FILE.csv --by YOU@EXAMPLE.COM\n\n"
     "The next refresh applies it; `referral-pipeline review undo` takes it back."

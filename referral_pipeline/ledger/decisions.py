@@ -121,7 +121,7 @@ class DecisionPart(Transactions):
 
         A decision in force that says the same of these sides already is answered; what was not done in the ATS yet is
         as asked for now, so a merge that the ATS refused becomes pending again, or is not asked of it any more. When a
-        merge that is revoked is under way in the ATS, this answers once that has stopped.
+        merge that is revoked, or left out of the ATS, is under way there, this answers once that has stopped.
 
         Args:
             verdict: merge or distinct.
@@ -164,15 +164,15 @@ class DecisionPart(Transactions):
                 if same.ats_state not in {"done", ats_state}:
                     _set(connection, same.id, ats_state=ats_state, ats_error=None)
             made = one_of(connection, decision_id)
-        self._wait_for_merges(against)
+        self._wait_for_merges([*against, *([same] if same is not None and ats_state is None else [])])
         return Decided(made, same is None, tuple(one.id for one in against), tuple(remaining))
 
-    def _wait_for_merges(self, revoked: Iterable[IdentityDecision]) -> None:
+    def _wait_for_merges(self, stopped: Iterable[IdentityDecision]) -> None:
         """Wait until no merge in the ATS goes on for these; the merger looks before each call whether it still may.
 
-        The revocation is written first, or it would wait until there is nothing left to stop.
+        That it may not is written first, or this would wait until there is nothing left to stop.
         """
-        keys = {f"decision:{one.id}" for one in revoked if one.ats_state is not None}
+        keys = {f"decision:{one.id}" for one in stopped if one.ats_state is not None}
         if keys:
             with self.exclusive(keys):
                 pass
