@@ -71,7 +71,7 @@ def override(
             _require_eligible(ledger.link(referral_id), referral_id, key, own)
         with ledger.atomic():
             made = ledger.decide_override(key, referral_id, reason=words, decided_by=contract.owner.email)
-            ledger.receive_many([_hint(contract, key, own, f"override:{made.id}:decided")])
+            ledger.receive_many([_hint(contract, key, own, decided_hint(made))])
     return made
 
 
@@ -90,8 +90,18 @@ def revoke(ledger: Ledger, contract: Contract, key: str, *, reason: str, by: str
                 f"no override is in force for application {key}. `referral-pipeline credit list --all` shows all"
             )
         own = _links_of(ledger, key)
-        ledger.receive_many([_hint(contract, key, own, f"override:{taken.id}:revoked")])
+        ledger.receive_many([_hint(contract, key, own, revoked_hint(taken))])
     return taken
+
+
+def decided_hint(one: Override) -> str:
+    """The delivery that makes the lane act on a decision."""
+    return f"override:{one.id}:decided"
+
+
+def revoked_hint(one: Override) -> str:
+    """The delivery that makes the lane act on the end of a decision; one that was replaced has none."""
+    return f"override:{one.id}:revoked"
 
 
 # ---------------------------------------------------------------- what a write asks
