@@ -213,6 +213,9 @@ class CandidateWriteBack:
         application = assignment.application
         if application is not None:
             try:
+                if application.id in case.foreign:
+                    self._leave(application, case)
+                    return [self._link(case, r, links, application=application) for r in assignment.referrals]
                 opened_for = {i for i, x in links.items() if x is not None and _was_opened_for(x, application)}
                 decisions = decisions_on(self._ledger, self._ats.system, application.id)
                 may_count = with_chosen(same_job, allowed, decisions)
@@ -264,6 +267,11 @@ class CandidateWriteBack:
                 self._bring_tags(opened.application, self._tags(may_count, applied_at, made_for, decisions))
             self.records[opened.application.id] = opened.application
         return []
+
+    def _leave(self, application: AtsApplication, case: PersonCase) -> None:
+        """What somebody else's application says of this person's referrals goes; its own person brings the rest."""
+        if application.tags.get("referral_id") in {referral.id for referral in case.referrals}:
+            self._bring_tags(application, dict.fromkeys(self._tag_sources))
 
     # ------------------------------------------------------------ tags
 

@@ -33,6 +33,7 @@ from referral_pipeline.sync.lane.mirror import Fresh, Mirror
 from referral_pipeline.sync.lane.people import Neighbourhood, People
 from referral_pipeline.sync.lifecycle import Event, Facts, State, advance
 from referral_pipeline.sync.overrides import decisions_on, with_chosen
+from referral_pipeline.sync.owners import links_of_owner, owner_of
 from referral_pipeline.sync.recognitions import HireCase, Recogniser, Settlement
 from referral_pipeline.sync.statuses import StatusReturn, lock_of
 from referral_pipeline.vocabulary import Block, CandidateStatus
@@ -73,6 +74,15 @@ class _Written:
     links: Mapping[str, Link]
     write_back: CandidateWriteBack
     read_at: datetime
+
+
+@dataclass(frozen=True)
+class _Gathered:
+    """An application's person: their links, those of them to the application, and their referrals."""
+
+    links: Mapping[str, Link]
+    own: Sequence[Link]
+    referrals: Sequence[Referral]
 
 
 class Jobs:
@@ -173,7 +183,7 @@ class Leveller:
         self._s.people.remember(
             found, [*(f"{advocacy}:{i}" for i in referral_ids), *(f"{ats}:{c.id}" for c in candidates)]
         )
-        for person_id in sorted(persons | found.changed_persons):
+        for person_id in sorted(persons | found.changed_persons | self._owners(referral_ids, found)):
             members = [found.referrals[i] for i in found.members(person_id, advocacy) if i in found.referrals]
             if members:
                 strangers, one = self._write_person(person_id, members, found, deleted)
@@ -182,6 +192,12 @@ class Leveller:
         named = {*outcomes, *(r.id for one in written for r in one.case.referrals)}
         outcomes |= {i: f"quarantined:{found.unfit[i]}" for i in named if i in found.unfit}
         return outcomes, written
+
+    def _owners(self, referral_ids: Collection[str], found: Neighbourhood) -> set[str]:
+        """Whose the candidates are that these referrals were written to: nearly always the referrals' own persons."""
+        linked = (found.links[i].candidate_id for i in referral_ids if i in found.links)
+        records = (f"{self._s.ats.system}:{found.aliases.get(c, c)}" for c in linked if c)
+        return {found.person_of[record] for record in records if record in found.person_of}
 
     def _write_person(
         self, person_id: str, members: Sequence[Referral], found: Neighbourhood, deleted: Collection[str]
@@ -451,17 +467,24 @@ class Leveller:
         links: Mapping[str, Link],
         write_back: CandidateWriteBack,
     ) -> None:
+        # What belongs to somebody else's candidate is settled with its own person: two would take it back in turns.
         by_application: dict[str, list[Link]] = defaultdict(list)
         for link in links.values():
             if link.application_id:
                 by_application[link.application_id].append(link)
         recognised = self._recognised(by_application)
-        for application_id, own in by_application.items():
+        for application_id, mine in by_application.items():
             application = applications.get(application_id)
             if application is None:
                 continue
-            if application_id in recognised or _may_be_rewarded(application, [*own, *_links_before(case, own)]):
-                self._settle(application, own, case.referrals, links, write_back)
+            if application_id in recognised or _may_be_rewarded(application, [*mine, *_links_before(case, mine)]):
+                linked = self._s.ledger.links_of_applications(self._s.ats.system, [application_id])
+                own = [*mine, *(link for link in linked if link.referral_id not in links)]
+                if self._owner(application, own) == case.person_id:
+                    self._settle(application, own, mine, case.referrals, links, write_back)
+                else:
+                    # Settled with all of its own person: two persons would take it back from each other for ever.
+                    self._recognise_by_links(application, own)
 
     def _recognised(self, application_ids: Iterable[str]) -> set[str]:
         """Those for which anybody was recognised: the status alone forgets a hire once its end has been told."""
@@ -469,12 +492,24 @@ class Leveller:
 
     def _recognise_by_links(self, application: AtsApplication, own: Sequence[Link]) -> None:
         """Like `_recognise`, for an application whose person was not gathered."""
+        person = self._gathered(application, own)
+        if person.referrals:
+            self._settle(
+                application, own, person.own, person.referrals, person.links, self._write_back(person.referrals)
+            )
+
+    def _owner(self, application: AtsApplication, own: Sequence[Link]) -> str | None:
+        """Whose the application is."""
         s = self._s
-        links = {link.referral_id: link for link in s.ledger.links_of_persons({link.person_id for link in own})}
-        referrals = list(s.mirror.referrals(links).read.values())
-        if referrals:
-            write_back = self._write_back(referrals)
-            self._settle(application, own, referrals, links, write_back)
+        return owner_of(s.ledger, s.advocacy.system, s.ats.system, application.candidate_id, own)
+
+    def _gathered(self, application: AtsApplication, own: Sequence[Link]) -> _Gathered:
+        """The application's person with all that was referred for it, from the ledger and the mirror."""
+        ledger, advocacy = self._s.ledger, self._s.advocacy.system
+        owned = links_of_owner(ledger, advocacy, self._owner(application, own), own)
+        links = {link.referral_id: link for link in owned}
+        mine = [link for link in own if link.referral_id in links]
+        return _Gathered(links, mine, list(self._s.mirror.referrals(links).read.values()) if links else [])
 
     def recognise_due(self) -> None:
         """Settle what comes with time alone: a waiting period that is over, a recognition that was never answered."""
@@ -524,24 +559,27 @@ class Leveller:
         live = s.ats.get_applications(application_ids)
         for application in live.values():
             own = s.ledger.links_of_applications(s.ats.system, [application.id])
-            links = {link.referral_id: link for link in s.ledger.links_of_persons({x.person_id for x in own})}
-            referrals = list(s.mirror.referrals(links).read.values())
-            write_back = self._write_back(referrals)
-            may_count, credits = self._credited(application, own, referrals, links, write_back)
+            person = self._gathered(application, own)
+            may_count, credits = self._credited(
+                application, person.own, person.referrals, person.links, self._write_back(person.referrals)
+            )
             if application.status is CandidateStatus.HIRED:
                 self._note_hire(application, own, {credited_referral(part.touch, may_count).id for part in credits})
-            yield HireCase(application, may_count, credits, erased=_erased(links.values()))
+            yield HireCase(application, may_count, credits, erased=_erased([*person.links.values(), *own]))
 
     def _settle(
         self,
         application: AtsApplication,
         own: Sequence[Link],
+        mine: Sequence[Link],
         referrals: Sequence[Referral],
         links: Mapping[str, Link],
         write_back: CandidateWriteBack,
     ) -> None:
-        may_count, credits = self._credited(application, own, referrals, links, write_back)
-        self._hear(self._s.recogniser.settle(application, may_count, credits, erased=_erased(links.values())))
+        """Settle one application: `own` are all its links, `mine` those of its person, as are the rest."""
+        may_count, credits = self._credited(application, mine, referrals, links, write_back)
+        erased = _erased([*links.values(), *own])
+        self._hear(self._s.recogniser.settle(application, may_count, credits, erased=erased))
         if application.status is CandidateStatus.HIRED:
             self._note_hire(application, own, {credited_referral(part.touch, may_count).id for part in credits})
 
