@@ -8,6 +8,7 @@ Updates are compared with what the ATS holds: equal means no call. A failure of 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from contextlib import suppress
@@ -15,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from time import sleep as _sleep
 
-from referral_pipeline.attribution.models import Credit, credit, heaviness, overridden
+from referral_pipeline.attribution.models import Credit, credit, foremost, overridden
 from referral_pipeline.connectors.failures import AmbiguousOutcome, NotFound, PermanentFailure, TransientFailure
 from referral_pipeline.connectors.protocols import AtsConnector
 from referral_pipeline.connectors.records import AtsApplication, AtsJob, NewApplication, Referral
@@ -201,6 +202,30 @@ class CandidateWriteBack:
         open_questions = [r for r in allowed if linked.get(r.id) is None or linked[r.id] in visible]
         for assignment in assign(open_questions, case.applications, linked=linked, foreign=case.foreign):
             self._save(self._write_assignment(case, assignment, allowed, links), links)
+        self._bring_decided(case, allowed, linked)
+
+    def _bring_decided(self, case: PersonCase, allowed: Sequence[Referral], linked: Mapping[str, str]) -> None:
+        """Bring what the owner decided to applications whose own referrals are all held back: nobody else writes them."""
+        taken = {linked[r.id] for r in allowed if r.id in linked} | case.foreign
+        named: dict[str, set[str]] = defaultdict(set)
+        opened_for: dict[str, set[str]] = defaultdict(set)
+        for referral in case.referrals:
+            link = case.links.get(referral.id)
+            if link is not None and link.application_id and referral.id not in case.erased:
+                named[link.application_id].add(referral.job_id)
+                if link.created_application:
+                    opened_for[link.application_id].add(referral.id)
+        for application in case.applications:
+            if application.id in taken or application.id not in named:
+                continue
+            decisions = decisions_on(self._ledger, self._ats.system, application.id)
+            if not decisions:
+                continue
+            same_job = [r for r in allowed if r.job_id in {*named[application.id], application.job_id}]
+            may_count = with_chosen(same_job, allowed, decisions)
+            tags = self._tags(may_count, application.applied_at, opened_for[application.id], decisions)
+            with suppress(NotFound):  # deleted since it was read: there is nothing left to say
+                self._bring_tags(application, tags)
 
     def _write_assignment(
         self,
@@ -291,8 +316,8 @@ class CandidateWriteBack:
         credits = self.credits(referrals, applied_at, opened_for, decisions)
         if not credits:
             return dict.fromkeys(self._tag_sources) if decisions else {}
-        # The application has one advocate field: the heaviest credit carries it, the latest touch among equals.
-        winner = max(credits, key=lambda c: (heaviness(c.weight), c.touch.occurred_at, c.touch.referral_id or "")).touch
+        # The application has one advocate field, and it names whoever is paid where one is.
+        winner = foremost(credits).touch
         may_stand_for_it = [r for r in timed if r.touched_at <= applied_at or r.id == winner.referral_id]
         credited_id = credited_referral(winner, may_stand_for_it).id
         return mapped_tags(
@@ -310,7 +335,7 @@ class CandidateWriteBack:
         opened_for: Set[str],
         decisions: Sequence[Override] = (),
     ) -> list[Credit]:
-        """Who earned the application, by the owner's override or the contract's model, in no certain order.
+        """Who earned the application, by the owner's override or the contract's model, in order of time.
 
         Args:
             referrals: those of the person for the application's jobs that may count, and the one that was chosen.

@@ -27,14 +27,13 @@ anything new is decided, so that every decision starts from what stands at the p
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from typing import Final
 
-from referral_pipeline.attribution.models import Credit, heaviness, split_cents
+from referral_pipeline.attribution.models import Credit, foremost, split_cents
 from referral_pipeline.connectors.failures import Conflict, HttpFailure, Invalid, NotFound, TransientFailure
 from referral_pipeline.connectors.protocols import AdvocacyConnector
 from referral_pipeline.connectors.records import AtsApplication, Referral
@@ -47,7 +46,7 @@ from referral_pipeline.sync.bonus.rehires import Families, Hire, earns
 from referral_pipeline.sync.facts import credited_referral
 from referral_pipeline.sync.lifecycle import eligible_on
 from referral_pipeline.sync.report import SyncFailure
-from referral_pipeline.vocabulary import CandidateStatus
+from referral_pipeline.vocabulary import CandidateStatus, ReferralStage
 
 HIRED: Final = "hired"
 ELIGIBLE: Final = "bonus_eligible"
@@ -177,6 +176,11 @@ class Recogniser:
             held=decision.held,
             due_on=decision.due_on,
         )
+
+    def is_level(self, case: HireCase, *, today: date | None = None) -> bool:
+        """Whether `settle` would find nothing to tell; calls no system."""
+        decision = self._decide(case, today or self._clock().astimezone(UTC).date())
+        return not (decision.pending or decision.rows)
 
     def due(self, load: Callable[[Sequence[str]], Iterable[HireCase]], *, today: date | None = None) -> Settlement:
         """Settle what time alone has changed: recognised hires whose bonus is not eligible yet, and what is pending.
@@ -334,7 +338,7 @@ class Recogniser:
         if not credits:
             return shares
         if self._bonus.split == "payee":
-            shares[_referral_behind(_heaviest(credits), case).id] = amount
+            shares[_referral_behind(foremost(credits), case).id] = amount
             return shares
         for part, cents in zip(credits, split_cents(amount, credits), strict=True):
             shares[_referral_behind(part, case).id] += cents
@@ -512,15 +516,9 @@ def _positive(shares: Mapping[str, int]) -> dict[str, int]:
 def _referral_behind(part: Credit, case: HireCase) -> Referral:
     """The referral that a credited touch belongs to; of a share, the advocate's latest before the application."""
     touch, at = part.touch, case.application.applied_at
-    before = [r for r in case.referrals if r.advocate_id == touch.advocate_id and r.touched_at <= at]
+    before = [
+        r
+        for r in case.referrals
+        if r.advocate_id == touch.advocate_id and r.touched_at <= at and r.stage is not ReferralStage.CLICKED
+    ]
     return credited_referral(touch, before if touch.referral_id is None and before else case.referrals)
-
-
-def _heaviest(credits: Sequence[Credit]) -> Credit:
-    """The payee's own heaviest credit. Credits come in order of time and tie rule; of equals the latest time wins."""
-    latest_first = sorted(credits, key=lambda part: part.touch.occurred_at, reverse=True)
-    by_advocate: dict[str, list[Credit]] = defaultdict(list)
-    for part in latest_first:
-        by_advocate[part.touch.advocate_id].append(part)
-    payee = max(by_advocate.values(), key=lambda parts: heaviness(sum((part.weight for part in parts), Decimal(0))))
-    return max(payee, key=lambda part: heaviness(part.weight))

@@ -187,3 +187,118 @@ def test_the_owner_cannot_give_an_application_to_the_person_that_was_split_from_
     refused = CliRunner().invoke(main, ["credit", "override", str(application_id), "--referral", stranger, *words])
     assert refused.exit_code != 0
     assert "is of another person" in refused.output
+
+
+# ---------------------------------------------------------------- credit that moved while nobody was told
+
+
+def late_referral(world: World) -> tuple[str, str, int]:
+    """A hire that is paid out to the first advocate, and a later touch of another whose events were lost."""
+    person, job = world.person(), world.job()
+    first = world.submit(person, job_id=job, applied_at=ago(2), submitted_at=ago(2))
+    world.settle()
+    application_id = world.application(person)["id"]
+    hire(world, application_id, day(-100))
+    assert world.recognitions(first) == EARNED
+    second = world.submit(person, job_id=job, advocate_id=world.advocates[1], applied_at=ago(1), submitted_at=ago(1))
+    world.arrived()  # and lost
+    return first, second, application_id
+
+
+def test_a_refresh_moves_the_bonus_of_a_hire_whose_credit_moved_and_payroll_pays_the_right_advocate(
+    world: World, tmp_path: Path
+):
+    first, second, application_id = late_referral(world)
+    tables = refresh(world)
+    assert tables.paid(application_id) == {world.advocates[1]: 200_000}
+    assert (world.recognitions(first), world.recognitions(second)) == (TAKEN_BACK, EARNED)
+    refresh(world)
+    assert (world.recognitions(first), world.recognitions(second)) == (TAKEN_BACK, EARNED)
+    assert handed_over(tmp_path, "may.csv", first, second) == ([second], [])
+
+
+def test_a_refresh_reads_no_application_whose_recognitions_are_level(world: World):
+    _, second, _ = late_referral(world)
+    refresh(world)
+    refresh(world)
+    with Bridge.open(world.settings) as bridge:
+        bridge.pull_advocacy()
+        bridge.pull_ats()
+        bridge.write_candidates()
+        bridge.return_statuses()
+        report = bridge.return_statuses()
+    assert report.counts["hires_settled"] == 0
+    assert world.recognitions(second) == EARNED
+
+
+def test_what_payroll_gave_back_after_the_credit_moved_is_held_and_taken_back_by_the_next_refresh(
+    world: World, tmp_path: Path
+):
+    first, second, _ = late_referral(world)
+    answer, rows = exported(tmp_path, "may.csv")
+    assert first in {row["referral_id"] for row in rows}
+    refresh(world)
+    assert (world.recognitions(first), world.recognitions(second)[:1]) == (EARNED, EARNED[:1])
+    bonus("cancel", str(answer["export_id"]), "--by", "payroll@example.com", "--reason", "wrong month")
+    left, reasons = handed_over(tmp_path, "june.csv", first, second)
+    assert (left, "credit_or_first_day_moved" in reasons) == ([], True)
+    refresh(world)
+    assert (world.recognitions(first), world.recognitions(second)) == (TAKEN_BACK, EARNED)
+    assert handed_over(tmp_path, "july.csv", first, second)[0] == [second]
+
+
+# ---------------------------------------------------------------- one advocate stands for an application
+
+
+@pytest.mark.parametrize("model", ["linear", "position_based"])
+def test_the_field_in_the_ats_names_the_advocate_who_is_paid_whatever_the_model(
+    world: World, tmp_path: Path, model: str
+):
+    with ruled(world, tmp_path, "model: last_touch", f"model: {model}"):
+        person, job = world.person(), world.job()
+        one, other = world.advocates[:2]
+        for advocate, days in ((one, 6), (one, 5), (other, 4), (other, 2), (one, 1)):
+            last = world.submit(person, job_id=job, advocate_id=advocate, applied_at=ago(days), submitted_at=ago(days))
+        world.settle()
+        application_id = world.application(person)["id"]
+        hire(world, application_id, day(-100))
+        tables = refresh(world)
+        assert tables.paid(application_id).keys() == {one}
+        carried = tags(world.application(person))
+        assert (carried["advocate_id"], carried["referral_id"]) == tables.shown(application_id)
+        assert carried["advocate_id"] == one
+        if model == "linear":
+            assert world.recognitions(last) == EARNED
+
+
+def test_an_override_reaches_the_ats_though_the_applications_own_referral_is_held_back(world: World):
+    person = world.person()
+    own, application_id = referred(world, person)
+    other, _ = referred(world, person, advocate_id=world.advocates[1])
+    world.advocacy("withdraw_referral", referral_id=own)
+    world.settle()
+
+    def carried() -> dict[str, Any]:
+        (row,) = [row for row in world.applications(person) if row["id"] == application_id]
+        return tags(row)
+
+    assert carried()["referral_id"] == own
+    decide(application_id, "--referral", other)
+    world.settle()
+    assert (carried()["referral_id"], carried()["advocate_id"]) == (other, world.advocates[1])
+    decide(application_id, "--nobody")
+    refresh(world)
+    assert carried() == {}
+
+
+def test_a_referral_that_is_only_clicked_earns_nothing_though_it_opened_the_application(world: World, tmp_path: Path):
+    with ruled(world, tmp_path, "create_when_stage: applied", "create_when_stage: clicked"):
+        person, job = world.person(), world.job()
+        clicked = world.submit(person, job_id=job, stage="clicked", applied_at=None)
+        world.settle()
+        application_id = world.application(person)["id"]
+        hire(world, application_id, day(-100))
+        world.tick()
+        tables = refresh(world)
+        assert (world.recognitions(clicked), tables.paid(application_id)) == ([], {})
+        assert tags(world.application(person)) == {}

@@ -73,7 +73,14 @@ def held_back(ledger: Ledger, contract: Contract, rows: Sequence[Recognition]) -
     """By key, why a bonus that still stands at the platform is not to be paid: somebody is about to take it back."""
     links = ledger.links_for(row.referral_id for row in rows)
     unhired = unhired_elsewhere(ledger, rows, links)
-    found = {row.key: reason for row in rows if (reason := no_longer_due(row, links, unhired)) not in _STANDS}
+    reasons = {row.key: no_longer_due(row, links, unhired) for row in rows}
+    # While it was paid nobody could take it back, so that it is no longer what it seems; the next refresh settles it.
+    returned = {entry.key for entry in ledger.payroll_entries(state="returned")}
+    found = {
+        key: reason
+        for key, reason in reasons.items()
+        if reason not in _STANDS or (reason == DOUBTFUL and key in returned)
+    }
     if not contract.rules.bonus.pay_rehires:
         unearned = Families(ledger, contract.advocacy.connector).unearned()
         found |= {row.key: REHIRE for row in rows if (row.system, row.application_id) in unearned}

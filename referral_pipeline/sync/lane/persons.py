@@ -525,18 +525,30 @@ class Leveller:
             self._hear(self._s.recogniser.settle(case.application, case.referrals, case.credits, erased=case.erased))
 
     def recognisable(self, applications: Mapping[str, AtsApplication]) -> list[str]:
-        """The applications whose recognitions may not be level, by what a pull showed and what the platform was told.
+        """The applications whose recognitions are not level, by what a pull showed and what the platform was told.
 
-        Hires that nobody was recognised for, recognised ones that are no hire any more, those of which a recognised
-        referral was blocked since, and those whose credit the owner ever decided: they are few.
+        Looked at are all hires but those that are paid for in full, by exports that nobody can cancel any more, all that ever were recognised and stand no more as
+        hired, and those of a recognised referral that was blocked since; each is held against the credit as it is now,
+        from ledger and mirror alone, since credit moves by much that no event tells: a late referral, a merge of
+        persons, another contract. What payroll gave back is always among them.
         """
-        ledger = self._s.ledger
+        ledger, bonus = self._s.ledger, self._s.contract.rules.bonus
+        returned = {entry.key for entry in ledger.payroll_entries(state="returned")}
+        open_exports = {export.id for export in ledger.payroll_exports() if export.state == "open"}
+        paid: dict[str, int] = defaultdict(int)
+        for entry in ledger.payroll_entries(state="paid"):
+            if entry.currency == bonus.currency and entry.export_id not in open_exports:
+                paid[entry.application_id] += entry.amount_cents
         standing: dict[str, str] = {}
+        given_back: dict[str, str] = {}
         for row in sorted(ledger.recognitions(), key=lambda row: (row.cycle, row.created_at)):
             if row.kind == "reversed":
                 standing.pop(row.referral_id, None)
+                given_back.pop(row.referral_id, None)
             else:
                 standing[row.referral_id] = row.application_id
+                if row.key in returned:
+                    given_back[row.referral_id] = row.application_id
         linked: set[str] = set()
         blocked: set[str] = set()
         for link in ledger.links():
@@ -544,11 +556,19 @@ class Leveller:
                 linked.add(link.application_id)
             elif link.block != Block.ERASED and link.referral_id in standing:
                 blocked.add(standing[link.referral_id])
-        hired = {i for i, a in applications.items() if a.status is CandidateStatus.HIRED and i in linked}
         known = set(standing.values())
         prefix = f"{self._s.ats.system}:"
-        decided = {one.application_key.removeprefix(prefix) for one in ledger.overrides()} & (hired | known)
-        return sorted((hired - known) | (((known - hired) | blocked | decided) & applications.keys()))
+        decided = {one.application_key.removeprefix(prefix) for one in ledger.overrides()}
+        hired = {i for i, a in applications.items() if a.status is CandidateStatus.HIRED}
+        open_hires = {i for i in hired & (linked | known) if not bonus.amount_cents or paid[i] < bonus.amount_cents}
+        looked_at = (open_hires | (known - hired) | blocked | (decided & (hired | known))) & applications.keys()
+        sure = set(given_back.values()) & applications.keys()
+        return sorted(sure | {i for i in looked_at - sure if not self._is_level(applications[i])})
+
+    def _is_level(self, application: AtsApplication) -> bool:
+        """Whether the platform was told what an application has earned, by the ledger and the mirror alone."""
+        own = self._s.ledger.links_of_applications(self._s.ats.system, [application.id])
+        return self._s.recogniser.is_level(self._hire_case(application, own))
 
     def _hear(self, settlement: Settlement) -> None:
         for recognition in settlement.refused:
@@ -559,13 +579,19 @@ class Leveller:
         live = s.ats.get_applications(application_ids)
         for application in live.values():
             own = s.ledger.links_of_applications(s.ats.system, [application.id])
-            person = self._gathered(application, own)
-            may_count, credits = self._credited(
-                application, person.own, person.referrals, person.links, self._write_back(person.referrals)
-            )
+            case = self._hire_case(application, own)
             if application.status is CandidateStatus.HIRED:
-                self._note_hire(application, own, {credited_referral(part.touch, may_count).id for part in credits})
-            yield HireCase(application, may_count, credits, erased=_erased([*person.links.values(), *own]))
+                credited = {credited_referral(part.touch, case.referrals).id for part in case.credits}
+                self._note_hire(application, own, credited)
+            yield case
+
+    def _hire_case(self, application: AtsApplication, own: Sequence[Link]) -> HireCase:
+        """An application with all that its person was referred for it; `own` are all its links."""
+        person = self._gathered(application, own)
+        may_count, credits = self._credited(
+            application, person.own, person.referrals, person.links, self._write_back(person.referrals)
+        )
+        return HireCase(application, may_count, credits, erased=_erased([*person.links.values(), *own]))
 
     def _settle(
         self,

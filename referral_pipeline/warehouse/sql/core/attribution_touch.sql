@@ -54,8 +54,8 @@ aged AS (
     SELECT
         judged.*,
         CASE
-            WHEN verdict = 'counts' -- half after seven days, in parts of 2^40
-                THEN round(pow(2, 40 - (epoch_us(latest_at) - epoch_us(occurred_at)) / 604800e6))::BIGINT
+            WHEN verdict = 'counts' -- half after seven days, in parts of 2^40, a half of one rounded up
+                THEN floor(pow(2, 40 - (epoch_us(latest_at) - epoch_us(occurred_at)) / 604800e6) + 0.5)::BIGINT
         END AS parts
     FROM judged
     LEFT JOIN latest ON latest.application = judged.application
