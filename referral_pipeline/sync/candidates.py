@@ -200,13 +200,15 @@ class CandidateWriteBack:
         linked = {i: link.application_id for i, link in links.items() if link is not None and link.application_id}
         # Linked to an application that the ATS does not show yet: it is fresh, and there is nothing to do for it.
         open_questions = [r for r in allowed if linked.get(r.id) is None or linked[r.id] in visible]
+        taken = set(case.foreign)
         for assignment in assign(open_questions, case.applications, linked=linked, foreign=case.foreign):
             self._save(self._write_assignment(case, assignment, allowed, links), links)
-        self._bring_decided(case, allowed, linked)
+            if assignment.application is not None:
+                taken.add(assignment.application.id)
+        self._bring_decided(case, allowed, taken)
 
-    def _bring_decided(self, case: PersonCase, allowed: Sequence[Referral], linked: Mapping[str, str]) -> None:
-        """Bring what the owner decided to applications whose own referrals are all held back: nobody else writes them."""
-        taken = {linked[r.id] for r in allowed if r.id in linked} | case.foreign
+    def _bring_decided(self, case: PersonCase, allowed: Sequence[Referral], taken: Set[str]) -> None:
+        """Bring what the owner decided to applications whose own referrals are all held back: no other write does."""
         named: dict[str, set[str]] = defaultdict(set)
         opened_for: dict[str, set[str]] = defaultdict(set)
         for referral in case.referrals:

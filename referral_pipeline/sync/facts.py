@@ -58,8 +58,8 @@ class Programme:
 def touches_for(referrals: Sequence[Referral], programme: Programme) -> list[Touch]:
     """The touches of one person for one job: these referrals, and the shares of the same advocates for that job.
 
-    The caller passes only referrals that passed the gate, all of one person. One that is only clicked may have passed it
-    too, where the contract creates candidates from clicks; it is no touch, and earns nothing by shares either.
+    The caller passes only referrals that passed the gate, all of one person. One that is only clicked may have passed
+    it too, where the contract creates candidates from clicks; it is no touch, and earns nothing by shares either.
     """
     touches: list[Touch] = []
     referrals = [referral for referral in referrals if referral.stage is not ReferralStage.CLICKED]

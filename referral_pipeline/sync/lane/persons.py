@@ -527,10 +527,10 @@ class Leveller:
     def recognisable(self, applications: Mapping[str, AtsApplication]) -> list[str]:
         """The applications whose recognitions are not level, by what a pull showed and what the platform was told.
 
-        Looked at are all hires but those that are paid for in full, by exports that nobody can cancel any more, all that ever were recognised and stand no more as
-        hired, and those of a recognised referral that was blocked since; each is held against the credit as it is now,
-        from ledger and mirror alone, since credit moves by much that no event tells: a late referral, a merge of
-        persons, another contract. What payroll gave back is always among them.
+        Looked at are all hires but those that are paid for in full, by exports that nobody can cancel any more; all
+        that ever were recognised and stand no more as hired; and those of a recognised referral that was blocked since.
+        Each is held against the credit as it is now, from ledger and mirror alone, since credit moves by much that no
+        event tells: a late referral, a merge of persons, another contract. What payroll gave back is always among them.
         """
         ledger, bonus = self._s.ledger, self._s.contract.rules.bonus
         returned = {entry.key for entry in ledger.payroll_entries(state="returned")}
