@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from math import floor
 from typing import Final, Literal
 
 WEIGHT_DECIMALS: Final = 12
@@ -133,6 +134,24 @@ def heaviness(weight: Decimal) -> int:
     return (int(weight.scaleb(WEIGHT_DECIMALS)) + 500) // 1000
 
 
+def foremost(credits: Sequence[Credit]) -> Credit:
+    """The credit that stands for an application: it is shown there, and its advocate is the payee of a bonus for one.
+
+    The advocate with most credit over all touches, of equals the latest; of that advocate the heaviest touch, of equals
+    the latest. Of one time the earlier in the tie rule's order wins, as in last_touch.
+
+    Args:
+        credits: as `credit` gave them, in order of time and tie rule; one at least.
+    """
+    latest_first = sorted(credits, key=lambda part: part.touch.occurred_at, reverse=True)
+    of_advocate: dict[str, Decimal] = {}
+    for part in latest_first:
+        of_advocate[part.touch.advocate_id] = of_advocate.get(part.touch.advocate_id, Decimal(0)) + part.weight
+    advocate_id = max(of_advocate, key=lambda one: heaviness(of_advocate[one]))
+    own = [part for part in latest_first if part.touch.advocate_id == advocate_id]
+    return max(own, key=lambda part: heaviness(part.weight))
+
+
 # ---------------------------------------------------------------- models
 
 Weights = Sequence[Fraction]
@@ -156,7 +175,8 @@ def _time_decay(touches: Sequence[Touch], applied_at: datetime) -> Weights:
     # Ages are taken from the latest touch: it drops out when normalised, and old touches alone do not underflow.
     # In parts of 2^40, finer than a weight's twelve decimals, so that every engine rounds to the same whole numbers.
     latest = max(touch.occurred_at for touch in touches)
-    return [Fraction(round(2.0 ** (40 - (latest - touch.occurred_at) / HALF_LIFE))) for touch in touches]
+    # Half is rounded up, as floor(x + 0.5): what `round` makes of it differs between engines.
+    return [Fraction(floor(2.0 ** (40 - (latest - touch.occurred_at) / HALF_LIFE) + 0.5)) for touch in touches]
 
 
 def _position_based(touches: Sequence[Touch], applied_at: datetime) -> Weights:

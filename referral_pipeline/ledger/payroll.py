@@ -46,6 +46,12 @@ _HIRES = Prepared(
     .order_by(_h.id)
 )
 
+_LAST_STATUSES = Prepared(
+    sa.select(_h.application_id, _h.status, _h.recorded_at)
+    .where(_h.system == sa.bindparam("of_system"), _h.application_id.in_(sa.bindparam("some", expanding=True)))
+    .order_by(_h.id)
+)
+
 
 class UnknownExportError(LookupError):
     """There is no such payroll export, or it is past what was asked of it; the message says which."""
@@ -151,6 +157,15 @@ class PayrollPart(RecognitionPart):
         with self._looking() as through:
             for some in parts(application_ids):
                 found |= dict(_HIRES.all(through, some=some, of_system=system))
+        return found
+
+    def last_statuses(self, system: str, application_ids: Iterable[str]) -> dict[str, tuple[CandidateStatus, datetime]]:
+        """The status that each of these applications was last seen to reach, and when the bridge kept it."""
+        found: dict[str, tuple[CandidateStatus, datetime]] = {}
+        with self._looking() as through:
+            for some in parts(application_ids):
+                for application_id, status, at in _LAST_STATUSES.all(through, some=some, of_system=system):
+                    found[application_id] = CandidateStatus(status), at
         return found
 
     # ------------------------------------------------------------ paying

@@ -8,6 +8,7 @@ Updates are compared with what the ATS holds: equal means no call. A failure of 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from contextlib import suppress
@@ -15,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from time import sleep as _sleep
 
-from referral_pipeline.attribution.models import Credit, credit, heaviness, overridden
+from referral_pipeline.attribution.models import Credit, credit, foremost, overridden
 from referral_pipeline.connectors.failures import AmbiguousOutcome, NotFound, PermanentFailure, TransientFailure
 from referral_pipeline.connectors.protocols import AtsConnector
 from referral_pipeline.connectors.records import AtsApplication, AtsJob, NewApplication, Referral
@@ -199,8 +200,34 @@ class CandidateWriteBack:
         linked = {i: link.application_id for i, link in links.items() if link is not None and link.application_id}
         # Linked to an application that the ATS does not show yet: it is fresh, and there is nothing to do for it.
         open_questions = [r for r in allowed if linked.get(r.id) is None or linked[r.id] in visible]
+        taken = set(case.foreign)
         for assignment in assign(open_questions, case.applications, linked=linked, foreign=case.foreign):
             self._save(self._write_assignment(case, assignment, allowed, links), links)
+            if assignment.application is not None:
+                taken.add(assignment.application.id)
+        self._bring_decided(case, allowed, taken)
+
+    def _bring_decided(self, case: PersonCase, allowed: Sequence[Referral], taken: Set[str]) -> None:
+        """Bring what the owner decided to applications whose own referrals are all held back: no other write does."""
+        named: dict[str, set[str]] = defaultdict(set)
+        opened_for: dict[str, set[str]] = defaultdict(set)
+        for referral in case.referrals:
+            link = case.links.get(referral.id)
+            if link is not None and link.application_id and referral.id not in case.erased:
+                named[link.application_id].add(referral.job_id)
+                if link.created_application:
+                    opened_for[link.application_id].add(referral.id)
+        for application in case.applications:
+            if application.id in taken or application.id not in named:
+                continue
+            decisions = decisions_on(self._ledger, self._ats.system, application.id)
+            if not decisions:
+                continue
+            same_job = [r for r in allowed if r.job_id in {*named[application.id], application.job_id}]
+            may_count = with_chosen(same_job, allowed, decisions)
+            tags = self._tags(may_count, application.applied_at, opened_for[application.id], decisions)
+            with suppress(NotFound):  # deleted since it was read: there is nothing left to say
+                self._bring_tags(application, tags)
 
     def _write_assignment(
         self,
@@ -213,6 +240,9 @@ class CandidateWriteBack:
         application = assignment.application
         if application is not None:
             try:
+                if application.id in case.foreign:
+                    self._leave(application, case)
+                    return [self._link(case, r, links, application=application) for r in assignment.referrals]
                 opened_for = {i for i, x in links.items() if x is not None and _was_opened_for(x, application)}
                 decisions = decisions_on(self._ledger, self._ats.system, application.id)
                 may_count = with_chosen(same_job, allowed, decisions)
@@ -265,6 +295,11 @@ class CandidateWriteBack:
             self.records[opened.application.id] = opened.application
         return []
 
+    def _leave(self, application: AtsApplication, case: PersonCase) -> None:
+        """What somebody else's application says of this person's referrals goes; its own person brings the rest."""
+        if application.tags.get("referral_id") in {referral.id for referral in case.referrals}:
+            self._bring_tags(application, dict.fromkeys(self._tag_sources))
+
     # ------------------------------------------------------------ tags
 
     def _tags(
@@ -283,8 +318,8 @@ class CandidateWriteBack:
         credits = self.credits(referrals, applied_at, opened_for, decisions)
         if not credits:
             return dict.fromkeys(self._tag_sources) if decisions else {}
-        # The application has one advocate field: the heaviest credit carries it, the latest touch among equals.
-        winner = max(credits, key=lambda c: (heaviness(c.weight), c.touch.occurred_at, c.touch.referral_id or "")).touch
+        # The application has one advocate field, and it names whoever is paid where one is.
+        winner = foremost(credits).touch
         may_stand_for_it = [r for r in timed if r.touched_at <= applied_at or r.id == winner.referral_id]
         credited_id = credited_referral(winner, may_stand_for_it).id
         return mapped_tags(
@@ -302,7 +337,7 @@ class CandidateWriteBack:
         opened_for: Set[str],
         decisions: Sequence[Override] = (),
     ) -> list[Credit]:
-        """Who earned the application, by the owner's override or the contract's model, in no certain order.
+        """Who earned the application, by the owner's override or the contract's model, in order of time.
 
         Args:
             referrals: those of the person for the application's jobs that may count, and the one that was chosen.

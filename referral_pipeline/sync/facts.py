@@ -14,6 +14,7 @@ from typing import Any
 
 from referral_pipeline.attribution.models import Touch
 from referral_pipeline.connectors.records import AdvocacyStaged, Advocate, Content, Referral, Share
+from referral_pipeline.vocabulary import ReferralStage
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,11 @@ class Programme:
 def touches_for(referrals: Sequence[Referral], programme: Programme) -> list[Touch]:
     """The touches of one person for one job: these referrals, and the shares of the same advocates for that job.
 
-    The caller passes only referrals that count (applied, consented, not withdrawn), all of one person and one job.
+    The caller passes only referrals that passed the gate, all of one person. One that is only clicked may have passed
+    it too, where the contract creates candidates from clicks; it is no touch, and earns nothing by shares either.
     """
     touches: list[Touch] = []
+    referrals = [referral for referral in referrals if referral.stage is not ReferralStage.CLICKED]
     for referral in referrals:
         share = programme.shares.get(referral.share_id or "")
         content = programme.content.get((share.content_id if share else None) or "")
@@ -99,7 +102,10 @@ def credited_referral(touch: Touch, referrals: Sequence[Referral]) -> Referral:
     return (
         own[0]
         if own
-        else max((r for r in referrals if r.advocate_id == touch.advocate_id), key=lambda r: (r.touched_at, r.id))
+        else max(
+            (r for r in referrals if r.advocate_id == touch.advocate_id and r.stage is not ReferralStage.CLICKED),
+            key=lambda r: (r.touched_at, r.id),
+        )
     )
 
 

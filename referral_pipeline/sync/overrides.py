@@ -19,6 +19,7 @@ from referral_pipeline.connectors.records import Referral
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.ledger.records import InboxDelivery
 from referral_pipeline.ledger.store import Ledger, Link, Override
+from referral_pipeline.sync.owners import links_of_owner, owner_of
 
 ORIGIN = "override"
 
@@ -68,10 +69,10 @@ def override(
                 f"`referral-pipeline explain {key}` shows what is known of it"
             )
         if referral_id is not None:
-            _require_eligible(ledger.link(referral_id), referral_id, key, own)
+            _require_eligible(ledger.link(referral_id), referral_id, key, _of_its_person(ledger, contract, own))
         with ledger.atomic():
             made = ledger.decide_override(key, referral_id, reason=words, decided_by=contract.owner.email)
-            ledger.receive_many([_hint(contract, key, own, f"override:{made.id}:decided")])
+            ledger.receive_many([_hint(contract, key, own, decided_hint(made))])
     return made
 
 
@@ -90,8 +91,18 @@ def revoke(ledger: Ledger, contract: Contract, key: str, *, reason: str, by: str
                 f"no override is in force for application {key}. `referral-pipeline credit list --all` shows all"
             )
         own = _links_of(ledger, key)
-        ledger.receive_many([_hint(contract, key, own, f"override:{taken.id}:revoked")])
+        ledger.receive_many([_hint(contract, key, own, revoked_hint(taken))])
     return taken
+
+
+def decided_hint(one: Override) -> str:
+    """The delivery that makes the lane act on a decision."""
+    return f"override:{one.id}:decided"
+
+
+def revoked_hint(one: Override) -> str:
+    """The delivery that makes the lane act on the end of a decision; one that was replaced has none."""
+    return f"override:{one.id}:revoked"
 
 
 # ---------------------------------------------------------------- what a write asks
@@ -146,12 +157,21 @@ def _require_eligible(link: Link | None, referral_id: str, key: str, own: Sequen
             f"referral {referral_id} is held back ({link.block}), and an override does not replace what it lacks. "
             "Have that mended on the advocacy platform first, or choose another referral"
         )
-    if link.person_id not in {one.person_id for one in own}:
+    known = sorted(one.referral_id for one in own)
+    if referral_id not in known:
         raise OverrideRefused(
             f"referral {referral_id} is of another person than application {key}. Choose one of "
-            f"{', '.join(one.referral_id for one in own)}; if the two are one person, run `referral-pipeline refresh` "
-            "after their records were joined"
+            f"{', '.join(known) or 'none'}; if the two are one person, run `referral-pipeline refresh` after their "
+            "records were joined"
         )
+
+
+def _of_its_person(ledger: Ledger, contract: Contract, own: Sequence[Link]) -> list[Link]:
+    """Those of an application's links that are its person's, and the person's other links."""
+    advocacy, ats = contract.advocacy.connector, contract.ats.connector
+    held_by = next((link.candidate_id for link in own if link.candidate_id), None)
+    candidate_id = ledger.aliases(ats).get(held_by, held_by) if held_by else None
+    return links_of_owner(ledger, advocacy, owner_of(ledger, advocacy, ats, candidate_id, own), own)
 
 
 def _links_of(ledger: Ledger, key: str) -> list[Link]:

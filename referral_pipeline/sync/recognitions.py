@@ -11,7 +11,8 @@ The rules
 3. Where any of it is no longer so (unhire, credit lost or divided anew, another advocate, the first day moved), all
    that stands for the referral is `reversed`. Only then may it be recognised anew, in the next cycle.
 4. What was paid (it is in a payroll export that did not return it) is not taken back, and what is left for others is
-   the bonus without it. What is paid is read in the transaction that decides, as payroll's export is one with its own.
+   the bonus without it: the one that was promised with it, in its currency, whatever the contract says since. What is
+   paid is read in the transaction that decides, as payroll's export is one with its own.
 5. A change of the bonus in the contract is for what becomes eligible after it: amounts that divide as the credit
    divides stay. (The waiting period is read as it is now.)
 6. The platform lets a referral stand for one application at a time. Credited in two, it stands for the one that it is
@@ -27,14 +28,13 @@ anything new is decided, so that every decision starts from what stands at the p
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from typing import Final
 
-from referral_pipeline.attribution.models import Credit, heaviness, split_cents
+from referral_pipeline.attribution.models import Credit, foremost, split_cents
 from referral_pipeline.connectors.failures import Conflict, HttpFailure, Invalid, NotFound, TransientFailure
 from referral_pipeline.connectors.protocols import AdvocacyConnector
 from referral_pipeline.connectors.records import AtsApplication, Referral
@@ -47,7 +47,7 @@ from referral_pipeline.sync.bonus.rehires import Families, Hire, earns
 from referral_pipeline.sync.facts import credited_referral
 from referral_pipeline.sync.lifecycle import eligible_on
 from referral_pipeline.sync.report import SyncFailure
-from referral_pipeline.vocabulary import CandidateStatus
+from referral_pipeline.vocabulary import CandidateStatus, ReferralStage
 
 HIRED: Final = "hired"
 ELIGIBLE: Final = "bonus_eligible"
@@ -178,6 +178,11 @@ class Recogniser:
             due_on=decision.due_on,
         )
 
+    def is_level(self, case: HireCase, *, today: date | None = None) -> bool:
+        """Whether `settle` would find nothing to tell; calls no system."""
+        decision = self._decide(case, today or self._clock().astimezone(UTC).date())
+        return not (decision.pending or decision.rows)
+
     def due(self, load: Callable[[Sequence[str]], Iterable[HireCase]], *, today: date | None = None) -> Settlement:
         """Settle what time alone has changed: recognised hires whose bonus is not eligible yet, and what is pending.
 
@@ -261,8 +266,9 @@ class Recogniser:
     def _decide(self, case: HireCase, today: date) -> _Decision:
         """What is to be told; nothing new as long as something begun is still pending."""
         application = case.application
-        known = self._ledger.recognitions(application_ids=[application.id])
-        ids = {row.referral_id for row in known if row.system == self._system}
+        rows_here = self._ledger.recognitions(application_ids=[application.id])
+        known = [row for row in rows_here if row.system == self._system]
+        ids = {row.referral_id for row in known}
         is_hired = application.status is CandidateStatus.HIRED
         credited = {_referral_behind(part, case).id for part in case.credits} if is_hired else set[str]()
         ids |= credited
@@ -279,14 +285,16 @@ class Recogniser:
         is_due = due_on is not None and today >= due_on
         paid = {entry.key for entry in self._ledger.paid_entries(ids)}
         for_good = {i for i, book in books.items() if book.is_paid(paid) or (i in case.erased and book.has_bonus)}
-        wants = self._wants(case, credits, books, for_good)
+        wants = self._wants(case, credits, books, for_good, known)
         earned = bool(credits) and self._earns(case, ids)
-        rows: list[Recognition] = []
+        # One moment for all of one decision: what is taken back is told before anything that is given.
+        rows, now = list[Recognition](), self._clock()
         for referral_id, book in books.items():
             if referral_id not in case.erased and referral_id not in for_good:
                 want = wants.get(referral_id)
                 stands = want is None or (is_due and earned)
-                rows += self._steps(application, book, want if want is None or stands else replace(want, cents=0))
+                want = want if want is None or stands else replace(want, cents=0)
+                rows += self._steps(application, book, want, now)
         waits = earned and not is_due
         return _Decision(rows=tuple(rows), held=tuple(sorted(held)), due_on=due_on if waits else None)
 
@@ -309,22 +317,31 @@ class Recogniser:
         return frozenset(elsewhere) - at_home
 
     def _wants(
-        self, case: HireCase, credits: Sequence[Credit], books: Mapping[str, _Book], for_good: Collection[str]
+        self,
+        case: HireCase,
+        credits: Sequence[Credit],
+        books: Mapping[str, _Book],
+        for_good: Collection[str],
+        known: Sequence[Recognition],
     ) -> dict[str, _Want]:
         """What each credited referral should stand with once the bonus is due."""
         stands = {i: row for i, book in books.items() if (row := book.bonus) is not None}
-        promised = sum(row.amount_cents for row in stands.values())
+        fixed = {i: row for i, row in stands.items() if i in for_good}
         amount, currency = self._bonus.amount_cents, self._bonus.currency
-        if stands and _positive(self._shares(case, credits, promised)) == {
-            i: r.amount_cents for i, r in stands.items()
-        }:
-            # It divides as the credit divides: only the contract's amount may have changed since.
-            amount, currency = promised, next(iter(stands.values())).currency
+        if fixed:
+            # Part of it is paid: the rest is of the same bonus, whatever the contract promises by now.
+            currency = max(fixed.values(), key=lambda row: row.created_at).currency
+            amount = _promised_with(fixed, known, currency)
+        elif len({row.currency for row in stands.values()}) == 1:
+            promised = sum(row.amount_cents for row in stands.values())
+            if _positive(self._shares(case, credits, promised)) == {i: r.amount_cents for i, r in stands.items()}:
+                # It divides as the credit divides: only the contract's amount may have changed since.
+                amount, currency = promised, next(iter(stands.values())).currency
         shares = self._shares(case, credits, amount)
-        fixed = {i: row.amount_cents for i, row in stands.items() if i in for_good}
-        if any(shares[i] != cents for i, cents in fixed.items()):
+        if any(shares[i] != row.amount_cents for i, row in fixed.items()):
+            paid = Counter({i: row.amount_cents for i, row in fixed.items() if row.currency == currency})
             open_credits = [c for c in credits if _referral_behind(c, case).id not in fixed]
-            shares = Counter(fixed) + self._shares(case, open_credits, max(0, amount - sum(fixed.values())))
+            shares = paid + self._shares(case, open_credits, max(0, amount - paid.total()))
         advocates = {_referral_behind(c, case).id: c.touch.advocate_id for c in credits}
         return {i: _Want(advocate, shares[i], currency) for i, advocate in advocates.items()}
 
@@ -334,17 +351,19 @@ class Recogniser:
         if not credits:
             return shares
         if self._bonus.split == "payee":
-            shares[_referral_behind(_heaviest(credits), case).id] = amount
+            shares[_referral_behind(foremost(credits), case).id] = amount
             return shares
         for part, cents in zip(credits, split_cents(amount, credits), strict=True):
             shares[_referral_behind(part, case).id] += cents
         return shares
 
-    def _steps(self, application: AtsApplication, book: _Book, want: _Want | None) -> Iterable[Recognition]:
+    def _steps(
+        self, application: AtsApplication, book: _Book, want: _Want | None, now: datetime
+    ) -> Iterable[Recognition]:
         """From what stands for one referral to what should."""
         cycle, has = book.cycle, book.kinds_here
         if book.contradicts(want):
-            yield self._reversal(book)
+            yield self._reversal(book, now)
             cycle, has = cycle + 1, frozenset[str]()
         if want is None:
             return
@@ -359,7 +378,7 @@ class Recogniser:
             amount_cents=0,
             currency=want.currency,
             state="pending",
-            created_at=self._clock(),
+            created_at=now,
         )
         if HIRED not in has:
             yield new
@@ -367,7 +386,7 @@ class Recogniser:
             key = recognition_key(self._system, application.id, book.referral_id, cycle, ELIGIBLE)
             yield replace(new, key=key, kind=ELIGIBLE, amount_cents=want.cents)
 
-    def _reversal(self, book: _Book) -> Recognition:
+    def _reversal(self, book: _Book, now: datetime) -> Recognition:
         """Takes back all that stands, for the application that it stands for."""
         largest = max(book.standing, key=lambda row: row.amount_cents)
         return replace(
@@ -376,7 +395,7 @@ class Recogniser:
             kind=REVERSED,
             amount_cents=sum(row.amount_cents for row in book.standing),
             state="pending",
-            created_at=self._clock(),
+            created_at=now,
             sent_at=None,
             last_error=None,
         )
@@ -492,17 +511,32 @@ class _Book:
         if want is None:
             # What stands for another application is that application's affair.
             return not self.stands_elsewhere
-        cents = next((row.amount_cents for row in self.standing if row.kind == ELIGIBLE), None)
+        bonus = next((row for row in self.standing if row.kind == ELIGIBLE), None)
         return (
             self.stands_elsewhere
             or any(row.advocate_id != want.advocate_id for row in self.standing)
-            or (cents is not None and cents != want.cents)
+            or (bonus is not None and (bonus.amount_cents, bonus.currency) != (want.cents, want.currency))
         )
 
 
 def _in_order(rows: Iterable[Recognition]) -> list[Recognition]:
     """Decision after decision, and in each what is taken back before what is given."""
     return sorted(rows, key=lambda row: (row.created_at, _ORDER[row.kind], row.referral_id))
+
+
+def _promised_with(fixed: Mapping[str, Recognition], known: Iterable[Recognition], currency: str) -> int:
+    """The largest bonus that stood at once, while any of these stood, in this currency; `known` are all rows."""
+    keys = {row.key for row in fixed.values()}
+    stands: dict[str, Recognition] = {}
+    most = 0
+    for row in _in_order(known):
+        if row.kind == REVERSED:
+            stands.pop(row.referral_id, None)
+        elif row.kind == ELIGIBLE and row.state == "sent" and row.currency == currency:
+            stands[row.referral_id] = row
+        if any(one.key in keys for one in stands.values()):
+            most = max(most, sum(one.amount_cents for one in stands.values()))
+    return most
 
 
 def _positive(shares: Mapping[str, int]) -> dict[str, int]:
@@ -512,15 +546,9 @@ def _positive(shares: Mapping[str, int]) -> dict[str, int]:
 def _referral_behind(part: Credit, case: HireCase) -> Referral:
     """The referral that a credited touch belongs to; of a share, the advocate's latest before the application."""
     touch, at = part.touch, case.application.applied_at
-    before = [r for r in case.referrals if r.advocate_id == touch.advocate_id and r.touched_at <= at]
+    before = [
+        r
+        for r in case.referrals
+        if r.advocate_id == touch.advocate_id and r.touched_at <= at and r.stage is not ReferralStage.CLICKED
+    ]
     return credited_referral(touch, before if touch.referral_id is None and before else case.referrals)
-
-
-def _heaviest(credits: Sequence[Credit]) -> Credit:
-    """The payee's own heaviest credit. Credits come in order of time and tie rule; of equals the latest time wins."""
-    latest_first = sorted(credits, key=lambda part: part.touch.occurred_at, reverse=True)
-    by_advocate: dict[str, list[Credit]] = defaultdict(list)
-    for part in latest_first:
-        by_advocate[part.touch.advocate_id].append(part)
-    payee = max(by_advocate.values(), key=lambda parts: heaviness(sum((part.weight for part in parts), Decimal(0))))
-    return max(payee, key=lambda part: heaviness(part.weight))

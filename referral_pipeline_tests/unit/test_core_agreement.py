@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -12,9 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from referral_pipeline.attribution.models import MODELS, Credit, Touch, credit, overridden, split_cents
+from referral_pipeline.attribution.models import MODELS, Credit, credit, foremost, overridden, split_cents
+from referral_pipeline.connectors.records import Referral
+from referral_pipeline.sync.facts import Programme, credited_referral, touches_for
 from referral_pipeline.warehouse.core import build_core
-from referral_pipeline_tests.unit.core_world import AS_OF, World, attribution_rules, contract_with, day
+from referral_pipeline_tests.unit.core_world import AS_OF, DAY0, World, attribution_rules, contract_with
 
 ADVOCATES = ("A1", "A2", "A3", "A4")
 GRID = (-120, -90, -60, -7, -3, -3, -1, 0, 0, 1)
@@ -27,6 +30,8 @@ REFERRALS = st.lists(
         st.one_of(st.none(), st.integers(0, 7)),
         st.sampled_from(["applied"] * 4 + ["withdrawn", "clicked"]),
         st.booleans() | st.just(True),
+        st.sampled_from(["J1", "J1", "J2"]),
+        st.sampled_from([None, None, None, "linked", "opened"]),
     ),
     max_size=5,
 )
@@ -45,50 +50,36 @@ def made_world(path: Path, cases: list[list[tuple]], seed: int) -> World:
     for advocate in ADVOCATES:
         world.advocate(advocate)
     for number in range(8):
-        world.share(f"S{number}", random.choice(ADVOCATES), random.choice(GRID), campaign=f"campaign{number}")
+        world.share(
+            f"S{number}", random.choice(ADVOCATES), random.choice(GRID), campaign=f"campaign{number}",
+            job=random.choice(["J1", "J2"]),
+        )  # fmt: skip
     for number, referrals in enumerate(cases):
-        for place, (advocate, at, share, stage, granted) in enumerate(referrals):
+        for place, (advocate, at, share, stage, granted, job, linked) in enumerate(referrals):
             own = None if share is None else f"S{share}"
             world.referral(
                 f"R{number:02}-{place}", advocate, at, person=person(number), share=own, stage=stage, granted=granted,
-                campaign=None if place % 2 else "own",
+                campaign=None if place % 2 else "own", job=job,
             )  # fmt: skip
+            if linked:
+                world.link(f"R{number:02}-{place}", f"P{number}", created_application=linked == "opened")
         world.application(f"P{number}", 0, person=person(number), status="hired", hired=5)
     return world
 
 
-def touches_of(world: World, number: int) -> list[Touch]:
-    shares = {share.id: share for share in world.shares}
-    content = {piece.id: piece for piece in world.content}
-    counting = [
-        r
-        for r in world.referrals
-        if r.id.startswith(f"R{number:02}-") and r.stage.value == "applied" and r.consent and r.consent.granted
-    ]
-    touches: list[Touch] = []
-    for referral in counting:
-        share = shares.get(referral.share_id or "")
-        piece = content[share.content_id or ""] if share else None
-        touches.append(
-            Touch(
-                advocate_id=referral.advocate_id,
-                share_id=referral.share_id,
-                content_id=share.content_id if share else None,
-                campaign_tag=referral.campaign_tag or (piece.campaign_tag if piece else None),
-                referral_id=referral.id,
-                kind="referral",
-                occurred_at=referral.touched_at,
-                shared_at=share.shared_at if share else None,
-            )
-        )
-    for advocate in sorted({r.advocate_id for r in counting}):
-        touches += [
-            Touch(advocate, s.id, s.content_id, content[s.content_id or ""].campaign_tag, None, "share", s.shared_at,
-                  s.shared_at)
-            for s in world.shares
-            if s.advocate_id == advocate
-        ]  # fmt: skip
-    return touches
+def may_count(world: World, number: int, chosen: str | None = None) -> list[Referral]:
+    """The referrals that the bridge would let count for an application, as its lane gathers them."""
+    linked = {x["referral_id"]: x for x in world.links if x["application_id"] == f"P{number}"}
+    own = [r for r in world.referrals if r.id.startswith(f"R{number:02}-")]
+    jobs = {"J1", *(r.job_id for r in own if r.id in linked)}
+    unblocked = [r for r in own if r.stage.value != "withdrawn" and r.consent and r.consent.granted]
+    counting = [r for r in unblocked if r.job_id in jobs or r.id == chosen]
+    opened = {i for i, x in linked.items() if x["created_application"]}
+    return [replace(r, applied_at=min(r.touched_at, DAY0)) if r.id in opened else r for r in counting]
+
+
+def programme_of(world: World) -> Programme:
+    return Programme.over(advocates=world.advocates, shares=world.shares, content=world.content)
 
 
 @pytest.mark.parametrize("split", ["payee", "credit"])
@@ -124,12 +115,11 @@ def decided(world: World, cases: list[list[tuple]], decisions: list[int | str | 
 
 
 def expected_credit(world: World, number: int, model: str, chosen: dict[str, str | None]) -> list[Credit]:
-    applied_at = day(0)
-    assert applied_at is not None
-    touches = touches_of(world, number)
-    if (key := f"greenhouse:P{number}") in chosen:
+    key = f"greenhouse:P{number}"
+    touches = touches_for(may_count(world, number, chosen.get(key)), programme_of(world))
+    if key in chosen:
         return overridden(touches, chosen[key])
-    return credit(touches, applied_at=applied_at, model=model, lookback_days=90)
+    return credit(touches, applied_at=DAY0, model=model, lookback_days=90)
 
 
 def compare(world: World, pays: str, chosen: dict[str, str | None], cases: int) -> None:
@@ -177,12 +167,20 @@ def check(world: World, model: str, split: str, chosen: dict[str, str | None], c
         assert sum(cents[key].values()) == (200_000 if credits else 0)
         assert shown[key]["attribution_model"] == ("override" if key in chosen else model)
         assert (shown[key]["override"] is not None) == (key in chosen)
-        if credits and (key in chosen or model in {"first_touch", "last_touch"}):
-            [only] = credits
-            assert shown[key]["advocate_id"] == only.touch.advocate_id
-            assert only.touch.referral_id in (None, shown[key]["referral_id"])
-            assert only.touch.share_id in (None, shown[key]["share_id"])
-            assert only.touch.campaign_tag in (None, shown[key]["campaign_tag"])
+        if credits:
+            first = foremost(credits).touch
+            assert shown[key]["advocate_id"] == first.advocate_id
+            assert first.referral_id in (None, shown[key]["referral_id"])
+            assert first.share_id in (None, shown[key]["share_id"])
+            assert first.campaign_tag in (None, shown[key]["campaign_tag"])
+            if split == "payee":
+                assert {advocate for (advocate, _), amount in cents[key].items() if amount} == {first.advocate_id}
+            referrals = [
+                r
+                for r in may_count(world, number, chosen.get(key))
+                if r.touched_at <= DAY0 or r.id == first.referral_id
+            ]
+            assert shown[key]["referral_id"] == credited_referral(first, referrals).id
 
 
 @given(cases=CASES, decisions=DECISIONS, cut=st.integers(1, 24), seed=st.integers(0, 9))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from referral_pipeline.attribution.models import Touch, credit
 from referral_pipeline.warehouse.comparison import credit_by_segment
-from referral_pipeline_tests.unit.core_world import World, attribution_rules, contract_with
+from referral_pipeline_tests.unit.core_world import DAY0, World, attribution_rules, contract_with
 
 
 @pytest.fixture
@@ -484,3 +486,42 @@ def test_credit_is_summed_by_campaign_department_and_channel_under_each_model(wo
         "department": {"Engineering": (1, 0, 0.5), "Sales": (0, 1, 0.5)},
         "channel": {"linkedin": (1, 1, 1)},
     }
+
+
+def test_a_share_counts_through_an_unblocked_referral_for_its_own_job_only(world: World):
+    world.contract = attribution_rules(contract_with(), model="linear")
+    world.share("S8", "A1", -20)
+    world.referral("R1", "A1", -10, stage="withdrawn")
+    world.referral("R2", "A1", -5, job="J2")
+    world.referral("R3", "A2", -4, job="J2")
+    world.application("P1", 0)
+    for referral_id in ("R1", "R2", "R3"):
+        world.link(referral_id, "P1")
+    rows = [(advocate, weight) for advocate, weight, _, _ in world.build().credit() if weight]
+    assert rows == [("A2", 0.5), ("A1", 0.5)]
+
+
+def test_a_referral_happened_before_the_application_it_opened_and_before_no_other(world: World):
+    world.referral("R1", "A1", 0.5)
+    world.application("P1", 0)
+    world.application("P2", 0.25)
+    world.link("R1", "P1", created_application=True)
+    world.build()
+    assert world.credit("P1") == [("A1", 1.0, 0, "credited")]
+    assert world.credit("P2") == [("A1", 0.0, 0, "after_application")]
+
+
+def test_half_of_the_smallest_part_of_time_decay_is_rounded_as_in_python(world: World):
+    world.contract = attribution_rules(contract_with(), model="time_decay", lookback_days=365)
+    world.referral("R1", "A2", -288)  # 41 weeks before the other: exactly half of one part of 2^40
+    world.referral("R2", "A3", -1)
+    world.application("P1", 0)
+    world.build()
+    touches = [
+        Touch(advocate, None, None, None, referral, "referral", DAY0 + timedelta(days=at))
+        for referral, advocate, at in (("R1", "A2", -288), ("R2", "A3", -1))
+    ]
+    expected = credit(touches, applied_at=DAY0, model="time_decay", lookback_days=365)
+    rows = world.rows_of("SELECT advocate_id, weight FROM core.attribution_credit WHERE weight > 0 ORDER BY 1")
+    assert {row["advocate_id"]: row["weight"] for row in rows} == {p.touch.advocate_id: p.weight for p in expected}
+    assert len(expected) == 2

@@ -388,6 +388,24 @@ def test_hires_of_strangers_never_share_a_bonus(world: World):
     assert cents(world) == {"P1": BONUS, "P2": BONUS}
 
 
+@pytest.mark.parametrize("pay_rehires", [True, False])
+@pytest.mark.parametrize("stands", ["P1", "P2"])
+def test_a_referral_that_is_credited_in_two_hires_has_the_bonus_where_it_stands_as_in_the_ledger(
+    world: World, pay_rehires: bool, stands: str
+):
+    with_bonus(world, pay_rehires=pay_rehires)
+    attribution = world.contract.rules.attribution.model_copy(update={"model": "first_touch"})
+    rules = world.contract.rules.model_copy(update={"attribution": attribution})
+    world.contract = world.contract.model_copy(update={"rules": rules})
+    world.referral("R1", "A1", -5)
+    hired(world, "P1", 10)
+    hired(world, "P2", 20)
+    world.link("R1", stands)
+    bonus(world, "R1", stands, "eligible", amount_cents=BONUS, eligible_at=day(110))
+    ledger_of(world)
+    assert {i: found for i, found in cents(world).items() if found} == {stands: BONUS}
+
+
 @given(
     st.lists(
         st.tuples(st.sampled_from(["hired"] * 3 + ["rejected"]), st.integers(1, 4), st.booleans()),

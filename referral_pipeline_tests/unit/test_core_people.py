@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from referral_pipeline.ledger.store import Ledger, Link
 from referral_pipeline.privacy.crypto import CryptoError, keyed_hash
-from referral_pipeline_tests.unit.core_world import World, day
+from referral_pipeline.sync.owners import owner_of
+from referral_pipeline.warehouse.core import build_core
+from referral_pipeline_tests.unit.core_world import AS_OF, World, day
 
 
 @pytest.fixture
@@ -83,3 +87,39 @@ def test_the_representation_of_a_report_shows_no_record(world: World):
     world.referral("R1", "A1", 1)
     world.stage()
     assert "jane" not in repr(world.people()).lower()
+
+
+def test_table_and_ledger_agree_on_whose_an_application_is(tmp_path: Path):
+    """Referrals of another person stay linked after a split; a candidate without contact details is nobody we know."""
+    world = World(tmp_path)
+    world.advocate("A1")
+    for number, person in enumerate(("Jane Doe", "Max Stone", "Ida Berg", "Tom Hill")):
+        world.referral(f"R{number}", "A1", -5, person=person)
+        world.application(f"P{number}", 0, person=person)
+    world.application("P4", 0, candidate="C-4", person="Nobody Known")
+    world.application("P5", 0, candidate="C-5", person="Nobody Seen")
+    world.candidates = [replace(c, emails=()) if c.id in {"C-4", "C-5"} else c for c in world.candidates]
+    opened = {("R2", "P4"), ("R1", "P1")}
+    linked = [("R0", "P0"), ("R1", "P0"), ("R0", "P1"), ("R1", "P1"), ("R3", "P2"), ("R1", "P4"), ("R2", "P4"),
+              ("R3", "P5"), ("R2", "P5")]  # fmt: skip
+    for referral_id, application_id in linked:
+        world.link(referral_id, application_id, created_application=(referral_id, application_id) in opened)
+    with world.warehouse.connect():
+        world.stage()
+        report = world.people()
+        build_core(world.warehouse, world.contract, AS_OF)
+    table = {row["application_id"]: row["person_id"] for row in world.rows_of("SELECT * FROM core.application_person")}
+    with Ledger.open(f"sqlite:///{tmp_path}/ledger.sqlite", home=tmp_path) as ledger:
+        ledger.save_identity_keys(report.identity_keys("key"))
+        for application in world.applications:
+            links = [
+                Link(r, "per_link", "J1", "A1", None, None, AS_OF, "greenhouse", application_id=a,
+                     created_application=(r, a) in opened)
+                for r, a in linked if a == application.id
+            ]  # fmt: skip
+            owner = owner_of(ledger, "advocacy", "greenhouse", application.candidate_id, links)
+            assert table[application.id] == owner, application.id
+    who = report.person_of
+    assert table["P0"] == who["greenhouse:C-Jane Doe"] == who["advocacy:R0"]
+    assert table["P4"] == who["advocacy:R2"]
+    assert table["P5"] == who["advocacy:R2"]

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from threading import Barrier
@@ -32,6 +32,10 @@ FIRST_DAY = date(2026, 6, 15)
 DUE_ON = date(2026, 9, 13)
 """Ninety days later."""
 APPLIED_AT = datetime(2026, 5, 20, tzinfo=UTC)
+
+
+TICKS = itertools.count()
+"""No two moments are one."""
 
 
 class Crash(BaseException):
@@ -86,7 +90,7 @@ class World:
             advocacy or self.platform.connector,
             ledger or self.ledger,
             contract,
-            lambda: datetime(self.today.year, self.today.month, self.today.day, 23, tzinfo=UTC),
+            lambda: datetime.combine(self.today, time(23), UTC) + timedelta(microseconds=next(TICKS)),
         )
 
     def settle(self, *, advocacy: Any = None, ledger: Any = None, **changes: Any) -> Settlement:
@@ -310,6 +314,37 @@ def test_of_a_split_that_was_paid_in_part_the_rest_is_for_the_others(world):
     world.export("R1")
     world.settle(weights={"R2": "0.5", "R3": "0.5"})
     assert world.standing() == {"R1": 100_000, "R2": 50_000, "R3": 50_000}
+
+
+@pytest.mark.parametrize("now", [{"currency": "JPY", "amount_cents": 300_000}, {"amount_cents": 900_000}])
+def test_what_is_left_of_a_bonus_that_was_paid_in_part_is_of_the_same_bonus_whatever_the_contract_says_since(
+    world, now
+):
+    world.settle(weights={"R1": "0.25", "R2": "0.75"}, rules={"split": "credit"}, today=DUE_ON)
+    world.export("R1")
+    world.settle(weights={"R1": "0.25", "R3": "0.75"}, rules={"split": "credit", **now})
+    assert world.standing() == {"R1": 50_000, "R3": 150_000}
+    world.settle(status=CandidateStatus.OFFERED)
+    world.settle(status=CandidateStatus.HIRED, weights={"R1": "0.25", "R2": "0.75"})
+    assert world.standing() == {"R1": 50_000, "R2": 150_000}
+    assert {row["currency"] for row in world.rows() if row["kind"] == "bonus_eligible"} == {"USD"}
+
+
+def test_a_bonus_of_a_smaller_promise_that_was_paid_leaves_nothing_of_a_larger_one_before_it(world):
+    world.settle(today=DUE_ON)
+    world.settle(status=CandidateStatus.OFFERED)
+    world.settle(status=CandidateStatus.HIRED, rules={"amount_cents": 80_000})
+    world.export()
+    world.settle(weights={"R1": "0", "R2": "1"})
+    assert world.standing() == {"R1": 80_000, "R2": 0}
+
+
+def test_a_bonus_that_is_divided_anew_is_told_in_the_currency_of_today_even_where_its_number_is_the_same(world):
+    world.settle(weights={"R1": "0.5", "R2": "0.5"}, rules={"split": "credit"}, today=DUE_ON)
+    world.settle(weights={"R1": "0.5", "R3": "0.5"}, rules={"split": "credit", "currency": "EUR"})
+    assert world.standing() == {"R1": 100_000, "R3": 100_000}
+    last = {row["referral_id"]: row["currency"] for row in world.rows() if row["kind"] == "bonus_eligible"}
+    assert (last["R1"], last["R3"]) == ("EUR", "EUR")
 
 
 # ---------------------------------------------------------------- two applications

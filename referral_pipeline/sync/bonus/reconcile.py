@@ -45,11 +45,6 @@ _SINCE: Final = {
         "the referral lost its credit after the export",
         f"Decide whether the advocate keeps it; if not, reclaim it and {_RETURN_IT}",
     ),
-    due.MOVED: (
-        DECIDE,
-        "the referral belongs to another application by now",
-        f"Decide whether the advocate keeps it; if not, reclaim it and {_RETURN_IT}",
-    ),
     due.DOUBTFUL: (
         DECIDE,
         "the credit went to another, or the first day moved, after the export",
@@ -256,11 +251,12 @@ def _since(
     rejected = {(line.export_id, line.bonus_id) for line in lines if line.status == "rejected"}
     paid = [e for e in entries if e.state == "paid" and (e.export_id, bonus_id(e.key)) not in rejected]
     links = ledger.links_for(entry.referral_id for entry in paid)
+    unhired = due.unhired_elsewhere(ledger, paid, links)
     again = frozenset[tuple[str, str]]()
     if not contract.rules.bonus.pay_rehires:
         again = Families(ledger, contract.advocacy.connector).paid_again()
     for entry in paid:
-        reason = due.no_longer_due(entry, links)
+        reason = due.no_longer_due(entry, links, unhired)
         if reason is None and (entry.system, entry.application_id) in again:
             reason = due.REHIRE
         if reason is not None:

@@ -33,6 +33,7 @@ from referral_pipeline.sync.lane.mirror import Fresh, Mirror
 from referral_pipeline.sync.lane.people import Neighbourhood, People
 from referral_pipeline.sync.lifecycle import Event, Facts, State, advance
 from referral_pipeline.sync.overrides import decisions_on, with_chosen
+from referral_pipeline.sync.owners import links_of_owner, owner_of
 from referral_pipeline.sync.recognitions import HireCase, Recogniser, Settlement
 from referral_pipeline.sync.statuses import StatusReturn, lock_of
 from referral_pipeline.vocabulary import Block, CandidateStatus
@@ -73,6 +74,15 @@ class _Written:
     links: Mapping[str, Link]
     write_back: CandidateWriteBack
     read_at: datetime
+
+
+@dataclass(frozen=True)
+class _Gathered:
+    """An application's person: their links, those of them to the application, and their referrals."""
+
+    links: Mapping[str, Link]
+    own: Sequence[Link]
+    referrals: Sequence[Referral]
 
 
 class Jobs:
@@ -173,7 +183,7 @@ class Leveller:
         self._s.people.remember(
             found, [*(f"{advocacy}:{i}" for i in referral_ids), *(f"{ats}:{c.id}" for c in candidates)]
         )
-        for person_id in sorted(persons | found.changed_persons):
+        for person_id in sorted(persons | found.changed_persons | self._owners(referral_ids, found)):
             members = [found.referrals[i] for i in found.members(person_id, advocacy) if i in found.referrals]
             if members:
                 strangers, one = self._write_person(person_id, members, found, deleted)
@@ -182,6 +192,12 @@ class Leveller:
         named = {*outcomes, *(r.id for one in written for r in one.case.referrals)}
         outcomes |= {i: f"quarantined:{found.unfit[i]}" for i in named if i in found.unfit}
         return outcomes, written
+
+    def _owners(self, referral_ids: Collection[str], found: Neighbourhood) -> set[str]:
+        """Whose the candidates are that these referrals were written to: nearly always the referrals' own persons."""
+        linked = (found.links[i].candidate_id for i in referral_ids if i in found.links)
+        records = (f"{self._s.ats.system}:{found.aliases.get(c, c)}" for c in linked if c)
+        return {found.person_of[record] for record in records if record in found.person_of}
 
     def _write_person(
         self, person_id: str, members: Sequence[Referral], found: Neighbourhood, deleted: Collection[str]
@@ -451,17 +467,24 @@ class Leveller:
         links: Mapping[str, Link],
         write_back: CandidateWriteBack,
     ) -> None:
+        # What belongs to somebody else's candidate is settled with its own person: two would take it back in turns.
         by_application: dict[str, list[Link]] = defaultdict(list)
         for link in links.values():
             if link.application_id:
                 by_application[link.application_id].append(link)
         recognised = self._recognised(by_application)
-        for application_id, own in by_application.items():
+        for application_id, mine in by_application.items():
             application = applications.get(application_id)
             if application is None:
                 continue
-            if application_id in recognised or _may_be_rewarded(application, [*own, *_links_before(case, own)]):
-                self._settle(application, own, case.referrals, links, write_back)
+            if application_id in recognised or _may_be_rewarded(application, [*mine, *_links_before(case, mine)]):
+                linked = self._s.ledger.links_of_applications(self._s.ats.system, [application_id])
+                own = [*mine, *(link for link in linked if link.referral_id not in links)]
+                if self._owner(application, own) == case.person_id:
+                    self._settle(application, own, mine, case.referrals, links, write_back)
+                else:
+                    # Settled with all of its own person: two persons would take it back from each other for ever.
+                    self._recognise_by_links(application, own)
 
     def _recognised(self, application_ids: Iterable[str]) -> set[str]:
         """Those for which anybody was recognised: the status alone forgets a hire once its end has been told."""
@@ -469,12 +492,24 @@ class Leveller:
 
     def _recognise_by_links(self, application: AtsApplication, own: Sequence[Link]) -> None:
         """Like `_recognise`, for an application whose person was not gathered."""
+        person = self._gathered(application, own)
+        if person.referrals:
+            self._settle(
+                application, own, person.own, person.referrals, person.links, self._write_back(person.referrals)
+            )
+
+    def _owner(self, application: AtsApplication, own: Sequence[Link]) -> str | None:
+        """Whose the application is."""
         s = self._s
-        links = {link.referral_id: link for link in s.ledger.links_of_persons({link.person_id for link in own})}
-        referrals = list(s.mirror.referrals(links).read.values())
-        if referrals:
-            write_back = self._write_back(referrals)
-            self._settle(application, own, referrals, links, write_back)
+        return owner_of(s.ledger, s.advocacy.system, s.ats.system, application.candidate_id, own)
+
+    def _gathered(self, application: AtsApplication, own: Sequence[Link]) -> _Gathered:
+        """The application's person with all that was referred for it, from the ledger and the mirror."""
+        ledger, advocacy = self._s.ledger, self._s.advocacy.system
+        owned = links_of_owner(ledger, advocacy, self._owner(application, own), own)
+        links = {link.referral_id: link for link in owned}
+        mine = [link for link in own if link.referral_id in links]
+        return _Gathered(links, mine, list(self._s.mirror.referrals(links).read.values()) if links else [])
 
     def recognise_due(self) -> None:
         """Settle what comes with time alone: a waiting period that is over, a recognition that was never answered."""
@@ -490,18 +525,30 @@ class Leveller:
             self._hear(self._s.recogniser.settle(case.application, case.referrals, case.credits, erased=case.erased))
 
     def recognisable(self, applications: Mapping[str, AtsApplication]) -> list[str]:
-        """The applications whose recognitions may not be level, by what a pull showed and what the platform was told.
+        """The applications whose recognitions are not level, by what a pull showed and what the platform was told.
 
-        Hires that nobody was recognised for, recognised ones that are no hire any more, those of which a recognised
-        referral was blocked since, and those whose credit the owner ever decided: they are few.
+        Looked at are all hires but those that are paid for in full, by exports that nobody can cancel any more; all
+        that ever were recognised and stand no more as hired; and those of a recognised referral that was blocked since.
+        Each is held against the credit as it is now, from ledger and mirror alone, since credit moves by much that no
+        event tells: a late referral, a merge of persons, another contract. What payroll gave back is always among them.
         """
-        ledger = self._s.ledger
+        ledger, bonus = self._s.ledger, self._s.contract.rules.bonus
+        returned = {entry.key for entry in ledger.payroll_entries(state="returned")}
+        open_exports = {export.id for export in ledger.payroll_exports() if export.state == "open"}
+        paid: dict[str, int] = defaultdict(int)
+        for entry in ledger.payroll_entries(state="paid"):
+            if entry.currency == bonus.currency and entry.export_id not in open_exports:
+                paid[entry.application_id] += entry.amount_cents
         standing: dict[str, str] = {}
+        given_back: dict[str, str] = {}
         for row in sorted(ledger.recognitions(), key=lambda row: (row.cycle, row.created_at)):
             if row.kind == "reversed":
                 standing.pop(row.referral_id, None)
+                given_back.pop(row.referral_id, None)
             else:
                 standing[row.referral_id] = row.application_id
+                if row.key in returned:
+                    given_back[row.referral_id] = row.application_id
         linked: set[str] = set()
         blocked: set[str] = set()
         for link in ledger.links():
@@ -509,11 +556,19 @@ class Leveller:
                 linked.add(link.application_id)
             elif link.block != Block.ERASED and link.referral_id in standing:
                 blocked.add(standing[link.referral_id])
-        hired = {i for i, a in applications.items() if a.status is CandidateStatus.HIRED and i in linked}
         known = set(standing.values())
         prefix = f"{self._s.ats.system}:"
-        decided = {one.application_key.removeprefix(prefix) for one in ledger.overrides()} & (hired | known)
-        return sorted((hired - known) | (((known - hired) | blocked | decided) & applications.keys()))
+        decided = {one.application_key.removeprefix(prefix) for one in ledger.overrides()}
+        hired = {i for i, a in applications.items() if a.status is CandidateStatus.HIRED}
+        open_hires = {i for i in hired & (linked | known) if not bonus.amount_cents or paid[i] < bonus.amount_cents}
+        looked_at = (open_hires | (known - hired) | blocked | (decided & (hired | known))) & applications.keys()
+        sure = set(given_back.values()) & applications.keys()
+        return sorted(sure | {i for i in looked_at - sure if not self._is_level(applications[i])})
+
+    def _is_level(self, application: AtsApplication) -> bool:
+        """Whether the platform was told what an application has earned, by the ledger and the mirror alone."""
+        own = self._s.ledger.links_of_applications(self._s.ats.system, [application.id])
+        return self._s.recogniser.is_level(self._hire_case(application, own))
 
     def _hear(self, settlement: Settlement) -> None:
         for recognition in settlement.refused:
@@ -524,24 +579,33 @@ class Leveller:
         live = s.ats.get_applications(application_ids)
         for application in live.values():
             own = s.ledger.links_of_applications(s.ats.system, [application.id])
-            links = {link.referral_id: link for link in s.ledger.links_of_persons({x.person_id for x in own})}
-            referrals = list(s.mirror.referrals(links).read.values())
-            write_back = self._write_back(referrals)
-            may_count, credits = self._credited(application, own, referrals, links, write_back)
+            case = self._hire_case(application, own)
             if application.status is CandidateStatus.HIRED:
-                self._note_hire(application, own, {credited_referral(part.touch, may_count).id for part in credits})
-            yield HireCase(application, may_count, credits, erased=_erased(links.values()))
+                credited = {credited_referral(part.touch, case.referrals).id for part in case.credits}
+                self._note_hire(application, own, credited)
+            yield case
+
+    def _hire_case(self, application: AtsApplication, own: Sequence[Link]) -> HireCase:
+        """An application with all that its person was referred for it; `own` are all its links."""
+        person = self._gathered(application, own)
+        may_count, credits = self._credited(
+            application, person.own, person.referrals, person.links, self._write_back(person.referrals)
+        )
+        return HireCase(application, may_count, credits, erased=_erased([*person.links.values(), *own]))
 
     def _settle(
         self,
         application: AtsApplication,
         own: Sequence[Link],
+        mine: Sequence[Link],
         referrals: Sequence[Referral],
         links: Mapping[str, Link],
         write_back: CandidateWriteBack,
     ) -> None:
-        may_count, credits = self._credited(application, own, referrals, links, write_back)
-        self._hear(self._s.recogniser.settle(application, may_count, credits, erased=_erased(links.values())))
+        """Settle one application: `own` are all its links, `mine` those of its person, as are the rest."""
+        may_count, credits = self._credited(application, mine, referrals, links, write_back)
+        erased = _erased([*links.values(), *own])
+        self._hear(self._s.recogniser.settle(application, may_count, credits, erased=erased))
         if application.status is CandidateStatus.HIRED:
             self._note_hire(application, own, {credited_referral(part.touch, may_count).id for part in credits})
 

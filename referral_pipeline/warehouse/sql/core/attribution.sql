@@ -15,26 +15,20 @@ own_referral AS (
         credited.application_key,
         arg_max(
             {
-                referral_id: touchpoint.referral_id,
-                share_id: touchpoint.share_id,
-                content_id: touchpoint.content_id,
-                campaign_tag: touchpoint.campaign_tag
+                referral_id: touch.referral_id,
+                share_id: touch.share_id,
+                content_id: touch.content_id,
+                campaign_tag: touch.campaign_tag
             },
-            (touchpoint.occurred_at, touchpoint.referral_id)
+            (touch.occurred_at, touch.referral_id)
         ) AS values
     FROM credited
-    JOIN core.application_person AS owner ON owner.application_key = credited.application_key
-    JOIN staging.ats_application AS application
-        ON application.system = owner.system AND application.id = owner.application_id
-    JOIN core.touchpoint AS touchpoint
-        ON touchpoint.person_id = owner.person_id
-        AND list_contains(owner.job_ids, touchpoint.job_id)
-        AND touchpoint.advocate_id = credited.advocate_id
+    JOIN core.attribution_touch AS touch
+        ON touch.application_key = credited.application_key AND touch.advocate_id = credited.advocate_id
     WHERE
         credited.reason <> 'override'
-        AND touchpoint.kind = 'referral'
-        AND touchpoint.blocked IS NULL
-        AND touchpoint.occurred_at <= application.applied_at
+        AND touch.kind = 'referral'
+        AND touch.verdict IN ('counts', 'outside_lookback')
     GROUP BY credited.application_key
 ),
 link AS (

@@ -59,13 +59,13 @@ payable AS (
     -- split = payee pays one advocate, the one with most credit, the latest among equals (to 9 decimals: the unit that
     -- rounding hands out makes nobody heavier); split = credit pays by weight
     SELECT
-        * EXCLUDE (advocate_units),
+        *,
         CASE
             WHEN NOT is_due THEN 0
             WHEN getvariable('bonus_split') = 'credit' THEN units
             WHEN advocate_id = first_value(advocate_id) OVER (
                 PARTITION BY application_key ORDER BY (advocate_units + 500) // 1000 DESC, place_from_last
-            ) THEN units
+            ) THEN units -- as `place` below
             ELSE 0
         END AS payable_units
     FROM (
@@ -103,7 +103,11 @@ credited AS (
 explained AS (
     SELECT
         application_key, advocate_id, share_id, referral_id, content_id, campaign_tag, kind, occurred_at,
-        units, bonus_cents, reason, place_from_last AS preference
+        units, bonus_cents, reason, place_from_last AS preference,
+        -- 9 decimals: the unit that rounding hands out makes nobody heavier
+        (units + 500) // 1000 AS heaviness,
+        (advocate_units + 500) // 1000 AS advocate_heaviness,
+        min(place_from_last) OVER (PARTITION BY application_key, advocate_id) AS advocate_preference
     FROM credited
     UNION ALL
     -- Every referral once more with nothing, and what an override took: where either earned credit, the credited row of
@@ -116,14 +120,14 @@ explained AS (
             WHEN is_overridden THEN 'overridden'
             ELSE 'other_touch_credited'
         END,
-        2147483647
+        2147483647, 0, 0, 2147483647
     FROM weighed
     WHERE kind = 'referral' OR (is_overridden AND units > 0)
     UNION ALL
     -- A referral for another job that was chosen and is blocked by now: it has no row of its own.
     SELECT
         application_key, advocate_id, share_id, referral_id, content_id, campaign_tag, 'referral', occurred_at,
-        0, 0, blocked, 2147483646
+        0, 0, blocked, 2147483646, 0, 0, 2147483646
     FROM decided
     WHERE blocked IS NOT NULL
 ),
@@ -143,9 +147,11 @@ chosen AS (
                 kind: kind,
                 occurred_at: occurred_at
             },
-            (preference, reason, coalesce(referral_id, ''))
+            (-heaviness, preference, reason, coalesce(referral_id, ''))
         ) AS touch,
-        min(preference) AS preference
+        max(advocate_heaviness) AS advocate_heaviness,
+        min(advocate_preference) AS advocate_preference,
+        min((-heaviness, preference)) AS own
     FROM explained
     GROUP BY application_key, advocate_id, share_id
 )
@@ -161,9 +167,12 @@ SELECT
     touch.campaign_tag AS campaign_tag,
     touch.kind AS kind,
     touch.occurred_at AS occurred_at,
-    -- Whose values the application shows when several share the credit: most weight, then the latest.
+    -- Whose values the application shows when several share the credit (attribution.models, foremost): the advocate with
+    -- most weight, then the latest; of that advocate the heaviest touch, then the latest.
     row_number() OVER (
-        PARTITION BY application_key ORDER BY round(weight, 9) DESC, preference, touch.occurred_at DESC, advocate_id, share_id
+        PARTITION BY application_key
+        ORDER BY
+            advocate_heaviness DESC, advocate_preference, own, touch.occurred_at DESC, advocate_id, share_id
     ) AS place
 FROM chosen
 ORDER BY application_key, place

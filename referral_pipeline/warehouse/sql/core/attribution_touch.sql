@@ -10,17 +10,29 @@
 -- after the ends, whose share (2/5) is whole. time_decay needs the general form.
 -- Applications and touches are told apart by numbers here: whole numbers sort faster than texts.
 -- Variables: lookback_days; part and parts (of the applications).
-WITH touch AS (
+WITH opened AS (
+    -- A referral from which the bridge opened an application happened before it, whatever the clocks of the two say.
+    SELECT DISTINCT system || ':' || application_id AS application_key, referral_id
+    FROM staging.link
+    WHERE created_application AND application_id IS NOT NULL
+),
+touch AS (
     SELECT
         owner.rowid AS application,
         owner.application_key,
         application.applied_at,
-        touchpoint.* EXCLUDE (person_id)
+        touchpoint.* EXCLUDE (person_id, occurred_at),
+        CASE
+            WHEN opened.referral_id IS NOT NULL THEN least(touchpoint.occurred_at, application.applied_at)
+            ELSE touchpoint.occurred_at
+        END AS occurred_at
     FROM core.application_person AS owner
     JOIN staging.ats_application AS application
         ON application.system = owner.system AND application.id = owner.application_id
     JOIN core.touchpoint AS touchpoint
         ON touchpoint.person_id = owner.person_id AND list_contains(owner.job_ids, touchpoint.job_id)
+    LEFT JOIN opened
+        ON opened.application_key = owner.application_key AND opened.referral_id = touchpoint.referral_id
     WHERE
         touchpoint.kind IN ('referral', 'share')
         AND hash(owner.application_key) % getvariable('parts') = getvariable('part')
@@ -30,6 +42,12 @@ referrer AS (
     FROM touch
     WHERE kind = 'referral' AND blocked IS NULL AND occurred_at <= applied_at
 ),
+referred AS (
+    -- a share is seen through the referrals of its advocate for its job, and never through one that a gate holds back
+    SELECT DISTINCT application, advocate_id, job_id
+    FROM touch
+    WHERE kind = 'referral' AND blocked IS NULL
+),
 judged AS (
     SELECT
         touch.*,
@@ -38,11 +56,15 @@ judged AS (
             WHEN touch.occurred_at > touch.applied_at THEN 'after_application'
             WHEN touch.occurred_at < touch.applied_at - to_hours(24 * getvariable('lookback_days'))
                 THEN 'outside_lookback'
-            WHEN referrer.application IS NULL THEN 'not_referred'
+            WHEN referrer.application IS NULL OR referred.application IS NULL THEN 'not_referred'
             ELSE 'counts'
         END AS verdict
     FROM touch
     LEFT JOIN referrer ON referrer.application = touch.application AND referrer.advocate_id = touch.advocate_id
+    LEFT JOIN referred
+        ON referred.application = touch.application
+        AND referred.advocate_id = touch.advocate_id
+        AND referred.job_id IS NOT DISTINCT FROM touch.job_id
 ),
 latest AS (
     SELECT application, max(occurred_at) AS latest_at
@@ -54,8 +76,8 @@ aged AS (
     SELECT
         judged.*,
         CASE
-            WHEN verdict = 'counts' -- half after seven days, in parts of 2^40
-                THEN round(pow(2, 40 - (epoch_us(latest_at) - epoch_us(occurred_at)) / 604800e6))::BIGINT
+            WHEN verdict = 'counts' -- half after seven days, in parts of 2^40, a half of one rounded up
+                THEN floor(pow(2, 40 - (epoch_us(latest_at) - epoch_us(occurred_at)) / 604800e6) + 0.5)::BIGINT
         END AS parts
     FROM judged
     LEFT JOIN latest ON latest.application = judged.application

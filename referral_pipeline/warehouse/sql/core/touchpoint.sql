@@ -2,9 +2,8 @@
 -- A referral that is only clicked is not a touch. A share has the person whom its advocate referred for the same job (one
 -- row for each such person), else none; a click names no person.
 -- `blocked` says why a referral earns no credit; null when it counts. A share is as its referrals are (attribution_credit).
--- `number` puts touches in order of time; of one time the one whose share is earliest comes first, then by share, referral
--- and advocate id, one without a share last: the tie rule, decided once for all that comes after.
--- A referral from which the bridge opened an application happened before it, whatever the clocks of the two systems say.
+-- `number` puts touches of one time in order: the one whose share is earliest comes first, then by share, referral and
+-- advocate id, one without a share last: the tie rule, decided once for all that comes after.
 -- Variables: advocacy_system, require_consent, as_of.
 WITH share AS (
     SELECT
@@ -23,14 +22,6 @@ link AS (
     WHERE block IN ('erased', 'country', 'job') -- the others are judged here, on facts that may be fresher
     GROUP BY referral_id
 ),
-opened AS (
-    SELECT link.referral_id, min(application.applied_at) AS applied_at
-    FROM staging.link AS link
-    JOIN staging.ats_application AS application
-        ON application.system = link.system AND application.id = link.application_id
-    WHERE link.created_application
-    GROUP BY link.referral_id
-),
 referral AS (
     SELECT
         record.person_id,
@@ -39,7 +30,7 @@ referral AS (
         referral.share_id,
         coalesce(referral.content_id, share.content_id) AS content_id,
         coalesce(referral.campaign_tag, content.campaign_tag) AS campaign_tag,
-        least(coalesce(referral.applied_at, referral.submitted_at), opened.applied_at) AS occurred_at,
+        coalesce(referral.applied_at, referral.submitted_at) AS occurred_at,
         referral.id AS referral_id,
         share.shared_at,
         CASE
@@ -54,7 +45,6 @@ referral AS (
     LEFT JOIN share ON share.id = referral.share_id
     LEFT JOIN staging.content AS content ON content.id = coalesce(referral.content_id, share.content_id)
     LEFT JOIN link ON link.referral_id = referral.id
-    LEFT JOIN opened ON opened.referral_id = referral.id
     WHERE referral.stage <> 'clicked'
 ),
 referred AS (
@@ -101,7 +91,7 @@ SELECT
     shared_at,
     blocked,
     row_number() OVER (
-        ORDER BY occurred_at, shared_at NULLS LAST, share_id NULLS LAST, referral_id NULLS LAST, advocate_id, kind
+        ORDER BY shared_at NULLS LAST, share_id NULLS LAST, referral_id NULLS LAST, advocate_id, kind, occurred_at
     ) AS number
 FROM touch
-ORDER BY number
+ORDER BY occurred_at, number
