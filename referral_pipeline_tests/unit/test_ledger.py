@@ -194,6 +194,14 @@ def test_a_corrected_address_no_longer_finds_the_record(ledger: Ledger) -> None:
     assert ledger.records_for([keyed_hash("other", "secret")]) == [_key("other", "advocacy:R2")]
 
 
+def test_a_record_whose_last_address_was_removed_is_found_no_more(ledger: Ledger) -> None:
+    ledger.save_identity_keys([_key("x", "advocacy:R1"), _key("y", "advocacy:R2"), _key("z", "advocacy:R3")])
+    ledger.save_identity_keys([], all_keys_of=["advocacy:R1"])
+    with ledger.exclusive(["some"]):
+        ledger.remember_soon((), [], all_keys_of=["advocacy:R2"])
+    assert ledger.keys_of(["advocacy:R1", "advocacy:R2", "advocacy:R3"]) == [_key("z", "advocacy:R3")]
+
+
 def test_a_forgotten_record_leaves_no_key(ledger: Ledger) -> None:
     ledger.save_identity_keys([_key("x", "advocacy:R1"), _key("y", "advocacy:R1", kind="phone")])
     assert ledger.forget_records(["advocacy:R1", "advocacy:R9"]) == 2

@@ -255,6 +255,7 @@ class People:
         moved = {i for i, person in found.person_of.items() if any(p != person for _, p in held.get(i, ()))}
         added: list[IdentityKey] = []
         replaced: list[IdentityKey] = []
+        changed: set[str] = set()
         for record_id in sorted((set(record_ids) | moved | found.decided) & found.person_of.keys()):
             record = self._record(found, record_id)
             if record is None:
@@ -263,17 +264,18 @@ class People:
             if record_id not in held:
                 added.extend(keys)
             elif held[record_id] != {(key.key_hash, key.person_id) for key in keys}:
+                changed.add(record_id)  # with no key at all when its last address was removed
                 replaced.extend(keys)
-        if any(key.record_id.startswith(self._ats_prefix) for key in (*replaced, *added)):
+        if any(i.startswith(self._ats_prefix) for i in (*changed, *(key.record_id for key in added))):
             # Whose a candidate is, the search asks in another thread, which sees only what is written.
-            if replaced:
-                self._ledger.save_identity_keys(replaced, replace=True, durable=False)
+            if changed:
+                self._ledger.save_identity_keys(replaced, all_keys_of=changed, durable=False)
             if added:
                 self._ledger.save_identity_keys(added, durable=False)
-            replaced, added = [], []
+            replaced, added, changed = [], [], set()
         # What is written next (the intents of a create, a link) carries these along.
-        if replaced:
-            self._ledger.remember_soon((), replaced, replace=True)
+        if changed:
+            self._ledger.remember_soon((), replaced, all_keys_of=changed)
         self._ledger.remember_soon(found.to_keep, added)
 
     def remember_candidate(self, candidate_id: str, referral: Referral, person_id: str) -> None:
