@@ -406,14 +406,21 @@ class Ledger(
 
     def current_candidate(self, system: str, candidate_id: str) -> str:
         """The id under which a candidate lives on, after all merges; its own when it was never merged."""
-        with self._reading() as connection:
-            return _aliases.follow(_aliases.all_steps(connection, system), candidate_id)
+        with self._looking() as through:
+            return _aliases.follow(_aliases.steps_from(through, system, [candidate_id]), candidate_id)
 
     def aliases(self, system: str) -> dict[str, str]:
         """Every merged id of a system with the id under which it lives on (the end of its chain)."""
         with self._reading() as connection:
             steps = _aliases.all_steps(connection, system)
         return {old: _aliases.follow(steps, old) for old in sorted(steps)}
+
+    def aliases_of(self, system: str, candidate_ids: Iterable[str]) -> dict[str, str]:
+        """Those of these ids that were merged, each with the id under which it lives on; asks for their chains only."""
+        wanted = set(candidate_ids)
+        with self._looking() as through:
+            steps = _aliases.steps_from(through, system, wanted)
+        return {old: _aliases.follow(steps, old) for old in sorted(wanted & steps.keys())}
 
     def alias_systems(self) -> list[str]:
         """The systems in which merges were seen."""

@@ -137,6 +137,17 @@ def test_a_merge_back_makes_the_newest_survivor_the_end_of_the_chain(ledger: Led
 _IDS = st.sampled_from("abcdef")
 
 
+def test_only_the_chains_of_the_ids_in_hand_are_followed_and_only_in_their_system(ledger: Ledger) -> None:
+    for number in range(1_200):
+        ledger.alias("ats", f"old{number}", f"new{number}")
+    ledger.alias("ats", "new7", "newer7")
+    ledger.alias("crm", "newer7", "elsewhere")
+    assert ledger.aliases_of("ats", ["old7", "new7", "unknown"]) == {"old7": "newer7", "new7": "newer7"}
+    assert ledger.aliases_of("ats", []) == {}
+    everybody = {f"old{number}" for number in range(1_200)}
+    assert ledger.aliases_of("ats", everybody).keys() == everybody
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(merges=st.lists(st.tuples(_IDS, _IDS), max_size=12))
 def test_whatever_merges_are_seen_every_id_has_one_living_successor(
@@ -147,6 +158,9 @@ def test_whatever_merges_are_seen_every_id_has_one_living_successor(
             ledger.alias("ats", old, new)
             assert ledger.current_candidate("ats", old) == ledger.current_candidate("ats", new)
         aliases = ledger.aliases("ats")
+        seen = {one for pair in merges for one in pair}
+        assert ledger.aliases_of("ats", seen) == aliases
+        assert all(ledger.aliases_of("ats", [old]) == {old: new} for old, new in aliases.items())
         for old, end in aliases.items():
             assert end not in aliases
             assert ledger.current_candidate("ats", old) == end

@@ -144,7 +144,10 @@ class People:
         """Where those of these candidates live on that were merged."""
         if not near.links and not near.decisions:
             return {}
-        return self._ledger.aliases(self._ats.system)
+        decided = (i for one in near.decisions for i in (*one.left, *one.right))
+        ids = {i.removeprefix(self._ats_prefix) for i in (*near.record_ids, *decided) if i.startswith(self._ats_prefix)}
+        ids |= {link.candidate_id for link in near.links.values() if link.candidate_id}
+        return self._ledger.aliases_of(self._ats.system, ids)
 
     def _resolved(
         self,
