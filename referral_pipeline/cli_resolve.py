@@ -62,7 +62,10 @@ def resolve(
     """Try the identity rules on an export: who is one person, and which pairs a person has to look at.
 
     FILE.csv has the columns record_id, first_name, last_name, email, phone, country; only record_id must be there.
-    Comma, semicolon or tab; UTF-8.
+    Comma, semicolon or tab; UTF-8. A row is set aside, and told, when its record_id is missing, comes twice, or begins
+    with =, +, -, @, a tab or a carriage return, which a spreadsheet would run as a formula in what is written here.
+
+    PAIRS.csv lists every pair of records of two persons that have few, and one pair of those that have many.
     """
     from referral_pipeline.cli import progress
     from referral_pipeline.warehouse.trial import run_trial

@@ -126,7 +126,7 @@ def score_probable(
         finally:
             with suppress(duckdb.TransactionException):
                 connection.execute(f"SET schema = '{before}'")
-        refined = refined_by(connection, scored, trained, units)
+        refined = refined_by(connection, scored, trained)
         bits = bits_of(trained.comparisons, refined)
         calibration = calibrated_by(connection, bits, scored, labels)
         if calibration is not None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from duckdb import DuckDBPyConnection
 
 from referral_pipeline.identity import probable_model as model
-from referral_pipeline.identity.probable_units import SCRATCH, Units
+from referral_pipeline.identity.probable_units import SCRATCH
 
 MINIMUM_LABELS: Final = 30
 """Reviewers' decisions of either kind from which on they calibrate the probabilities."""
@@ -47,7 +47,7 @@ class Refined:
         return math.log2(self.household)
 
 
-def refined_by(connection: DuckDBPyConnection, scored: str, trained: model.Trained, units: Units) -> Refined:
+def refined_by(connection: DuckDBPyConnection, scored: str, trained: model.Trained) -> Refined:
     """Priors, and m of first names, with which the expected numbers of pairs agree with the scores.
 
     Members of a household share last name, phone, town, sometimes a mailbox: fields that then are no independent
@@ -55,7 +55,7 @@ def refined_by(connection: DuckDBPyConnection, scored: str, trained: model.Train
     What tells them apart are first names, and how these differ within one person is learnt here once more: Splink's
     training, which knows no households, takes some of them for one person.
     """
-    joined, total = joined_pairs(connection), all_pairs(units)
+    joined, total = joined_pairs(connection), all_pairs(connection)
     first = trained.comparisons[0]
     known = tuple(level.m for level in first.levels)
     refined = Refined(trained.prior, trained.prior / 2, known)
@@ -93,17 +93,28 @@ def refined_by(connection: DuckDBPyConnection, scored: str, trained: model.Train
     )
 
 
-def _seen_in_persons(connection: DuckDBPyConnection, one: model.Comparison) -> dict[int, int]:
-    """How often each level of a field holds between two units that the rules made one person."""
+def _seen_in_persons(connection: DuckDBPyConnection, one: model.Comparison) -> dict[int, float]:
+    """How often each level of a field holds between two units that the rules made one person.
+
+    The pairs of a person count as `joined_pairs` in all.
+    """
     cases = " ".join(
         f"WHEN {level.sql} THEN {place}" if level.sql else f"ELSE {place}" for place, level in enumerate(one.levels)
     )
     sides = ", ".join(f"{side}.{name} AS {name}_{side}" for side in ("l", "r") for name in model.columns([one]))
     found = connection.execute(f"""
-        SELECT CASE WHEN {one.missing} THEN -1 {cases} END AS level, count(*)
+        WITH many AS MATERIALIZED (
+            SELECT person_no, count(*) AS n FROM {SCRATCH}.counted GROUP BY person_no HAVING n > 1
+        )
+        SELECT level, sum(pairs * 2 / n)::DOUBLE
         FROM (
-            SELECT {sides} FROM {SCRATCH}.unit AS l
-            JOIN {SCRATCH}.unit AS r ON l.person_no = r.person_no AND l.unit_id < r.unit_id
+            SELECT CASE WHEN {one.missing} THEN -1 {cases} END AS level, n, count(*) AS pairs
+            FROM (
+                SELECT many.n, {sides} FROM many
+                JOIN {SCRATCH}.counted AS l ON l.person_no = many.person_no
+                JOIN {SCRATCH}.counted AS r ON r.person_no = many.person_no AND l.unit_id < r.unit_id
+            )
+            GROUP BY ALL
         )
         GROUP BY level
     """).fetchall()
@@ -221,17 +232,18 @@ def _platt(bits: Sequence[float], same: Sequence[bool]) -> Calibration:
 
 
 def joined_pairs(connection: DuckDBPyConnection) -> int:
-    """Pairs of units that the rules made one person."""
-    return _one(
-        connection,
-        f"SELECT coalesce(sum(n * (n - 1) // 2), 0)::BIGINT "
-        f"FROM (SELECT count(*) AS n FROM {SCRATCH}.unit GROUP BY person_no)",
-    )
+    """Pairs of units that the rules made one person.
+
+    A person counts once for each unit beyond the first, as if its records had come one after another and each had been
+    joined; all pairs of one huge person would outweigh those of everybody else.
+    """
+    return _one(connection, f"SELECT count(*) - count(DISTINCT person_no) FROM {SCRATCH}.counted")
 
 
-def all_pairs(units: Units) -> float:
+def all_pairs(connection: DuckDBPyConnection) -> float:
     """All pairs of units there are."""
-    return max(units.units * (units.units - 1) / 2, 1.0)
+    count = _one(connection, f"SELECT count(*) FROM {SCRATCH}.counted")
+    return max(count * (count - 1) / 2, 1.0)
 
 
 def frequency_of(one: model.Comparison) -> str:

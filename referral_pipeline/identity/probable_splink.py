@@ -44,12 +44,12 @@ def quiet() -> Generator[None]:
         logger.setLevel(level)
 
 
-def linker_for(connection: DuckDBPyConnection, units: Units, settings: Any) -> Any:
+def linker_for(connection: DuckDBPyConnection, units: Units, settings: Any, *, over: str = "unit") -> Any:
     """A Splink linker over the units, with our frequencies. The current schema must be that of the units."""
     from splink import DuckDBAPI, Linker
 
     api = DuckDBAPI(connection=connection)
-    linker = Linker(api.register("unit"), settings, log_level=None, validate_settings=False)
+    linker = Linker(api.register(over), settings, log_level=None, validate_settings=False)
     for column in units.frequencies:
         linker.table_management.register_term_frequency_lookup(api.register(f"tf_{column}"), column)
     return linker
@@ -67,7 +67,7 @@ def train_and_score(connection: DuckDBPyConnection, units: Units) -> tuple[model
     scored = _predict(connection, units, trained, rules, lowest=LOWEST_WEIGHT if is_large else None)
     # In large data a random sample holds next to no pairs of one person: there is nothing to free u of.
     for _ in range(0 if is_large or not trained.passes else _MOST_ROUNDS):
-        refined = refined_by(connection, f"{SCRATCH}.{scored}", trained, units).match
+        refined = refined_by(connection, f"{SCRATCH}.{scored}", trained).match
         better = replace(trained, comparisons=model.corrected(start, trained.learnt, refined), prior=refined)
         if _is_settled(trained, better):
             break
@@ -100,10 +100,10 @@ def train(connection: DuckDBPyConnection, units: Units, start: Sequence[model.Co
     passes = {
         words: rule
         for words, rule in model.training_rules(units).items()
-        if _one(connection, f"SELECT count(*) FROM unit l JOIN unit r ON {rule} AND l.unit_id < r.unit_id")
+        if _one(connection, f"SELECT count(*) FROM counted l JOIN counted r ON {rule} AND l.unit_id < r.unit_id")
         >= _LEAST_TRAINING_PAIRS
     }
-    linker = linker_for(connection, units, model.settings(start, prior, rules))
+    linker = linker_for(connection, units, model.settings(start, prior, rules), over="counted")
     linker.training.estimate_u_using_random_sampling(
         max_pairs=SAMPLED_PAIRS, seed=SEED, min_count_per_level=None, num_chunks=1
     )
@@ -135,11 +135,11 @@ def _first_prior(connection: DuckDBPyConnection, units: Units) -> float:
     pairs = _one(
         connection,
         f"""
-        SELECT count(*) FROM unit l JOIN unit r ON l.unit_id < r.unit_id AND l.{name} = r.{name}
+        SELECT count(*) FROM counted l JOIN counted r ON l.unit_id < r.unit_id AND l.{name} = r.{name}
             AND l.person_no <> r.person_no AND ({same})
         """,
     )
-    return min(0.5, (pairs + joined_pairs(connection) + 1) / all_pairs(units) / 0.7)
+    return min(0.5, (pairs + joined_pairs(connection) + 1) / all_pairs(connection) / 0.7)
 
 
 def _one(connection: DuckDBPyConnection, sql: str) -> Any:

@@ -25,6 +25,9 @@ SCRATCH: Final = "probable_scratch"
 BLOCK_LIMIT = 60
 """Units of one block that are compared all with all, at most: a more frequent value makes no pairs by itself."""
 
+COUNTED_OF_ONE = 10
+"""Units of one person that the statistics know, at most: one with a thousand addresses is no thousand people."""
+
 _SHARE_OF_DATES = 0.9
 _FOLD = (("ae", "a"), ("oe", "o"), ("ue", "u"), ("aa", "a"))
 
@@ -53,7 +56,10 @@ class Units:
 
 
 def make_units(connection: DuckDBPyConnection, source: str, compare: Sequence[str], schema: str) -> Units:
-    """Make `unit`, `member` (record_id, unit_id) and `tf_COLUMN` in `schema` from the relation `source`."""
+    """Make `unit`, `member` (record_id, unit_id) and `tf_COLUMN` in `schema` from the relation `source`.
+
+    `counted` are the units that what is learnt goes by: all, but of one person not more than `COUNTED_OF_ONE`.
+    """
     run = connection.execute
     extras = tuple(_extra(connection, source, name, f"c{n}") for n, name in enumerate(compare))
     _fold_names(connection, source, schema)
@@ -91,6 +97,18 @@ def make_units(connection: DuckDBPyConnection, source: str, compare: Sequence[st
         FROM {schema}.look AS look JOIN {schema}.plain AS plain ON plain.person_id = look.person_id AND {same}
     """)
     blocks = _make_keys(connection, schema, extras)
+    # By a hash: in the order of the units those of one first name would stand together.
+    run(f"""
+        CREATE OR REPLACE TABLE {schema}.surplus AS
+        SELECT unit_id
+        FROM {schema}.unit
+        WHERE person_no IN (SELECT person_no FROM {schema}.unit GROUP BY person_no HAVING count(*) > {COUNTED_OF_ONE})
+        QUALIFY row_number() OVER (PARTITION BY person_no ORDER BY hash(unit_id), unit_id) > {COUNTED_OF_ONE}
+    """)
+    run(f"""
+        CREATE OR REPLACE VIEW {schema}.counted AS
+        SELECT * FROM {schema}.unit ANTI JOIN {schema}.surplus USING (unit_id)
+    """)
     texts = [extra.column for extra in extras if not extra.is_date]
     frequencies = ("given", "family", "email", "local", "phone", *texts)
     for column in frequencies:
@@ -104,7 +122,7 @@ def make_units(connection: DuckDBPyConnection, source: str, compare: Sequence[st
         connection,
         f"""
         SELECT coalesce(sum(share * share), 1.0) FROM (
-            SELECT count(*) / sum(count(*)) OVER () AS share FROM {schema}.unit WHERE pattern IS NOT NULL
+            SELECT count(*) / sum(count(*)) OVER () AS share FROM {schema}.counted WHERE pattern IS NOT NULL
             GROUP BY pattern
         )
         """,

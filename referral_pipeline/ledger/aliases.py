@@ -10,21 +10,42 @@ processes on PostgreSQL may each write one half of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from referral_pipeline.ledger.engine import upsert
+from referral_pipeline.ledger.prepared import Prepared, Through
 from referral_pipeline.ledger.tables import candidate_aliases
+from referral_pipeline.ledger.transactions import parts
+
+_c = candidate_aliases.c
+
+
+def _onward() -> Prepared:
+    """The steps that lead on from these ids, over all chains."""
+    first = (
+        sa.select(_c.old_id, _c.new_id)
+        .where(_c.system == sa.bindparam("of_system"), _c.old_id.in_(sa.bindparam("some", expanding=True)))
+        .cte("onward", recursive=True)
+    )
+    # UNION, which ends where a chain is a circle.
+    steps = first.union(
+        sa.select(_c.old_id, _c.new_id).where(_c.system == sa.bindparam("of_system"), _c.old_id == first.c.new_id)
+    )
+    return Prepared(sa.select(steps.c.old_id, steps.c.new_id))
+
+
+_ONWARD = _onward()
 
 
 def add(connection: Connection, system: str, old_id: str, new_id: str, *, now: datetime) -> None:
     """Note that `old_id` was merged into `new_id`. A candidate merged into itself is nothing new."""
     if old_id == new_id:
         return
-    steps = all_steps(connection, system)
+    steps = steps_from(connection, system, [new_id])
     if old_id in _chain(steps, new_id):
         connection.execute(
             sa.delete(candidate_aliases).where(
@@ -40,6 +61,11 @@ def all_steps(connection: Connection, system: str) -> dict[str, str]:
         candidate_aliases.c.system == system
     )
     return {row.old_id: row.new_id for row in connection.execute(query)}
+
+
+def steps_from(through: Through, system: str, candidate_ids: Iterable[str]) -> dict[str, str]:
+    """The steps of the chains that begin with these ids."""
+    return {old: new for some in parts(candidate_ids) for old, new in _ONWARD.all(through, of_system=system, some=some)}
 
 
 def follow(steps: Mapping[str, str], candidate_id: str) -> str:

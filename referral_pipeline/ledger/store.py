@@ -2,9 +2,9 @@
 
 Belongs here: opening and closing, and the public methods on cursors, calls, deliveries, links, identity, history and
 consents. Does not belong here: the other parts of the same object (inbox.py, mirror.py, health.py, alerts.py,
-recognitions.py, payroll.py, decisions.py, overrides.py, locks.py), transactions (transactions.py), schema (tables.py,
-migrations/), what differs between databases (engine.py), the transitions of a delivery (deliveries.py), business rules
-(sync, privacy).
+recognitions.py, payroll.py, decisions.py, overrides.py, identity_refresh.py, locks.py), transactions (transactions.py),
+schema (tables.py, migrations/), what differs between databases (engine.py), the transitions of a delivery
+(deliveries.py), business rules (sync, privacy).
 
 Safe for threads and for many processes. `atomic()` makes several calls of one thread one transaction. No method takes
 or gives personal data in clear.
@@ -33,6 +33,7 @@ from referral_pipeline.ledger.decisions import DecisionPart
 from referral_pipeline.ledger.deliveries import UnknownDeliveryError
 from referral_pipeline.ledger.engine import LedgerError, enter, open_engine, resolve_url, upsert
 from referral_pipeline.ledger.health import HealthPart
+from referral_pipeline.ledger.identity_refresh import IdentityRefreshPart, KeysAsRead, KeysRefreshed
 from referral_pipeline.ledger.inbox import InboxPart
 from referral_pipeline.ledger.locks import Locks
 from referral_pipeline.ledger.migrate import migrate
@@ -80,6 +81,8 @@ __all__ = [
     "IdentityKey",
     "InboxDelivery",
     "InboxEvent",
+    "KeysAsRead",
+    "KeysRefreshed",
     "Ledger",
     "LedgerError",
     "Link",
@@ -129,7 +132,9 @@ _CONSENTS_OF = _CONSENTS.where(_consents.referral_id.in_(_some))
 _RECORD_CALLS = sa.insert(tables.api_calls)
 
 
-class Ledger(InboxPart, MirrorPart, HealthPart, PayrollPart, DecisionPart, OverridePart, AlertPart):
+class Ledger(
+    InboxPart, MirrorPart, HealthPart, PayrollPart, DecisionPart, OverridePart, AlertPart, IdentityRefreshPart
+):
     """The operational store. Open with `Ledger.open`, close when done (or use as a context manager)."""
 
     def __init__(self, engine: Engine, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
@@ -401,14 +406,21 @@ class Ledger(InboxPart, MirrorPart, HealthPart, PayrollPart, DecisionPart, Overr
 
     def current_candidate(self, system: str, candidate_id: str) -> str:
         """The id under which a candidate lives on, after all merges; its own when it was never merged."""
-        with self._reading() as connection:
-            return _aliases.follow(_aliases.all_steps(connection, system), candidate_id)
+        with self._looking() as through:
+            return _aliases.follow(_aliases.steps_from(through, system, [candidate_id]), candidate_id)
 
     def aliases(self, system: str) -> dict[str, str]:
         """Every merged id of a system with the id under which it lives on (the end of its chain)."""
         with self._reading() as connection:
             steps = _aliases.all_steps(connection, system)
         return {old: _aliases.follow(steps, old) for old in sorted(steps)}
+
+    def aliases_of(self, system: str, candidate_ids: Iterable[str]) -> dict[str, str]:
+        """Those of these ids that were merged, each with the id under which it lives on; asks for their chains only."""
+        wanted = set(candidate_ids)
+        with self._looking() as through:
+            steps = _aliases.steps_from(through, system, wanted)
+        return {old: _aliases.follow(steps, old) for old in sorted(wanted & steps.keys())}
 
     def alias_systems(self) -> list[str]:
         """The systems in which merges were seen."""
@@ -418,34 +430,43 @@ class Ledger(InboxPart, MirrorPart, HealthPart, PayrollPart, DecisionPart, Overr
 
     # ------------------------------------------------------------ identity keys
 
-    def save_identity_keys(self, keys: Sequence[IdentityKey], *, replace: bool = False, durable: bool = True) -> None:
-        """Add keys, or move them to another person. With `replace`, records named here lose the keys not given.
+    def save_identity_keys(
+        self,
+        keys: Sequence[IdentityKey],
+        *,
+        replace: bool = False,
+        all_keys_of: Iterable[str] = (),
+        durable: bool = True,
+    ) -> None:
+        """Add keys, or move them to another person. Records in `all_keys_of` lose the keys not given.
 
-        An address that was corrected must not go on to match: give all keys of a record, with `replace`. Not `durable`
-        is for keys that are found again from the same event after a power cut; a killed process loses none.
+        An address that was corrected or removed must not go on to match: give all keys of a record, and name it there,
+        the more so when it has none any more. `replace` names every record that has a key here. Not `durable` is for
+        keys that are found again from the same event after a power cut; a killed process loses none.
         """
         rows = {(key.key_hash, key.kind, key.record_id): dict(vars(key)) for key in keys}
+        records = {*all_keys_of, *(key.record_id for key in keys if replace)}
         with self._writing(durable=durable) as connection:
-            if replace:
-                _forget_records(connection, {key.record_id for key in keys})
+            _forget_records(connection, records)
             upsert(connection, tables.identity_keys, list(rows.values()))
 
-    def remember_soon(self, rows: Sequence[MirrorRow], keys: Sequence[IdentityKey], *, replace: bool = False) -> None:
+    def remember_soon(
+        self, rows: Sequence[MirrorRow], keys: Sequence[IdentityKey], *, all_keys_of: Iterable[str] = ()
+    ) -> None:
         """`save_mirror` and `save_identity_keys` with the next transaction of this thread: one commit instead of three.
 
         Only for who holds the locks of these records (`exclusive`): it is written before they are let go, and nobody
         else may look at them until then. Neither waits for the disk.
         """
         saved = [dict(vars(key)) for key in {(key.key_hash, key.kind, key.record_id): key for key in keys}.values()]
-        records = {key.record_id for key in keys} if replace else set[str]()
+        records = set(all_keys_of)
 
         def write(connection: Connection) -> None:
             _mirror.save(connection, rows)
-            if records:
-                _forget_records(connection, records)
+            _forget_records(connection, records)
             upsert(connection, tables.identity_keys, saved)
 
-        if rows or keys:
+        if rows or keys or records:
             self._put_off().append(write)
 
     def persons(self) -> dict[str, str]:

@@ -209,7 +209,11 @@ class Bridge:
     # ------------------------------------------------------------ identity
 
     def resolve_people(self) -> PeopleReport:
-        """Resolve all records to persons, write core.person, and remember ids and keys in the ledger."""
+        """Resolve all records to persons, write core.person, and remember ids and keys in the ledger.
+
+        What the lane or a reviewer wrote of a record meanwhile stays; the next time takes it up.
+        """
+        as_read = self.ledger.identity_keys_as_read()  # before all else of the ledger: see there
         must_link = [
             (f"{self.advocacy.system}:{link.referral_id}", f"{self.ats.system}:{link.candidate_id}")
             for link in self.ledger.links()
@@ -222,14 +226,20 @@ class Bridge:
         with self.warehouse.connect():
             report = build_people(
                 self.warehouse,
-                self.ledger.persons(),
+                as_read.persons,
                 must_link,
                 self.contract,
                 decisions=self.ledger.identity_decisions(),
                 aliases=record_aliases(self.ats.system, aliases),
             )
+            gone = [
+                f"{system}:{record_id}"
+                for system, entity in ((self.advocacy.system, "referrals"), (self.ats.system, "candidates"))
+                for record_id in self.warehouse.gone_ids(system, entity)
+            ]
         keys = report.identity_keys(self.settings.secret("REFERRAL_PIPELINE_HASH_KEY"))
-        self.ledger.save_identity_keys(keys, replace=True)
+        # A record that no pull has shown yet is in neither: the lane may have made it a moment ago.
+        self.ledger.refresh_identity_keys(as_read, keys, without=[*report.without_keys, *gone])
         return report
 
     def score_duplicates(self) -> DuplicatesReport:

@@ -52,6 +52,8 @@ class PeopleReport:
     method_of: Mapping[str, str] = field(repr=False)
     keys: Sequence[tuple[str, str, str]] = field(repr=False)
     """Record id, kind of key, canonical key."""
+    without_keys: Sequence[str]
+    """Records of both systems that were read whole and have no address or phone (any more)."""
 
     def identity_keys(self, hash_key: bytes | str) -> list[IdentityKey]:
         """Every record's mailboxes and phones as keyed hashes, for the ledger.
@@ -121,7 +123,7 @@ def build_people(
         rows = {
             table: warehouse.build(table) for table in ("core.person_record", "core.person", "core.duplicate_review")
         }
-        return _report(connection, report, rows)
+        return _report(connection, report, rows, systems)
 
 
 def _decided(connection: DuckDBPyConnection, decisions: Sequence[Decision], aliases: Mapping[str, str]) -> Constraints:
@@ -149,13 +151,22 @@ def _kept_under(connection: DuckDBPyConnection) -> str | None:
     return found[0][0] if found and there[0][0] == len(names) else None
 
 
-def _report(connection: DuckDBPyConnection, report: PopulationReport, rows: Mapping[str, int]) -> PeopleReport:
+def _report(
+    connection: DuckDBPyConnection, report: PopulationReport, rows: Mapping[str, int], systems: Mapping[str, str]
+) -> PeopleReport:
     people = connection.execute(
         "SELECT record_id, person_id, match_method FROM core.person_record ORDER BY record_id"
     ).fetchall()
     keys = connection.execute(
         "SELECT record_id, 'email' AS kind, unnest(email_keys) AS key FROM staging.identity_record"
         " UNION ALL SELECT record_id, 'phone', unnest(phone_keys) FROM staging.identity_record ORDER BY ALL"
+    ).fetchall()
+    # A candidate that only an application names may have addresses all the same: it was not read yet.
+    without = connection.execute(
+        "SELECT record_id FROM staging.identity_record WHERE len(email_keys) = 0 AND len(phone_keys) = 0 AND ("
+        "starts_with(record_id, $advocacy || ':')"
+        " OR record_id IN (SELECT $ats || ':' || id FROM staging.ats_candidate)) ORDER BY record_id",
+        {"advocacy": systems["advocacy_system"], "ats": systems["ats_system"]},
     ).fetchall()
     return PeopleReport(
         rows=rows,
@@ -166,4 +177,5 @@ def _report(connection: DuckDBPyConnection, report: PopulationReport, rows: Mapp
         person_of={record_id: person_id for record_id, person_id, _ in people},
         method_of={record_id: method for record_id, _, method in people},
         keys=keys,
+        without_keys=[record_id for (record_id,) in without],
     )

@@ -109,6 +109,15 @@ def count_absent(connection: DuckDBPyConnection, table: str, *, full_pull_starte
     return int(answer[0][0])
 
 
+def gone(connection: DuckDBPyConnection, table: str) -> list[str]:
+    """The keys of the rows that are gone, in order."""
+    _ensure(connection, table)
+    rows = connection.execute(
+        f"SELECT id FROM {table} WHERE deleted_at IS NOT NULL ORDER BY id"  # noqa: S608
+    ).fetchall()
+    return [str(key) for (key,) in rows]
+
+
 def page(connection: DuckDBPyConnection, table: str, *, after: str, limit: int) -> list[tuple[str, Row]]:
     """The next rows in key order with their keys, without those that are gone."""
     rows = connection.execute(

@@ -183,6 +183,11 @@ class Warehouse:
                 connection, _raw.raw_table(system, entity), full_pull_started_at=full_pull_started_at
             )
 
+    def gone_ids(self, system: str, entity: str) -> list[str]:
+        """The keys of the rows that were there and are gone by a full pull, in order."""
+        with self.transaction() as connection:
+            return _raw.gone(connection, _raw.raw_table(system, entity))
+
     def raw_rows(self, system: str, entity: str) -> Iterator[Row]:
         """Every row that is not gone, in key order. Read in pages: the file is not held while you work on a row."""
         table, after = _raw.raw_table(system, entity), ""

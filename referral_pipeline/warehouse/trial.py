@@ -31,8 +31,8 @@ Sink = Callable[[str, int, int], None]
 
 _BATCH = 50_000
 _MEMORY = "3GB"
-_EVERY_PAIR_UP_TO: Final = 10_000
-"""Record pairs of two persons that are all listed; beyond, each record is listed with the other person's nearest."""
+_EVERY_PAIR_UP_TO: Final = 100
+"""Record pairs of two persons that are all listed; of larger ones one line says as much, and a person can read it."""
 
 _LINES = 'SELECT * FROM trial_line ORDER BY probability DESC NULLS LAST, "left", "right", evidence'
 
@@ -66,7 +66,9 @@ def run_trial(
     """Resolve the export at `file`; write `people` (record_id, person_id) and `review`.
 
     `review` has left, right (record ids), probability (empty where nothing was there to score) and evidence: a line for
-    each pair of records of two persons that may be one, the most probable first. `rejected` gets line and reason of
+    each pair of records of two persons that may be one, the most probable first. One line, with the nearest records,
+    stands for two persons with many records; one with their first records for a pair that only the rules doubt, and
+    nothing scores. `people` tells whom such a line stands for. `rejected` gets line and reason of
     each row that was set aside. Files appear whole or not at all.
 
     Raises:
@@ -197,7 +199,7 @@ def _source(connection: DuckDBPyConnection, compare: Sequence[str]) -> None:
 
 
 def _review_lines(connection: DuckDBPyConnection) -> int:
-    """`trial_line`: what the review file holds, a line for each pair of records; answers their number."""
+    """`trial_line`: the lines of the review file; answers their number."""
     connection.execute("""
         CREATE TABLE trial_found AS
         SELECT coalesce(left_person, left_person_id) AS left_person,
@@ -216,8 +218,8 @@ def _review_lines(connection: DuckDBPyConnection) -> int:
         FROM trial_found AS found
         JOIN size AS many ON many.person_id = left_person JOIN size AS more ON more.person_id = right_person
         JOIN trial_person AS l ON l.person_id = left_person JOIN trial_person AS r ON r.person_id = right_person
-        WHERE many.records * more.records <= {_EVERY_PAIR_UP_TO}
-            OR l.record_id = coalesce(left_record, many.first) OR r.record_id = coalesce(right_record, more.first)
+        WHERE (probability IS NOT NULL AND many.records * more.records <= {_EVERY_PAIR_UP_TO})
+            OR (l.record_id = coalesce(left_record, many.first) AND r.record_id = coalesce(right_record, more.first))
     """)
     return _row(connection, "SELECT count(*) FROM trial_line")[0]
 

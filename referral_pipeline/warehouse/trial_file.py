@@ -20,6 +20,9 @@ COLUMNS: Final = ("record_id", "first_name", "last_name", "email", "phone", "cou
 _DELIMITERS = ",;\t"
 _RESERVED = frozenset({"person_id", "email_keys", "phone_keys"})
 _LONGEST_FIELD = 131_072
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the beginning of a formula. Ids go into files that people open in one, and must stay as
+they are to be joined with, so none is written that begins so."""
 
 
 class TrialError(Exception):
@@ -74,6 +77,11 @@ class Export:
         record_id = row[self.places["record_id"]]
         if not record_id.strip():
             return f"record_id is {shape_of(record_id)}"
+        if record_id.lstrip(" ").startswith(_FORMULAS) or record_id.strip().startswith(_FORMULAS):
+            return (
+                "record_id begins with =, +, -, @, a tab or a carriage return, as a formula does, which a spreadsheet "
+                "would run; give an id that begins otherwise, n5 in place of -5"
+            )
         return "record_id came before" if record_id.strip() in seen else None
 
     def _parsed(self) -> Iterator[tuple[int, list[str]]]:

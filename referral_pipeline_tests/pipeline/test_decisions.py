@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
-from referral_pipeline.ledger.records import IdentityDecision
+from referral_pipeline.ledger.records import IdentityDecision, IdentityKey
 from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.orchestration.bridge import Bridge
 from referral_pipeline.sync.lane.people import People
+from referral_pipeline.warehouse.people import PeopleReport, build_people
 from referral_pipeline_tests.pipeline.event_rig import World, shared_world, tags, world
 
 __all__ = ["shared_world", "world"]
@@ -116,6 +118,43 @@ def test_a_decision_costs_an_event_one_query_where_there_is_none(world: World, m
     world.settle()
     assert around
     assert len(asked) == len(around)
+
+
+# ---------------------------------------------------------------- a refresh and the lane at once
+
+
+def test_what_the_lane_learns_of_a_candidate_during_a_refresh_is_there_after_it(world: World, monkeypatch: Any):
+    person = world.person()
+    typed_in = world.by_hand(person)
+    record = f"greenhouse:{typed_in['id']}"
+    persons(world)
+    [known] = [key for key in world.ledger.keys_of([record]) if key.kind == "email"]
+    corrected = replace(known, key_hash="0" * 64)
+
+    def meanwhile(*arguments: Any, **more: Any) -> PeopleReport:
+        report = build_people(*arguments, **more)
+        world.ledger.save_identity_keys([corrected], all_keys_of=[record])
+        return report
+
+    with Bridge.open(world.settings) as bridge, monkeypatch.context() as patch:
+        patch.setattr("referral_pipeline.orchestration.bridge.build_people", meanwhile)
+        bridge.resolve_people()
+    assert world.ledger.keys_of([record]) == [corrected]
+    persons(world)
+    assert known in world.ledger.keys_of([record])
+
+
+def test_a_deleted_candidate_is_forgotten_by_a_full_pull_and_one_that_no_pull_has_shown_is_not(world: World):
+    typed_in = world.by_hand(world.person())
+    gone, unseen = f"greenhouse:{typed_in['id']}", "greenhouse:987654321"
+    persons(world)
+    assert world.ledger.keys_of([gone])
+    world.ledger.save_identity_keys([IdentityKey("1" * 64, "email", "greenhouse", unseen, "per_lane")])
+    world.ats("delete_candidate", candidate_id=typed_in["id"])
+    persons(world)
+    assert world.ledger.keys_of([gone]) == []
+    assert world.ledger.keys_of([unseen])
+    world.ledger.forget_records([unseen])
 
 
 # ---------------------------------------------------------------- in the ATS

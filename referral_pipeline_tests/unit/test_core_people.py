@@ -83,6 +83,20 @@ def test_the_keys_for_the_ledger_are_hashes_only(world: World):
         report.identity_keys("")
 
 
+def test_only_records_that_were_read_whole_are_said_to_have_no_key(world: World):
+    """A candidate that only an application names may have addresses all the same."""
+    world.application("P1", 1, candidate="C1")
+    world.application("P2", 2, candidate="C2")
+    world.referral("R1", "A1", 1)
+    world.candidates = [replace(c, emails=()) for c in world.candidates if c.id == "C1"]
+    world.referrals = [replace(r, email=None) for r in world.referrals]
+    world.stage()
+    report = world.people()
+    assert "greenhouse:C2" in report.person_of
+    assert "greenhouse:C1" in report.without_keys
+    assert "greenhouse:C2" not in report.without_keys
+
+
 def test_the_representation_of_a_report_shows_no_record(world: World):
     world.referral("R1", "A1", 1)
     world.stage()

@@ -137,6 +137,17 @@ def test_a_merge_back_makes_the_newest_survivor_the_end_of_the_chain(ledger: Led
 _IDS = st.sampled_from("abcdef")
 
 
+def test_only_the_chains_of_the_ids_in_hand_are_followed_and_only_in_their_system(ledger: Ledger) -> None:
+    for number in range(1_200):
+        ledger.alias("ats", f"old{number}", f"new{number}")
+    ledger.alias("ats", "new7", "newer7")
+    ledger.alias("crm", "newer7", "elsewhere")
+    assert ledger.aliases_of("ats", ["old7", "new7", "unknown"]) == {"old7": "newer7", "new7": "newer7"}
+    assert ledger.aliases_of("ats", []) == {}
+    everybody = {f"old{number}" for number in range(1_200)}
+    assert ledger.aliases_of("ats", everybody).keys() == everybody
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(merges=st.lists(st.tuples(_IDS, _IDS), max_size=12))
 def test_whatever_merges_are_seen_every_id_has_one_living_successor(
@@ -147,6 +158,9 @@ def test_whatever_merges_are_seen_every_id_has_one_living_successor(
             ledger.alias("ats", old, new)
             assert ledger.current_candidate("ats", old) == ledger.current_candidate("ats", new)
         aliases = ledger.aliases("ats")
+        seen = {one for pair in merges for one in pair}
+        assert ledger.aliases_of("ats", seen) == aliases
+        assert all(ledger.aliases_of("ats", [old]) == {old: new} for old, new in aliases.items())
         for old, end in aliases.items():
             assert end not in aliases
             assert ledger.current_candidate("ats", old) == end
@@ -192,6 +206,14 @@ def test_a_corrected_address_no_longer_finds_the_record(ledger: Ledger) -> None:
     assert ledger.records_for([keyed_hash("typo", "secret")]) == []
     assert ledger.records_for([keyed_hash("right", "secret")]) == [_key("right", "advocacy:R1")]
     assert ledger.records_for([keyed_hash("other", "secret")]) == [_key("other", "advocacy:R2")]
+
+
+def test_a_record_whose_last_address_was_removed_is_found_no_more(ledger: Ledger) -> None:
+    ledger.save_identity_keys([_key("x", "advocacy:R1"), _key("y", "advocacy:R2"), _key("z", "advocacy:R3")])
+    ledger.save_identity_keys([], all_keys_of=["advocacy:R1"])
+    with ledger.exclusive(["some"]):
+        ledger.remember_soon((), [], all_keys_of=["advocacy:R2"])
+    assert ledger.keys_of(["advocacy:R1", "advocacy:R2", "advocacy:R3"]) == [_key("z", "advocacy:R3")]
 
 
 def test_a_forgotten_record_leaves_no_key(ledger: Ledger) -> None:

@@ -288,7 +288,7 @@ _word = st.tuples(st.sampled_from(["merge", "distinct"]), _side, _side).filter(l
 _step = st.one_of(_word, st.integers(1, 8))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(_step, max_size=10))
 def test_after_any_words_and_undoings_no_two_decisions_in_force_contradict_on_the_same_sides(steps: list[object]):
     """And the last word said and not undone is in force, and every word ever kept can still be read."""

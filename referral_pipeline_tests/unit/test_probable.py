@@ -16,7 +16,7 @@ from duckdb import DuckDBPyConnection
 
 from referral_pipeline.identity.canonical_bulk import canonical_emails, canonical_phones
 from referral_pipeline.identity.probable import DEFAULT_THRESHOLD, ProbableReport, score_probable
-from referral_pipeline.identity.probable_units import BLOCK_LIMIT
+from referral_pipeline.identity.probable_units import BLOCK_LIMIT, COUNTED_OF_ONE
 from referral_pipeline.warehouse.store import Warehouse
 from referral_pipeline_tests.benchmarks.identity_data import synthetic_records
 
@@ -185,6 +185,19 @@ def test_equal_records_of_one_person_are_scored_once(connection, many):
     assert again.records == once.records + 40
     assert again.units == once.units
     assert again.pairs_scored == once.pairs_scored
+
+
+def test_one_person_with_hundreds_of_numbers_makes_nobody_else_more_probable(connection, many):
+    """All pairs of its records would outweigh everybody else's, and two records taken at random seem one person."""
+    before = score(connection, many)
+    listed = {(row[2], row[3]) for row in pairs(connection)}
+    huge = [
+        Row(f"z{n}", "pz", "Testo", "Person", ("testo@corp.example",), (f"+4940{n:07}",), "1970-01-01", "Hamburg")
+        for n in range(40 * COUNTED_OF_ONE)
+    ]
+    after = score(connection, [*many, *huge])
+    assert before.prior / 1.5 < after.prior < before.prior * 1.5
+    assert len(listed ^ {(row[2], row[3]) for row in pairs(connection)}) <= len(listed) // 50
 
 
 def test_a_value_that_thousands_share_makes_no_pairs_by_itself(connection, many):

@@ -87,6 +87,22 @@ def test_every_record_of_both_persons_is_in_the_review_the_most_probable_first(d
     assert len({(row["left"], row["right"]) for row in rows}) == len(rows)
 
 
+def test_pairs_of_persons_with_many_records_are_one_line_each(desk):
+    """Ten people of one mailbox with 30 records each: 45 pairs of persons, and 40,500 pairs of records."""
+    people = ["Anna Berg", "Carl Dorn", "Emil Fink", "Greta Hall", "Ida Jung"]
+    people += ["Karl Lang", "Mona Nold", "Otto Pohl", "Rosa Seel", "Tim Ulm"]
+    desk.write(
+        *(f"{n}-{m},{name.replace(' ', ',')},desk@example.net,,US" for n, name in enumerate(people) for m in range(30))
+    )
+    desk.ran("--threshold", "0.000001")
+    persons = desk.persons()
+    assert len(set(persons.values())) == len(people)
+    rows = read(desk.pairs)
+    assert rows
+    told = [frozenset((persons[row["left"]], persons[row["right"]])) for row in rows]
+    assert len(told) == len(set(told)) <= 45
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 def test_the_usual_forms_of_csv_are_read(desk, delimiter, encoding):
@@ -108,6 +124,14 @@ BAD = {
     "a record_id that came before": ("1,Robert,Quastenhuber,secret@example.com,,US", "record_id came before"),
     "too few fields": ("9,Robert,secret", "it has 3 fields, the header 6"),
     "a stray quotation mark": ('9,"Ro"bert,Quastenhuber,secret@example.com,,US', "quotation marks"),
+    "a formula as its record_id": (
+        '"=HYPERLINK(""https://secret.example"")",Robert,Quastenhuber,,,US',
+        "as a formula does",
+    ),
+    "a formula behind a space": (" @secret,Robert,Quastenhuber,,,US", "as a formula does"),
+    "a formula behind a tab": ("\t=secret,Robert,Quastenhuber,,,US", "as a formula does"),
+    "a number with a plus": ("+9,Robert,Quastenhuber,secret@example.com,,US", "as a formula does"),
+    "a negative number": ("-9,Robert,Quastenhuber,secret@example.com,,US", "n5 in place of -5"),
     "a NUL": ("9,Ro\0bert,Quastenhuber,secret@example.com,,US", "NUL"),
 }
 

@@ -1,7 +1,8 @@
 """Who a record is, from its neighbours only.
 
-Belongs here: gathering the records that may be the same person as one record, resolving them by the same rules as the
-whole programme is, and remembering the outcome. Does not belong here: the rules (identity.resolve), writes to a system.
+Belongs here: resolving the records that may be the same person as one record, by the same rules as the whole programme
+is, and remembering the outcome. Does not belong here: gathering them (surroundings), the rules (identity.resolve),
+writes to a system.
 
 Records that share no key directly or through others cannot influence each other, so resolving one neighbourhood gives
 what resolving everything would. Candidates of the ATS are read live: their names decide, and recruiters change them.
@@ -18,12 +19,10 @@ from referral_pipeline.contract.models import Contract
 from referral_pipeline.identity.admission import candidate_record, referral_record, unfit_fields
 from referral_pipeline.identity.decisions import constraints_of, record_aliases
 from referral_pipeline.identity.resolve import Record, resolve, still_binds
-from referral_pipeline.ledger.store import IdentityDecision, IdentityKey, Ledger, Link, MirrorRow
+from referral_pipeline.ledger.store import IdentityKey, Ledger, Link, MirrorRow
 from referral_pipeline.privacy.crypto import keyed_hash
 from referral_pipeline.sync.lane.mirror import Fresh, Mirror
-
-_MOST_RECORDS = 400
-"""A neighbourhood stops growing here: so many records around one address are a shared mailbox, which joins nobody."""
+from referral_pipeline.sync.lane.surroundings import Surroundings, Surveyor
 
 
 @dataclass(frozen=True)
@@ -77,6 +76,9 @@ class People:
         self._advocacy = f"{contract.advocacy.connector}:"
         self._ats_prefix = f"{contract.ats.connector}:"
         countries = contract.privacy.allowed_countries
+        self._surveyor = Surveyor(
+            ledger=ledger, mirror=mirror, ats=ats, advocacy=self._advocacy, ats_prefix=self._ats_prefix
+        )
         self._default_country = countries[0] if len(countries) == 1 else None
 
     def hashes_of(self, referral: Referral) -> frozenset[str]:
@@ -114,10 +116,12 @@ class People:
         for candidate in live.values():
             hashes |= self.hashes_of_candidate(candidate)
         record_ids = {f"{self._advocacy}{i}" for i in referral_ids} | {f"{self._ats_prefix}{i}" for i in live}
-        known, links, decisions = self._grown(record_ids, hashes)
+        near = self._surveyor.around(record_ids, hashes, referrals=referrals.values(), candidates=live.values())
+        live |= near.candidates
+        record_ids, links = near.record_ids, near.links
         previous = {f"{self._advocacy}{link.referral_id}": link.person_id for link in links.values()}
-        previous |= {key.record_id: key.person_id for key in known}
-        aliases = self._ledger.aliases(self._ats.system) if links or decisions else {}
+        previous |= {key.record_id: key.person_id for key in near.known.values()}
+        aliases = self._aliases(near)
         more = {i.removeprefix(self._advocacy) for i in record_ids if i.startswith(self._advocacy)} - referrals.keys()
         if more:
             further = self._mirror.referrals(more)
@@ -133,64 +137,28 @@ class People:
             if first is not None:
                 unfit[referral.id] = first.field
         fit = {i: r for i, r in referrals.items() if i not in unfit}
-        found = self._resolved(fit, live, links, previous, aliases, candidate_ids, known, decisions)
+        found = self._resolved(fit, live, near, previous, aliases, candidate_ids)
         return replace(found, unfit=unfit, to_keep=asked.to_keep)
 
-    def _grown(
-        self, record_ids: set[str], hashes: set[str]
-    ) -> tuple[list[IdentityKey], dict[str, Link], list[IdentityDecision]]:
-        """Follow keys, links and decisions outward until nothing new turns up.
-
-        `record_ids` and `hashes` grow on the way. Decisions are asked for once where there are none, as almost always.
-        """
-        known: dict[tuple[str, str], IdentityKey] = {}
-        links: dict[str, Link] = {}
-        decisions: list[IdentityDecision] = []
-        fresh_ids, fresh_hashes = set(record_ids), set(hashes)
-        while fresh_ids or fresh_hashes:
-            while fresh_ids or fresh_hashes:
-                found = self._ledger.keys_around(fresh_ids, fresh_hashes)
-                new_links = list(self._links_around(fresh_ids))
-                links |= {link.referral_id: link for link in new_links}
-                hashes |= fresh_hashes
-                known |= {(key.key_hash, key.record_id): key for key in found}
-                near = {key.record_id for key in found}
-                near |= {f"{self._advocacy}{link.referral_id}" for link in new_links}
-                near |= {f"{self._ats_prefix}{link.candidate_id}" for link in new_links if link.candidate_id}
-                fresh_ids = self._taken_in(near, record_ids)
-                fresh_hashes = {key.key_hash for key in found} - hashes
-            decisions = self._ledger.identity_decisions_of(record_ids, aliases_of=self._ats.system)
-            # Those kept apart too: whom else a candidate is, the search must know before it takes it for this person.
-            fresh_ids = self._taken_in((i for one in decisions for i in (*one.left, *one.right)), record_ids)
-        return list(known.values()), links, decisions
-
-    def _taken_in(self, near: Iterable[str], record_ids: set[str]) -> set[str]:
-        """What of these is new, as far as there is room; it is in `record_ids` then."""
-        fresh = set(near) - record_ids
-        if len(record_ids) + len(fresh) > _MOST_RECORDS:
-            fresh = set(sorted(fresh)[: max(0, _MOST_RECORDS - len(record_ids))])
-        record_ids |= fresh
-        return fresh
-
-    def _links_around(self, record_ids: Iterable[str]) -> Iterator[Link]:
-        referral_ids = [i.removeprefix(self._advocacy) for i in record_ids if i.startswith(self._advocacy)]
-        candidate_ids = [i.removeprefix(self._ats_prefix) for i in record_ids if i.startswith(self._ats_prefix)]
-        if referral_ids:
-            yield from self._ledger.links_for(referral_ids).values()
-        if candidate_ids:
-            yield from self._ledger.links_of_candidates(self._ats.system, candidate_ids)
+    def _aliases(self, near: Surroundings) -> dict[str, str]:
+        """Where those of these candidates live on that were merged."""
+        if not near.links and not near.decisions:
+            return {}
+        decided = (i for one in near.decisions for i in (*one.left, *one.right))
+        ids = {i.removeprefix(self._ats_prefix) for i in (*near.record_ids, *decided) if i.startswith(self._ats_prefix)}
+        ids |= {link.candidate_id for link in near.links.values() if link.candidate_id}
+        return self._ledger.aliases_of(self._ats.system, ids)
 
     def _resolved(
         self,
         referrals: Mapping[str, Referral],
         candidates: Mapping[str, AtsCandidate],
-        links: Mapping[str, Link],
+        near: Surroundings,
         previous: Mapping[str, str],
         aliases: Mapping[str, str],
-        asked: Iterable[str],
-        known: Iterable[IdentityKey],
-        decisions: Iterable[IdentityDecision],
+        read: Iterable[str],
     ) -> Neighbourhood:
+        links = near.links
         records = {
             f"{self._advocacy}{r.id}": referral_record(r, self._contract.advocacy.connector) for r in referrals.values()
         }
@@ -200,7 +168,9 @@ class People:
             for x in links.values()
             if x.candidate_id
         ]
-        decided = constraints_of(decisions, existing=records.keys(), aliases=record_aliases(self._ats.system, aliases))
+        decided = constraints_of(
+            near.decisions, existing=records.keys(), aliases=record_aliases(self._ats.system, aliases)
+        )
         dedupe = self._contract.rules.dedupe
         resolution = resolve(
             list(records.values()),
@@ -214,6 +184,11 @@ class People:
             match_on=dedupe.match_on,
         )
         person_of = dict(resolution.person_of)
+        if near.left_out:
+            # Who is left out may hold strangers together: of whom a part was seen, nothing is said.
+            own = {p for i in near.asked for p in (person_of.get(i), previous.get(i)) if p}
+            strangers = {i for i, p in person_of.items() if p not in own and previous.get(i, p) not in own}
+            person_of |= {i: previous[i] for i in strangers if i in previous}
         # A linked candidate that the ATS does not show (fresh, or gone) stays with its referral.
         apart = set(decided.cannot_link)
         for link in links.values():
@@ -222,7 +197,7 @@ class People:
                 now = f"{self._ats_prefix}{aliases.get(link.candidate_id, link.candidate_id)}"
                 if (min(record_id, now), max(record_id, now)) not in apart:
                     person_of.setdefault(now, person_of[record_id])
-        for candidate_id in asked:
+        for candidate_id in read:
             record_id = f"{self._ats_prefix}{candidate_id}"
             if record_id in previous:
                 person_of.setdefault(record_id, previous[record_id])
@@ -232,13 +207,15 @@ class People:
             candidates=candidates,
             links=links,
             person_of=person_of,
-            changed_persons=frozenset(p for i, p in resolution.person_of.items() if i in previous and previous[i] != p),
+            changed_persons=frozenset(
+                p for i, p in person_of.items() if i in records and i in previous and previous[i] != p
+            ),
             keys=frozenset(h for some in hashes.values() for h in some),
             hashes_of={
                 i.removeprefix(self._advocacy): some for i, some in hashes.items() if i.startswith(self._advocacy)
             },
             aliases=aliases,
-            known=frozenset((key.record_id, key.key_hash, key.person_id) for key in known),
+            known=frozenset((key.record_id, key.key_hash, key.person_id) for key in near.known.values()),
             decided=frozenset(i for pair in (*decided.must_link, *decided.cannot_link) for i in pair),
             unfit={},
             to_keep=(),
@@ -255,6 +232,7 @@ class People:
         moved = {i for i, person in found.person_of.items() if any(p != person for _, p in held.get(i, ()))}
         added: list[IdentityKey] = []
         replaced: list[IdentityKey] = []
+        changed: set[str] = set()
         for record_id in sorted((set(record_ids) | moved | found.decided) & found.person_of.keys()):
             record = self._record(found, record_id)
             if record is None:
@@ -263,17 +241,18 @@ class People:
             if record_id not in held:
                 added.extend(keys)
             elif held[record_id] != {(key.key_hash, key.person_id) for key in keys}:
+                changed.add(record_id)  # with no key at all when its last address was removed
                 replaced.extend(keys)
-        if any(key.record_id.startswith(self._ats_prefix) for key in (*replaced, *added)):
+        if any(i.startswith(self._ats_prefix) for i in (*changed, *(key.record_id for key in added))):
             # Whose a candidate is, the search asks in another thread, which sees only what is written.
-            if replaced:
-                self._ledger.save_identity_keys(replaced, replace=True, durable=False)
+            if changed:
+                self._ledger.save_identity_keys(replaced, all_keys_of=changed, durable=False)
             if added:
                 self._ledger.save_identity_keys(added, durable=False)
-            replaced, added = [], []
+            replaced, added, changed = [], [], set()
         # What is written next (the intents of a create, a link) carries these along.
-        if replaced:
-            self._ledger.remember_soon((), replaced, replace=True)
+        if changed:
+            self._ledger.remember_soon((), replaced, all_keys_of=changed)
         self._ledger.remember_soon(found.to_keep, added)
 
     def remember_candidate(self, candidate_id: str, referral: Referral, person_id: str) -> None:
