@@ -249,15 +249,19 @@ class Bridge:
         self.progress("score duplicates", 1, 1)
         return report
 
+    @property
+    def review_path(self) -> Path:
+        """Where the CSV of the review is."""
+        return self.settings.published_dir / REVIEW_FILE
+
     def write_review(self) -> Path:
         """Write every pair of the review as a CSV to decide in, the open ones first, the likeliest first; its path.
 
-        Decided ones are in it too, with their state. It is written before the tables are published, and fits what the
-        Dagster UI shows of this scoring; `review import` takes its lines also when nothing was published after it.
+        Decided ones are in it too, with their state. It is written with the published tables, whose persons it names.
         """
         rows = self.warehouse.frame(f"SELECT * FROM core.duplicate_review ORDER BY {BY_NAME['duplicate_review'].first}")  # noqa: S608
         return write_review_file(
-            self.settings.published_dir / REVIEW_FILE,
+            self.review_path,
             ({str(k): None if pd.isna(v) else v for k, v in row.items()} for row in rows.to_dict("records")),
         )
 

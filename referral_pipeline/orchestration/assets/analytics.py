@@ -47,7 +47,7 @@ def duplicate_review(context: dg.AssetExecutionContext, bridge: BridgeResource) 
     """Score what the rules left apart, and list it for people to decide."""
     report = bridge.bridge.score_duplicates()
     context.log.info("scored anew" if report.is_scored else "nothing changed since the last scoring: its pairs stand")
-    path = bridge.bridge.write_review()
+    path = bridge.bridge.review_path
     told: dict[str, Any] = {
         "open_pairs": report.open_pairs,
         "csv": dg.MetadataValue.path(str(path)),
@@ -104,7 +104,7 @@ def kpis(config: AsOfConfig, bridge: BridgeResource) -> dg.MaterializeResult[Any
 @dg.multi_asset(name="publish", specs=[spec("published_tables")], pool=WAREHOUSE_POOL)
 def published_tables(bridge: BridgeResource) -> dg.MaterializeResult[Any]:
     """Publish what others read."""
-    paths = bridge.bridge.publish()
+    paths = [*bridge.bridge.publish(), bridge.bridge.write_review()]
     return dg.MaterializeResult(
         asset_key="published_tables",
         metadata={
