@@ -268,6 +268,16 @@ def test_a_candidate_whose_address_a_recruiter_changed_is_found_under_both(world
     assert len(world.applications(person)) == 3
 
 
+def test_a_candidate_whose_last_address_a_recruiter_removed_is_found_by_none(world: World):
+    person, _, _ = written(world)
+    candidate = world.candidate(person)
+    record = f"greenhouse:{candidate['id']}"
+    assert world.ledger.keys_of([record])
+    world.ats("edit_candidate", candidate_id=candidate["id"], emails=[], phones=[])
+    world.settle()
+    assert world.ledger.keys_of([record]) == []
+
+
 def test_a_stranger_who_gets_the_address_of_a_referred_person_becomes_their_candidate(world: World):
     person = world.person(email="first.try@example.net", phone=None)
     referral_id = world.submit(person, stage="clicked", applied_at=None)
