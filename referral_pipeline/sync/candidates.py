@@ -29,6 +29,7 @@ from referral_pipeline.sync.evidence import Sealer
 from referral_pipeline.sync.facts import Programme, credited_referral, mapped_tags, touches_for
 from referral_pipeline.sync.lifecycle import State
 from referral_pipeline.sync.overrides import decisions_on, in_force, with_chosen
+from referral_pipeline.sync.owners import owner_of
 from referral_pipeline.sync.report import SyncFailure, SyncReport
 from referral_pipeline.vocabulary import Block
 
@@ -240,7 +241,7 @@ class CandidateWriteBack:
         application = assignment.application
         if application is not None:
             try:
-                if application.id in case.foreign:
+                if application.id in case.foreign and not self._is_owned(application, case):
                     self._leave(application, case)
                     return [self._link(case, r, links, application=application) for r in assignment.referrals]
                 opened_for = {i for i, x in links.items() if x is not None and _was_opened_for(x, application)}
@@ -294,6 +295,13 @@ class CandidateWriteBack:
                 self._bring_tags(opened.application, self._tags(may_count, applied_at, made_for, decisions))
             self.records[opened.application.id] = opened.application
         return []
+
+    def _is_owned(self, application: AtsApplication, case: PersonCase) -> bool:
+        """Whether an application of somebody else's candidate is this person's all the same."""
+        ats = self._ats.system
+        linked = self._ledger.links_of_applications(ats, [application.id])
+        owner = owner_of(self._ledger, self._contract.advocacy.connector, ats, application.candidate_id, linked)
+        return owner == case.person_id
 
     def _leave(self, application: AtsApplication, case: PersonCase) -> None:
         """What somebody else's application says of this person's referrals goes; its own person brings the rest."""

@@ -4,9 +4,10 @@ Belongs here: the one rule that says who earns an application, for a single one.
 (identity), the same rule for all applications at once (core.application_person; a test holds the two together).
 
 The rule
-1. An application is its candidate's: the person whom identity resolution made of the ATS candidate that holds it now.
-2. Of a candidate nobody knows (no contact details, or hidden from us) it is the person of the referral that opened it,
-   else of the first by id that is linked to it.
+1. Where the referrals that are linked to it are of several persons, or none is, it is its candidate's: the person whom
+   identity resolution made of the ATS candidate that holds it now, if that is one of them.
+2. Else it is the person of the referral that opened it, or of the first by id that is linked to it. So it stays with a
+   referral that is alone there, though its candidate was merged into one whose person is not known to be the same yet.
 Referrals of other persons earn nothing there, also when they are linked to it: they were split from its person after
 they had been written.
 """
@@ -31,10 +32,13 @@ def owner_of(
         links: all that are linked to it.
     """
     keys = ledger.keys_of([f"{ats_system}:{candidate_id}"]) if candidate_id else []
-    if keys:
-        return keys[0].person_id
-    first = min(links, key=lambda link: (not link.created_application, link.referral_id), default=None)
-    return persons_of(ledger, advocacy_system, [first])[first.referral_id] if first is not None else None
+    holder = keys[0].person_id if keys else None
+    if not links:
+        return holder
+    who = persons_of(ledger, advocacy_system, links)
+    if holder in who.values():
+        return holder
+    return who[min(links, key=lambda link: (not link.created_application, link.referral_id)).referral_id]
 
 
 def persons_of(ledger: Ledger, advocacy_system: str, links: Iterable[Link]) -> dict[str, str]:

@@ -135,5 +135,6 @@ def test_table_and_ledger_agree_on_whose_an_application_is(tmp_path: Path):
             assert table[application.id] == owner, application.id
     who = report.person_of
     assert table["P0"] == who["greenhouse:C-Jane Doe"] == who["advocacy:R0"]
+    assert table["P2"] == who["advocacy:R3"]
     assert table["P4"] == who["advocacy:R2"]
     assert table["P5"] == who["advocacy:R2"]

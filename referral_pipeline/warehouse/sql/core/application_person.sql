@@ -1,6 +1,6 @@
--- Whose application each one is: its candidate's; of a candidate nobody knows, the person of the referral that opened it,
--- else of the first by id that is linked to it (sync.owners has the same rule). Referrals of other persons, which were split
--- from it after they had been written, earn nothing there.
+-- Whose application each one is: its candidate's, where that is the person of a referral that is linked to it or none is;
+-- else the person of the referral that opened it, or of the first by id (sync.owners has the same rule). Referrals of other
+-- persons, which were split from it after they had been written, earn nothing there.
 -- Merged candidates are followed along their chain of aliases; the union in the recursion ends a cycle.
 -- `job_ids` are the jobs whose touches may earn it (sync.assignment): its own, and those that its person's referrals written
 -- to it name, because a recruiter moves an application to another job, and an advocate corrects the job of a referral.
@@ -36,7 +36,8 @@ linked AS (
 first_linked AS (
     SELECT
         application_id,
-        arg_min(person_id, (NOT coalesce(created_application, false), referral_id)) AS person_id
+        arg_min(person_id, (NOT coalesce(created_application, false), referral_id)) AS person_id,
+        list(DISTINCT person_id) AS person_ids
     FROM linked
     WHERE person_id IS NOT NULL
     GROUP BY application_id
@@ -53,7 +54,11 @@ owned AS (
     SELECT
         application.*,
         coalesce(current_candidate.candidate_id, application.candidate_id) AS current_candidate_id,
-        coalesce(known.person_id, first_linked.person_id, candidate.person_id) AS person_id
+        coalesce(
+            CASE WHEN list_contains(first_linked.person_ids, known.person_id) THEN known.person_id END,
+            first_linked.person_id,
+            candidate.person_id
+        ) AS person_id
     FROM staging.ats_application AS application
     LEFT JOIN current_candidate
         ON current_candidate.system = application.system AND current_candidate.old_id = application.candidate_id
