@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 _STATES = ("pending", "eligible", "reversed", "paid")
 _HELD_WORDS = {
     "credit_ended": "the referral lost its credit",
-    "moved": "the referral belongs to another application",
     "unhired": "the hire was undone",
     "rehire": "another hire of the person has the bonus",
+    "override": "the owner decided about the credit, and the lane has not acted on it yet",
+    "credit_or_first_day_moved": "the credit or the first day of work moved since",
 }
 
 
@@ -120,7 +121,7 @@ def list_(state: str | None, advocate: str | None, as_json: bool) -> None:
 
 def _with_reasons(own: _Installation, bonuses: Iterable[Bonus]) -> list[Bonus]:
     """Bonuses with the reason that only the person's other hires, or the link, can tell."""
-    from referral_pipeline.sync.bonus.export import no_longer_due
+    from referral_pipeline.sync.bonus.export import no_longer_due, unhired_elsewhere
     from referral_pipeline.sync.bonus.rehires import Families
 
     # As long as no amount was told, it will be in the currency that the contract has by then.
@@ -131,7 +132,8 @@ def _with_reasons(own: _Installation, bonuses: Iterable[Bonus]) -> list[Bonus]:
         unearned = Families(own.ledger, own.contract.advocacy.connector).unearned()
     paid = own.ledger.payroll_entries(state="paid")
     links = own.ledger.links_for(entry.referral_id for entry in paid)
-    over = {entry.key: reason for entry in paid if (reason := no_longer_due(entry, links)) is not None}
+    unhired = unhired_elsewhere(own.ledger, paid, links)
+    over = {entry.key: reason for entry in paid if (reason := no_longer_due(entry, links, unhired)) is not None}
     return [
         replace(one, reason="rehire", amount_cents=one.amount_cents or 0)
         if one.state in {"pending", "eligible"} and (one.system, one.application_id) in unearned
