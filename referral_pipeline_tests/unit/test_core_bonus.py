@@ -262,7 +262,7 @@ def test_a_contract_that_pays_more_by_now_promises_nothing_more_for_what_stands(
     st.sampled_from(["payee", "credit"]),
     st.sampled_from(["last_touch", "linear", "position_based"]),
 )
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 def test_what_is_paid_and_can_still_come_is_never_more_than_the_bonus(
     tmp_path_factory: pytest.TempPathFactory, advocates: list[int], first: int, cents: int, split: str, model: str
 ):
@@ -413,7 +413,7 @@ def test_a_referral_that_is_credited_in_two_hires_has_the_bonus_where_it_stands_
         max_size=4,
     )
 )
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_table_and_what_the_platform_is_told_agree_on_whose_hire_has_the_bonus(
     tmp_path_factory: pytest.TempPathFactory, applications: list[tuple[str, int, bool]]
 ):

@@ -227,7 +227,7 @@ _word = st.tuples(st.sampled_from(["merge", "distinct"]), _side, _side).filter(l
 _step = st.one_of(_word, st.integers(1, 5), st.sampled_from(["refresh", "rebuild"]))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.lists(_step, max_size=7))
 def test_after_any_decisions_and_undoings_the_way_there_does_not_matter_and_all_undone_is_as_before(
     steps: list[object],

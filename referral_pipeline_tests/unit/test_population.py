@@ -218,7 +218,7 @@ LASTS = ["Doe", "Roe", "van der Doe", "Doe Jr.", "Doe Sr.", "", "Müller", "Muel
 
 
 @given(st.sampled_from(FIRSTS), st.sampled_from(LASTS), st.sampled_from(FIRSTS), st.sampled_from(LASTS))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_names_are_compared_in_sql_as_they_are_one_by_one(
     connection: DuckDBPyConnection, first: str, last: str, other_first: str, other_last: str
 ) -> None:
@@ -258,7 +258,7 @@ PREVIOUS = st.dictionaries(
 
 
 @given(RECORDS, LINKS, LINKS, PREVIOUS, st.randoms())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_everybody_at_once_is_as_the_rules_say(
     connection: DuckDBPyConnection,
     rows: list[Record],
@@ -276,7 +276,7 @@ def test_everybody_at_once_is_as_the_rules_say(
 
 
 @given(RECORDS, RECORDS, LINKS, LINKS, LINKS, LINKS, st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_what_changed_gives_what_a_rebuild_gives(
     connection: DuckDBPyConnection,
     before: list[Record],

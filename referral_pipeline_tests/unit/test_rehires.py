@@ -413,6 +413,6 @@ class Bonuses(RuleBasedStateMachine):
 
 
 Bonuses.TestCase.settings = settings(
-    max_examples=8, stateful_step_count=14, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=6, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestBonuses = Bonuses.TestCase
