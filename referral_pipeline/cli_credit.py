@@ -56,6 +56,7 @@ def override(application: str, referral_id: str | None, nobody: bool, reason: st
     The ATS and the advocacy platform follow: the advocate on the application, and what is recognised for a hire. An
     earlier decision about the same application is revoked by this one.
     """
+    from referral_pipeline.orchestration.liveness import wake_lane
     from referral_pipeline.sync import overrides
 
     if nobody == (referral_id is not None):
@@ -63,7 +64,7 @@ def override(application: str, referral_id: str | None, nobody: bool, reason: st
     with _installation() as (contract, ledger):
         key = overrides.application_key(application, contract)
         made = overrides.override(ledger, contract, key, referral_id, reason=reason, by=by)
-        woken = _wake(ledger)
+        woken = wake_lane(ledger)
     if as_json:
         click.echo(json.dumps(_as_json(made), indent=2))
         return
@@ -79,13 +80,14 @@ def override(application: str, referral_id: str | None, nobody: bool, reason: st
 @_json
 def revoke(application: str, reason: str, by: str, as_json: bool) -> None:
     """Take back the decision about APPLICATION, so that the contract's model pays again."""
+    from referral_pipeline.orchestration.liveness import wake_lane
     from referral_pipeline.sync import overrides
 
     with _installation() as (contract, ledger):
         key = overrides.application_key(application, contract)
         taken = overrides.revoke(ledger, contract, key, reason=reason, by=by)
         model = contract.rules.attribution.model
-        woken = _wake(ledger)
+        woken = wake_lane(ledger)
     if as_json:
         click.echo(json.dumps(_as_json(taken), indent=2))
         return
@@ -162,19 +164,6 @@ def _say_when(woken: bool) -> None:
         click.echo("The lane brings it to both systems now; the tables follow with the next refresh.")
     else:
         click.echo("No lane beats: the next `referral-pipeline refresh` brings it to both systems, or start `lane`.")
-
-
-def _wake(ledger: Ledger) -> bool:
-    """Tell the lane that there is something to do; whether there is one."""
-    from referral_pipeline.orchestration.liveness import LANE, is_alive
-    from referral_pipeline.webhooks.wake import Waker
-
-    if not is_alive(ledger, LANE, now=datetime.now(UTC)):
-        return False
-    waker = Waker(ledger)
-    waker.wake()
-    waker.close()
-    return True
 
 
 def _short(moment: datetime | None) -> str:

@@ -213,6 +213,8 @@ def replay(
 
     Name events by ID, or choose them with --dead, --system, --type and --since.
     """
+    from referral_pipeline.orchestration.liveness import wake_lane
+
     chosen = dead or system or event_type or since
     if bool(ids) == bool(chosen):
         raise click.UsageError("name events by ID, or choose them with --dead, --system, --type or --since, not both")
@@ -223,7 +225,7 @@ def replay(
         else:
             wanted = [e.id for e in _chosen(own.ledger, dead=dead, system=system, event_type=event_type, since=since)]
         count = own.ledger.replay(wanted)
-        woken = _wake(own.ledger) if count else False
+        woken = wake_lane(own.ledger) if count else False
     under_way = len(set(wanted)) - count
     if as_json:
         click.echo(json.dumps({"replayed": count, "under_way": under_way}, indent=2))
@@ -245,19 +247,6 @@ def _chosen(
             if since is not None and page[-1].received_at < since:
                 break  # ids grow with the time of receipt
             before_id = page[-1].id
-
-
-def _wake(ledger: Ledger) -> bool:
-    """Tell the lane that there is something to do; whether there is one."""
-    from referral_pipeline.orchestration.liveness import LANE, is_alive
-    from referral_pipeline.webhooks.wake import Waker
-
-    if not is_alive(ledger, LANE, now=datetime.now(UTC)):
-        return False
-    waker = Waker(ledger)
-    waker.wake()
-    waker.close()
-    return True
 
 
 # ---------------------------------------------------------------- purge

@@ -1,14 +1,14 @@
 """Whether a long-lived process of this installation is alive, by its heartbeat in the ledger.
 
-Belongs here: how old a heartbeat may be, and opening the ledger for a look that needs no connector. Does not belong
-here: beating (the processes do), what follows from silence (sensors, up).
+Belongs here: how old a heartbeat may be, waking the lane, and opening the ledger for a look that needs no connector.
+Does not belong here: beating (the processes do), what follows from silence (sensors, up).
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -49,3 +49,15 @@ def last_beat(ledger: Ledger, name: str) -> Heartbeat | None:
 def is_alive(ledger: Ledger, name: str, *, now: datetime) -> bool:
     """Whether a process of this kind has beaten lately. A beat of the future was left before a clock was set back."""
     return any(abs(now - beat.at) <= SILENT_AFTER for beat in ledger.heartbeats(name))
+
+
+def wake_lane(ledger: Ledger) -> bool:
+    """Tell the lane that there is something to do; whether there is one."""
+    from referral_pipeline.webhooks.wake import Waker
+
+    if not is_alive(ledger, LANE, now=datetime.now(UTC)):
+        return False
+    waker = Waker(ledger)
+    waker.wake()
+    waker.close()
+    return True

@@ -72,15 +72,17 @@ def score_duplicates(warehouse: Warehouse, contract: Contract, decisions: Sequen
         from referral_pipeline.identity.probable import score_probable
 
         _make_residue(connection, decisions)
-        report = score_probable(
-            connection,
-            source="staging.residue",
-            out=PAIRS,
-            threshold=threshold,
-            also="staging.person_review",
-            labels=labels,
-        )
-        connection.execute("DROP TABLE staging.residue")
+        try:
+            report = score_probable(
+                connection,
+                source="staging.residue",
+                out=PAIRS,
+                threshold=threshold,
+                also="staging.person_review",
+                labels=labels,
+            )
+        finally:
+            connection.execute("DROP TABLE IF EXISTS staging.residue")
         pairs = warehouse.build("core.duplicate_review")
         connection.execute("INSERT OR REPLACE INTO ops.meta VALUES (?, ?)", [_SCORED_FOR, state])
         return DuplicatesReport(
