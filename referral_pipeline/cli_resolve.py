@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from referral_pipeline.warehouse.trial import Trial
 
 _REJECTED_SHOWN = 20
-_DEFAULT_THRESHOLD = 0.5  # that of identity.probable, which is too heavy to import for --help
+_DEFAULT_THRESHOLD = 0.7  # that of identity.probable, which is too heavy to import for --help
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 

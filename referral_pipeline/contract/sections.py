@@ -152,7 +152,7 @@ class Dedupe(Section):
         default=3, strict=True, ge=1, le=1000, description="a whole number from 1 to 1000", examples=[3]
     )
     review_threshold: float = Field(
-        default=0.5, strict=True, gt=0, le=1, description="a number above 0, at most 1", examples=[0.5]
+        default=0.7, strict=True, gt=0, le=1, description="a number above 0, at most 1", examples=[0.7]
     )
     merge_in_ats: Switch = False
 

@@ -31,7 +31,7 @@ from referral_pipeline.identity.probable_splink import quiet, train_and_score
 from referral_pipeline.identity.probable_units import SCRATCH, make_units
 from referral_pipeline.warehouse.failures import without_values
 
-DEFAULT_THRESHOLD: Final = 0.5
+DEFAULT_THRESHOLD: Final = 0.7
 """Pairs at least as probable are listed."""
 
 PROPOSE_MERGE_FROM: Final = 0.99

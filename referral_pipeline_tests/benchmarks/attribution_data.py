@@ -5,7 +5,8 @@ Belongs here: making the tables that the credit models read, at any size, in Duc
 
 Each application is of a person of its own, for one of 500 jobs, with 1 to 19 touches of up to three advocates in the
 100 days before it; of each advocate the first touch is a referral, the others are shares. Times are whole seconds and
-may fall together; one touch in fifty comes after the application, one referral in a hundred is withdrawn.
+may fall together; one touch in fifty comes after the application, one referral in a hundred is withdrawn. Every second
+application was opened by the bridge, from its first advocate's referral.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ SELECT
     'greenhouse' AS system, i::VARCHAR AS id, 'J' || hash(i, 1, getvariable('seed')) % 500 AS job_id,
     CASE WHEN i % 10 = 0 THEN 'hired' ELSE 'applied' END AS status,
     TIMESTAMPTZ '2026-01-01 00:00:00+00'
-    + to_seconds((hash(i, 2, getvariable('seed')) % 15552000)::BIGINT) AS applied_at
+    + to_seconds((hash(i, 2, getvariable('seed')) % 15552000)::BIGINT) AS applied_at,
+    CASE WHEN i % 10 = 0 THEN applied_at + INTERVAL 30 DAY END AS hired_at,
+    coalesce(hired_at, applied_at) AS status_at
 FROM range(getvariable('applications')) AS t(i);
 CREATE OR REPLACE TABLE core.application_person AS
 SELECT
@@ -40,7 +43,15 @@ SELECT
 FROM staging.ats_application;
 CREATE OR REPLACE TABLE staging.ledger_override (
     id BIGINT, application_key VARCHAR, referral_id VARCHAR, decided_at TIMESTAMPTZ
-)
+);
+CREATE OR REPLACE TABLE staging.link AS
+SELECT
+    'ref_' || id || '_0' AS referral_id, system, id AS application_id, id::BIGINT % 2 = 0 AS created_application
+FROM staging.ats_application;
+CREATE OR REPLACE TABLE staging.ledger_bonus (
+    referral_id VARCHAR, system VARCHAR, application_id VARCHAR, state VARCHAR, reason VARCHAR
+);
+CREATE OR REPLACE TABLE staging.ledger_payroll (system VARCHAR, application_id VARCHAR, state VARCHAR)
 """
 
 _TOUCHES = """

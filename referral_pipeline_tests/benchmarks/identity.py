@@ -180,7 +180,10 @@ def _synthetic(told: _Told, home: Path, records: int) -> None:
     rows: list[dict[str, Any]] = frame.where(frame.notna(), None).to_dict("records")
     truth = {row["record_id"]: str(row["person"]) for row in rows}
     told.figures["synthetic_records"] = records
-    _tell(told, "synthetic", _tried(home, rows, truth, ("dob", "city")))
+    _tell(told, "synthetic", outcome := _tried(home, rows, truth, ("dob", "city")))
+    precision, recall = outcome.quality(outcome.found(DEFAULT_THRESHOLD))
+    told.must("synthetic: precision of merges and review", precision >= _LEAST_PRECISION)
+    told.must("synthetic: recall above Splink untuned", recall > _UNTUNED_RECALL)
     _tell(told, "synthetic_names_and_contacts", _tried(home, rows, truth, ()))
 
 
