@@ -6,23 +6,28 @@ import random
 import signal
 import subprocess
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 
-def killed_refreshes(installation: Any, *, kills: int, rng: random.Random, calls: int = 300) -> int:
+def killed_refreshes(
+    installation: Any, *, kills: int, rng: random.Random, calls: int = 300, start: Callable[..., Any] | None = None
+) -> int:
     """Start `refresh` and end it with SIGKILL, `kills` times, each time somewhere in its work.
 
     The moment is drawn over the calls that a refresh makes, not over seconds: what matters is between which two writes
     the process dies. A refresh that ends before its moment is not counted, and the next moment is drawn earlier.
-    Returns how many were really killed while they worked.
+    Returns how many were really killed while they worked. `start` starts a command, by default a fresh interpreter.
     """
+    start = start or partial(installation.command, start_new_session=True)
     killed, within = 0, calls
     for _ in range(kills * 3):
         if killed == kills:
             break
         before = _calls(installation)
         after = rng.randrange(0, within)
-        process = installation.command("refresh", "--json", start_new_session=True)
+        process = start("refresh", "--json")
         deadline = time.monotonic() + 120
         while process.poll() is None and time.monotonic() < deadline:
             if _calls(installation) - before >= after:

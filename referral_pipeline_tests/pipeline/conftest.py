@@ -21,6 +21,7 @@ from referral_pipeline.sandbox.programme.size import ProgrammeSize
 from referral_pipeline.sandbox.verify import Verification, verify
 from referral_pipeline.settings import Settings, load_settings
 from referral_pipeline.sync.report import SyncReport
+from referral_pipeline_tests.warm import WarmCommand
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,10 @@ class Installation:
             stderr=subprocess.PIPE,
             **kwargs,
         )
+
+    def warm_command(self, *arguments: str) -> WarmCommand:
+        """As `command`, for tests of what a process does and not of how it starts."""
+        return WarmCommand(arguments, environment={**os.environ, **self.environment}, folder=self.home)
 
 
 def installed(home: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Installation:

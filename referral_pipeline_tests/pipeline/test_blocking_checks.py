@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import dagster as dg
 import pytest
 
 from referral_pipeline.orchestration import bridge as bridge_module
+from referral_pipeline.orchestration.build import build_defs
+from referral_pipeline.orchestration.resources import BridgeResource
+from referral_pipeline.sandbox.launch import Sandbox
+from referral_pipeline_tests.pipeline.conftest import Installation, installed
+from referral_pipeline_tests.pipeline.event_rig import TINY
 
 CORRUPTIONS = {
     "a hire before the application": (
@@ -25,9 +33,28 @@ CORRUPTIONS = {
 }
 
 
-@pytest.mark.parametrize("what", CORRUPTIONS)
-def test_one_corrupted_row_blocks_the_kpis_and_the_publication(twice, monkeypatch, what):
-    published = twice.home / "data" / "published"
+@pytest.fixture(scope="module")
+def refreshed(tmp_path_factory: pytest.TempPathFactory, shared_patch: pytest.MonkeyPatch) -> Iterator[Installation]:
+    """A tiny programme that one refresh has published."""
+    with Sandbox(size=TINY) as sandbox:
+        made = installed(tmp_path_factory.mktemp("blocking") / "home", sandbox, shared_patch)
+        assert made.refresh().success
+        yield made
+
+
+def analytics(of: Installation) -> dg.Definitions:
+    """The definitions with one job more: from attribution, on what was pulled last, to the report."""
+    job = dg.define_asset_job("analytics", selection=dg.AssetSelection.groups("attribution", "kpis", "reports"))
+    own = build_defs(resource_overrides={"bridge": BridgeResource(home=str(of.home))})
+    return dg.Definitions.merge(own, dg.Definitions(jobs=[job]))
+
+
+@pytest.mark.parametrize(
+    ("what", "whole"), [(what, number == 0) for number, what in enumerate(CORRUPTIONS)], ids=list(CORRUPTIONS)
+)
+def test_one_corrupted_row_blocks_the_kpis_and_the_publication(refreshed, monkeypatch, what, whole):
+    """In a whole refresh; and each other corruption in the part of it from attribution on."""
+    published = refreshed.home / "data" / "published"
     before = {path.name: path.stat().st_mtime_ns for path in published.iterdir()}
     build = bridge_module.Bridge.build_attribution
 
@@ -38,8 +65,9 @@ def test_one_corrupted_row_blocks_the_kpis_and_the_publication(twice, monkeypatc
         return counts
 
     monkeypatch.setattr(bridge_module.Bridge, "build_attribution", corrupted)
-    outcome = twice.refresh()
+    outcome = refreshed.refresh() if whole else refreshed.refresh(name="analytics", definitions=analytics(refreshed))
     assert not outcome.success
+    assert "attribution" in outcome.metadata
     assert not {"kpis", "published_tables", "leadership_report"} & set(outcome.metadata)
     assert {path.name: path.stat().st_mtime_ns for path in published.iterdir()} == before
     (failed, *_) = [c for c in outcome.failed_checks if c.blocking]
@@ -47,8 +75,10 @@ def test_one_corrupted_row_blocks_the_kpis_and_the_publication(twice, monkeypatc
     assert any(f"{n} of " in failed.message for n in (1, 2)), failed.message
 
 
-def test_the_next_good_run_publishes_again(twice):
-    manifest = twice.home / "data" / "published" / "manifest.json"
+def test_the_next_good_run_publishes_again(refreshed):
+    manifest = refreshed.home / "data" / "published" / "manifest.json"
     before = manifest.stat().st_mtime_ns
-    assert twice.refresh().success
+    outcome = refreshed.refresh(name="analytics", definitions=analytics(refreshed))
+    assert outcome.success
+    assert {"kpis", "published_tables", "leadership_report"} <= set(outcome.metadata)
     assert manifest.stat().st_mtime_ns > before

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 
 import dagster as dg
 import psutil
@@ -40,6 +41,19 @@ from referral_pipeline.sandbox.launch import Sandbox
 from referral_pipeline.sandbox.programme.size import ProgrammeSize
 from referral_pipeline.settings import Settings, load_settings
 from referral_pipeline.vocabulary import Side
+from referral_pipeline_tests.pipeline.conftest import Installation, installed
+
+
+@pytest.fixture(scope="module")
+def small() -> Iterator[Sandbox]:
+    with Sandbox(size=ProgrammeSize.small()) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def installation(small, tmp_path, monkeypatch) -> Installation:
+    """An installation of its own; what tests wrote to the systems before stays there."""
+    return installed(tmp_path / "home", small, monkeypatch)
 
 
 @pytest.fixture
@@ -90,28 +104,21 @@ def test_state_of_other_systems_is_refused_with_the_mend(settings, monkeypatch):
     assert "Move that folder away" in problem.mend
 
 
-def test_a_run_remembers_its_systems(twice):
-    told = json.loads((twice.settings.state_dir / SYSTEMS_FILE).read_text(encoding="utf-8"))
-    assert told == {
-        "advocacy": f"advocacy {twice.sandbox.advocacy_url}",
-        "ats": f"greenhouse {twice.sandbox.ats_url}",
+def test_what_pulls_remembers_its_systems_and_a_refresh_of_others_is_refused_in_one_line(installation, small):
+    with Bridge.open(installation.settings) as bridge:
+        bridge.pull_advocacy()
+        bridge.pull_ats()
+    told = json.loads((installation.settings.state_dir / SYSTEMS_FILE).read_text(encoding="utf-8"))
+    assert told == {"advocacy": f"advocacy {small.advocacy_url}", "ats": f"greenhouse {small.ats_url}"}
+    installation.environment = {
+        **installation.environment,
+        "REFERRAL_PIPELINE_ATS_BASE_URL": "http://127.0.0.1:9/v3",
     }
-
-
-def test_a_refresh_of_other_systems_than_the_states_is_one_line(twice, monkeypatch):
-    monkeypatch.setenv("REFERRAL_PIPELINE_ATS_BASE_URL", "http://127.0.0.1:9/v3")
-    environment = {**os.environ, **twice.environment, "REFERRAL_PIPELINE_ATS_BASE_URL": "http://127.0.0.1:9/v3"}
-    ended = subprocess.run(
-        [sys.executable, "-m", "referral_pipeline.cli", "refresh", "--json"],
-        env=environment,
-        cwd=twice.home,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = installation.command("refresh", "--json")
+    output, errors = ended.communicate(timeout=120)
     assert ended.returncode == 1
-    assert ended.stdout == ""
-    (line,) = ended.stderr.splitlines()
+    assert output == ""
+    (line,) = errors.splitlines()
     assert line.startswith("error: ats.base_url: found greenhouse http://127.0.0.1:9/v3, but ")
 
 
@@ -196,18 +203,19 @@ def test_a_step_that_fails_says_why_in_our_own_words(settings, capfd):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_refresh_that_is_interrupted_says_so_in_one_line_and_is_recorded_as_failed(number, installation):
-    process = installation.command("refresh", "--json")
+    process = installation.warm_command("refresh", "--json")
     said: list[str] = []
     for line in process.stderr:
         said.append(line)
         if line.startswith("write candidates"):
             process.send_signal(number)
             break
-    said += process.stderr.readlines()
-    assert process.wait(timeout=60) == 1
+    output, errors = process.communicate(timeout=60)
+    said += errors.splitlines()
+    assert process.returncode == 1
     assert said[-1].startswith("error: interrupted before its end. Run it again")
     assert not any("Traceback" in line for line in said)
-    assert process.stdout.read() == ""
+    assert output == ""
     with open_instance(installation.settings) as instance:
         (run,) = instance.get_runs()
         assert run.status is dg.DagsterRunStatus.FAILURE

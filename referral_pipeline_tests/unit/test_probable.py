@@ -114,26 +114,67 @@ TWINS = [
 ]
 
 
-def test_two_records_that_agree_in_much_are_listed_with_a_proposal(connection, many):
-    report = score(connection, [*many, *TWINS], compare=["dob", "city"])
-    row = found(connection, "twin-1", "twin-2")
+STRANGER = Row("a:3", "stranger", "Ottokar", "Zwirnmeister", ("oz@example.com",), (), "1990-01-01", "Bonn")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Records, and what one scoring of them said; for tests that only look."""
+
+    rows: list[Row]
+    report: ProbableReport
+    pairs: list[tuple[Any, ...]]
+
+    def found(self, one: str, other: str) -> tuple[Any, ...] | None:
+        wanted = sorted((one, other))
+        return next((row for row in self.pairs if sorted(row[2:4]) == wanted), None)
+
+
+def scored_once(folder: Path, rows: list[Row], **choices: Any) -> Scored:
+    with Warehouse("w.duckdb", home=folder, published_dir=folder).connect() as opened:
+        return Scored(rows, score(opened, rows, **choices), pairs(opened))
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory, many: list[Row]) -> Scored:
+    """The twins and a stranger among many, with their further columns, and every pair that is at all probable."""
+    rows = [*many, *TWINS, STRANGER]
+    return scored_once(tmp_path_factory.mktemp("compared"), rows, compare=["dob", "city"], threshold=0.0001)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory, many: list[Row]) -> Scored:
+    """The twins among many, by names, addresses and numbers alone."""
+    return scored_once(tmp_path_factory.mktemp("plain"), [*many, *TWINS])
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory, many: list[Row]) -> Scored:
+    """Nobody but the many."""
+    return scored_once(tmp_path_factory.mktemp("alone"), many)
+
+
+def test_two_records_that_agree_in_much_are_listed_with_a_proposal(compared):
+    row = compared.found("twin-1", "twin-2")
     assert row is not None
     assert row[:4] == ("a:1", "a:2", "twin-1", "twin-2")
     assert row[4] >= 0.99
     assert row[6] == "merge"
-    assert report.trained
-    assert len(report.passes) >= 2
+    assert compared.report.trained
+    assert len(compared.report.passes) >= 2
 
 
-def test_strangers_are_not_listed(connection, many):
-    stranger = Row("a:3", "stranger", "Ottokar", "Zwirnmeister", ("oz@example.com",), (), "1990-01-01", "Bonn")
-    score(connection, [*many, *TWINS, stranger], compare=["dob", "city"])
-    assert not [row for row in pairs(connection) if "stranger" in row[2:4]]
+def test_strangers_are_not_listed(compared):
+    assert not [row for row in compared.pairs if "stranger" in row[2:4] and row[4] >= DEFAULT_THRESHOLD]
 
 
-def test_evidence_names_every_field_with_its_likeness_and_weight(connection, many):
-    score(connection, [*many, *TWINS], compare=["dob", "city"])
-    row = found(connection, "twin-1", "twin-2")
+def test_only_pairs_from_the_threshold_on_are_listed(compared, plain):
+    assert min(row[4] for row in compared.pairs) < DEFAULT_THRESHOLD
+    assert min(row[4] for row in plain.pairs) >= DEFAULT_THRESHOLD
+
+
+def test_evidence_names_every_field_with_its_likeness_and_weight(compared):
+    row = compared.found("twin-1", "twin-2")
     assert row is not None
     told = dict(part.split(": ") for part in row[5].split("; "))
     assert list(told) == ["first name", "last name", "e-mail", "dob", "city"]
@@ -143,12 +184,11 @@ def test_evidence_names_every_field_with_its_likeness_and_weight(connection, man
     assert all(re.fullmatch(r".+ \([+-]\d+\.\d\)", words) for words in told.values())
 
 
-def test_neither_evidence_nor_report_holds_a_value(connection, many):
-    report = score(connection, [*many, *TWINS], compare=["dob", "city"], threshold=0.01)
-    told = " ".join(row[5] for row in pairs(connection)) + repr(report) + repr(report.fields)
+def test_neither_evidence_nor_report_holds_a_value(compared):
+    told = " ".join(row[5] for row in compared.pairs) + repr(compared.report) + repr(compared.report.fields)
     values = {
         str(value).lower()
-        for row in [*many, *TWINS]
+        for row in compared.rows
         for value in (row.first_name, row.last_name, row.dob, row.city, *row.emails, *row.phones)
         if value and len(str(value)) > 3
     }
@@ -157,16 +197,13 @@ def test_neither_evidence_nor_report_holds_a_value(connection, many):
     assert not values & words
 
 
-def test_the_order_of_rows_changes_nothing(connection, many):
-    rows = [*many, *TWINS]
-    first = score(connection, rows, compare=["dob", "city"], threshold=0.05)
-    before = pairs(connection)
-    shuffled = list(rows)
+def test_the_order_of_rows_changes_nothing(connection, compared):
+    shuffled = list(compared.rows)
     random.Random(5).shuffle(shuffled)
-    second = score(connection, shuffled, compare=["dob", "city"], threshold=0.05)
-    assert before
-    assert pairs(connection) == before
-    assert second == first
+    second = score(connection, shuffled, compare=["dob", "city"], threshold=0.0001)
+    assert compared.pairs
+    assert pairs(connection) == compared.pairs
+    assert second == compared.report
 
 
 def test_two_records_of_one_person_are_never_a_pair(connection, many):
@@ -178,35 +215,35 @@ def test_two_records_of_one_person_are_never_a_pair(connection, many):
     assert found(connection, "twin-1", "twin-2") is not None
 
 
-def test_equal_records_of_one_person_are_scored_once(connection, many):
-    once = score(connection, [*many, *TWINS])
+def test_equal_records_of_one_person_are_scored_once(connection, plain):
+    once = plain.report
     repeated = [replace(TWINS[0], record_id=f"b:{number}") for number in range(40)]
-    again = score(connection, [*many, *TWINS, *repeated])
+    again = score(connection, [*plain.rows, *repeated])
     assert again.records == once.records + 40
     assert again.units == once.units
     assert again.pairs_scored == once.pairs_scored
 
 
-def test_one_person_with_hundreds_of_numbers_makes_nobody_else_more_probable(connection, many):
+def test_one_person_with_hundreds_of_numbers_makes_nobody_else_more_probable(connection, alone):
     """All pairs of its records would outweigh everybody else's, and two records taken at random seem one person."""
-    before = score(connection, many)
-    listed = {(row[2], row[3]) for row in pairs(connection)}
+    before = alone.report
+    listed = {(row[2], row[3]) for row in alone.pairs}
     huge = [
         Row(f"z{n}", "pz", "Testo", "Person", ("testo@corp.example",), (f"+4940{n:07}",), "1970-01-01", "Hamburg")
         for n in range(40 * COUNTED_OF_ONE)
     ]
-    after = score(connection, [*many, *huge])
+    after = score(connection, [*alone.rows, *huge])
     assert before.prior / 1.5 < after.prior < before.prior * 1.5
     assert len(listed ^ {(row[2], row[3]) for row in pairs(connection)}) <= len(listed) // 50
 
 
-def test_a_value_that_thousands_share_makes_no_pairs_by_itself(connection, many):
-    before = score(connection, many).pairs_scored
+def test_a_value_that_thousands_share_makes_no_pairs_by_itself(connection, alone):
+    before = alone.report.pairs_scored
     hot = [
         Row(f"h:{n}", f"hot-{n}", f"Vorname{n}x{n * 7919 % 9973}", f"Nach{n * 31 % 9973}y{n}", ("jobs@example.com",))
         for n in range(4_000)
     ]
-    after = score(connection, [*many, *hot]).pairs_scored
+    after = score(connection, [*alone.rows, *hot]).pairs_scored
     assert after - before < len(hot) * BLOCK_LIMIT
 
 
@@ -267,26 +304,21 @@ def test_records_without_any_name_or_address_are_no_failure(connection, many):
     assert not [row for row in pairs(connection) if row[2].startswith("n") or row[3].startswith("n")]
 
 
-def test_decisions_of_reviewers_calibrate_the_probabilities(connection, many):
-    rows = [*many, *TWINS]
-    score(connection, rows, compare=["dob", "city"], threshold=0.0001)
-    before = pairs(connection)
+def test_decisions_of_reviewers_calibrate_the_probabilities(connection, compared):
+    before = compared.pairs
     middle = [row for row in before if row[4] < 0.999]
     labels = [(row[0], row[1], True) for row in before[:40]] + [(row[0], row[1], False) for row in middle[-40:]]
-    report = score(connection, rows, compare=["dob", "city"], threshold=0.0001, labels=labels)
+    report = score(connection, compared.rows, compare=["dob", "city"], threshold=0.0001, labels=labels)
     assert report.calibration == "reviewers' decisions"
     after = {row[2:4]: row[4] for row in pairs(connection)}
     assert [row[4] for row in before] != [after.get(row[2:4]) for row in before]
     assert all(after[row[2:4]] > 0.5 for row in before[:40])
 
 
-def test_few_decisions_leave_the_probabilities_as_they_are(connection, many):
-    rows = [*many, *TWINS]
-    score(connection, rows)
-    before = pairs(connection)
-    report = score(connection, rows, labels=[("a:1", "a:2", False)] * 100)
+def test_few_decisions_leave_the_probabilities_as_they_are(connection, plain):
+    report = score(connection, plain.rows, labels=[("a:1", "a:2", False)] * 100)
     assert report.calibration == "as modelled"
-    assert pairs(connection) == before
+    assert pairs(connection) == plain.pairs
 
 
 def test_pairs_that_the_rules_doubt_are_listed_however_improbable(connection, many):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import subprocess
@@ -155,6 +156,18 @@ def test_a_fresh_process_runs_rules_without_a_word_of_its_own(tmp_path: Path) ->
     )
     assert run.stdout == run.stderr == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_frame_is_kept_after_its_rules_have_run_or_could_not_run() -> None:
+    def kept() -> int:
+        gc.collect()
+        return sum(isinstance(one, pd.DataFrame) and "email_key" in one.columns for one in gc.get_objects())
+
+    before = kept()
+    for value in ("a@b.example", object()):
+        rows = [{"email_key": value, "id": "R1"}]
+        run_rules(lambda _, rows=rows: pd.DataFrame(rows), "staging.referral")
+        assert kept() == before
 
 
 def test_running_rules_writes_nothing_and_prints_nothing(
