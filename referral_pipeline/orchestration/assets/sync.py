@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from referral_pipeline.orchestration.periods import AsOfConfig
 from referral_pipeline.orchestration.resources import BridgeResource
 from referral_pipeline.orchestration.specs import WAREHOUSE_POOL, counts_table, spec
 
@@ -109,6 +110,32 @@ def advocacy_jobs(context: dg.AssetExecutionContext, bridge: BridgeResource) -> 
         "jobs_draft": report.counts["jobs_draft"],
     }
     yield _result("advocacy_jobs", report, metadata)
+
+
+@dg.multi_asset(
+    name="return_results",
+    specs=[spec("advocate_results")],
+    check_specs=[_write_check("advocate_results")],
+    pool=WAREHOUSE_POOL,
+)
+def advocate_results(
+    context: dg.AssetExecutionContext, config: AsOfConfig, bridge: BridgeResource
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Tell the advocacy platform what came of each advocate's sharing."""
+    from referral_pipeline.sync.report import SyncReport
+
+    if config.given is None:
+        report = bridge.bridge.send_results()
+    else:
+        context.log.info("nothing is sent: these numbers stand at another moment than now")
+        report = SyncReport()
+    metadata = _told(context, report)
+    metadata |= {
+        "results_sent": report.counts["results_sent"],
+        "results_unchanged": report.counts["results_unchanged"],
+        "results_superseded": report.counts["results_superseded"],
+    }
+    yield _result("advocate_results", report, metadata)
 
 
 def _result(asset: str, report: "SyncReport", metadata: dict[str, Any]) -> dg.MaterializeResult[Any]:
