@@ -184,7 +184,9 @@ def _draw(taken: _Taken) -> None:
         table.add_column(Text(_cell(name)), justify="right" if is_right else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
-    if console.measure(table).maximum <= console.width or len(taken.asked.columns) == 1:
+    # Rich measures no table as wider than the terminal: it would fold each column to single letters.
+    widths = [max(len(name), *(row[n].cell_len for row in rows), 0) for n, name in enumerate(taken.asked.columns)]
+    if sum(width + 3 for width in widths) < console.width or len(widths) == 1:
         console.print(table)
         return
     for number, row in enumerate(rows, start=1):

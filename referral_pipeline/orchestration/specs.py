@@ -1,8 +1,8 @@
 """From catalogue entries to Dagster specs and results.
 
 Belongs here: owners, groups, kinds, pools, and the metadata that every materialization carries: row count, columns
-with their meaning and lineage, numbers to watch, the published file, and a preview without personal data. Does not belong
-here: what an asset does, the words and numbers themselves (warehouse.descriptions, lineage, watched).
+with their meaning and lineage, numbers to watch, the published file, and a preview without personal data. Does not
+belong here: what an asset does, the words and numbers themselves (warehouse.descriptions, lineage, watched).
 """
 
 from __future__ import annotations
