@@ -69,8 +69,9 @@ def _answer(sql: str, *, as_csv: bool, as_json: bool, output: Path | None, limit
         if output is not None:
             _write(output, taken)
         elif as_csv:
+            # Exact into a pipe; on a terminal without what it would take for a command.
             for line in _csv_lines(taken):
-                click.echo(line)
+                click.echo(line, color=not sys.stdout.isatty())
         elif as_json:
             _print_json(taken)
         elif sys.stdout.isatty():
