@@ -46,6 +46,17 @@ def test_an_asset_page_shows_owner_description_rows_and_preview(page, webserver,
     text = page.inner_text("body")
     assert "talent-ops@example.com" in text
     assert "duckdb" in text.lower()
+    assert "Whose the application is." in text, "the columns have no meaning"
+    assert "attribution.parquet" in text
+
+
+@pytest.mark.parametrize("asset", ["kpis", "advocate_performance", "advocate_results"])
+def test_the_page_of_what_analysts_watch_reads_well(page, webserver, screenshots, asset):
+    page.goto(f"{webserver}/assets/{asset}?view=overview")
+    page.wait_for_selector("text=talent-ops@example.com", timeout=60_000)
+    page.wait_for_timeout(1000)
+    page.screenshot(path=screenshots / f"asset-{asset}.png", full_page=True)
+    assert "Materialized" in page.inner_text("body")
 
 
 def test_the_checks_of_attribution_are_listed_with_their_result(page, webserver, screenshots):
