@@ -84,6 +84,8 @@ def _stages_mapped(bridge: BridgeResource) -> dg.AssetCheckResult:
         metadata={
             "applications": sum(counts.values()),
             "stages": counts_table(counts, header=("stage", "applications")),
+            "what_to_do": "Add the stages to stage_map in integration.yaml, each with its canonical status, then run "
+            "`referral-pipeline refresh`.",
         },
     )
 
