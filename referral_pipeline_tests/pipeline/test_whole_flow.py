@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from referral_pipeline.cli import main
-from referral_pipeline.orchestration.bridge import PUBLISHED_TABLES
+from referral_pipeline.orchestration.bridge import PUBLISHED_TABLES, Bridge
 
 
 def test_every_candidate_application_tag_and_status_is_as_the_truth_says(twice):
@@ -54,6 +54,19 @@ def test_every_advocate_hears_what_the_table_says(twice):
         assert (row["conversion"]["value"], row["conversion"]["maturity"]) == (conversion, maturity)
         assert sum(bonus["amount_cents"] for bonus in row["bonuses"]) == cents
     assert any(row["bonuses"] for row in told.values())
+
+
+def test_advocates_hear_nothing_while_the_return_of_statuses_is_off(twice):
+    before = twice.dump("advocacy")["results"]
+    with Bridge.open(twice.settings) as bridge:
+        with bridge.warehouse.connect() as connection:
+            connection.execute("UPDATE mart.advocate SET clicks = clicks + 1")
+        phases = bridge.contract.phases.model_copy(update={"status_return": False})
+        bridge.contract = bridge.contract.model_copy(update={"phases": phases})
+        assert dict(bridge.send_results().counts) == {}
+        with bridge.warehouse.connect() as connection:
+            connection.execute("UPDATE mart.advocate SET clicks = clicks - 1")
+    assert twice.dump("advocacy")["results"] == before
 
 
 def test_the_saved_queries_of_the_readme_are_answered(twice):
