@@ -13,6 +13,7 @@ import json
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,9 @@ import click
 from referral_pipeline import __version__
 from referral_pipeline.cli_bonus import bonus
 from referral_pipeline.cli_credit import credit
-from referral_pipeline.cli_events import events
+from referral_pipeline.cli_events import events, past_moment
 from referral_pipeline.cli_explain import explain as explain_command
+from referral_pipeline.cli_query import query
 from referral_pipeline.cli_resolve import resolve
 from referral_pipeline.cli_review import review
 
@@ -233,10 +235,14 @@ def map_(out: Path | None) -> None:
 
 @main.command()
 @click.option("--full", is_flag=True, help="Pull everything again; also finds what was deleted in the ATS.")
+@click.option("--since", callback=past_moment, help="Pull again what changed from then on: 2026-05-04, or an age (3d).")
+@click.option(
+    "--as-of", callback=past_moment, help="Judge by age as of then: maturity and consent. Facts stay today's."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def refresh(full: bool, as_json: bool) -> None:
+def refresh(full: bool, since: datetime | None, as_of: datetime | None, as_json: bool) -> None:
     """Run the whole way now: pull, write, return, rebuild, check, publish."""
-    _run("refresh", full=full, as_json=as_json)
+    _run("refresh", full=full, since=since, as_of=as_of, as_json=as_json)
 
 
 @main.command()
@@ -321,6 +327,7 @@ main.add_command(review)
 main.add_command(credit)
 main.add_command(explain_command)
 main.add_command(bonus)
+main.add_command(query)
 
 
 def _require_ready(settings: Settings) -> None:
@@ -338,13 +345,13 @@ def _require_ready(settings: Settings) -> None:
     refuse_other_systems(contract, settings)
 
 
-def _run(name: str, *, full: bool, as_json: bool) -> None:
-    from referral_pipeline.orchestration.run import run_job
+def _run(name: str, *, full: bool, as_json: bool, since: datetime | None = None, as_of: datetime | None = None) -> None:
+    from referral_pipeline.orchestration.run import period_config, run_job
     from referral_pipeline.settings import load_settings
 
     settings = load_settings()
     _require_ready(settings)
-    config = {"ops": {op: {"config": {"full": True}} for op in ("pull_advocacy", "pull_ats")}} if full else None
+    config = period_config(full=full, since=since, as_of=as_of)
     with progress(quiet=as_json) as sink:
         outcome = run_job(name, settings, sink=sink, run_config=config)
     if as_json:
@@ -404,7 +411,10 @@ def _print(*parts: Any) -> None:
 
 def _show_demo(result: Demonstration) -> None:
     passes = _table("What each pass did", "", *(f"pass {n}" for n in range(1, len(result.passes) + 1)))
-    for name in ("candidates_created", "applications_created", "candidates_updated", "statuses_sent", "quarantined"):
+    for name in (
+        *("candidates_created", "applications_created", "candidates_updated"),
+        *("statuses_sent", "results_sent", "quarantined"),
+    ):
         passes.add_row(name.replace("_", " "), *(str(getattr(p, name)) for p in result.passes))
     for reason in sorted({r for p in result.passes for r in p.blocked}):
         passes.add_row(

@@ -46,6 +46,14 @@ def _moment(ctx: click.Context, param: click.Parameter, value: str | None) -> da
         raise click.BadParameter(words, ctx, param) from None
 
 
+def past_moment(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | None:
+    """A time or an age, as in `_moment`, that has passed."""
+    moment = _moment(ctx, param, value)
+    if moment is not None and moment > datetime.now(UTC):
+        raise click.BadParameter("lies in the future: write a moment that has passed", ctx, param)
+    return moment
+
+
 @dataclass(frozen=True)
 class _Installation:
     settings: Settings

@@ -18,11 +18,14 @@ Invariants of the contract, each with a test of the same number
 10. A job posting is PUT: the same twice is the same.
 11. A row that breaks the contract is set aside with field, reason and shape, never its value; the others go on.
 12. A recognition carries an Idempotency-Key and may be sent again with it; 409 means that it does not fit what stands.
+13. An advocate's results are PUT whole: the same twice is the same, 409 means that later ones are known, 404 that the
+    advocate is gone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar, cast
@@ -44,6 +47,7 @@ from referral_pipeline.connectors.protocols import RawReader
 from referral_pipeline.connectors.records import (
     AdvocacyStaged,
     Advocate,
+    AdvocateResults,
     AtsJob,
     Click,
     Consent,
@@ -169,6 +173,27 @@ class AdvocacyApiConnector:
             raise Invalid(SYSTEM, "jobs.put", detail="the status of a job is open, closed or draft")
         body = {"title": job.title, "status": job.status, "location": job.location or None, "url": job.url or None}
         self._client.call("jobs.put", "PUT", f"v1/jobs/{quote(job.id, safe='')}", json=body)
+
+    def put_results(self, results: AdvocateResults) -> bool:
+        """(13) Tell the platform what came of an advocate's sharing. False when it already knows a later one.
+
+        Raises:
+            NotFound: the platform has no such advocate.
+        """
+        body = asdict(results)
+        del body["advocate_id"]
+        day = results.next_eligible_on
+        body |= {
+            "as_of": instant_text(results.as_of),
+            "credit": float(results.credit),
+            "next_eligible_on": day.isoformat() if day else None,
+        }
+        path = f"v1/advocates/{quote(results.advocate_id, safe='')}/results"
+        try:
+            self._client.call("results.put", "PUT", path, json=body)
+        except Conflict:
+            return False
+        return True
 
     def recognise(self, referral_id: str, kind: str, amount_cents: int, currency: str, key: str) -> None:
         """(12) Recognise the advocate of a referral.

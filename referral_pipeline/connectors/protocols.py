@@ -15,6 +15,7 @@ from typing import Protocol, runtime_checkable
 from referral_pipeline.connectors.records import (
     AdvocacyStaged,
     Advocate,
+    AdvocateResults,
     AtsApplication,
     AtsCandidate,
     AtsJob,
@@ -152,6 +153,14 @@ class AdvocacyConnector(Source, Protocol):
 
     def put_job(self, job: AtsJob) -> None:
         """Publish or update a job posting."""
+        ...
+
+    def put_results(self, results: AdvocateResults) -> bool:
+        """Tell the platform what came of an advocate's sharing. False when it already knows a later one (409).
+
+        Raises:
+            NotFound: the platform has no such advocate.
+        """
         ...
 
     def recognise(self, referral_id: str, kind: str, amount_cents: int, currency: str, key: str) -> None:

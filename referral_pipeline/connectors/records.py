@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from referral_pipeline.vocabulary import CandidateStatus, ReferralStage
@@ -316,6 +317,52 @@ class StatusUpdate:
     ats_application_id: str
     hired_at: datetime | None = None
     starts_on: date | None = None
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """Hires over applications with its 95 % interval. `maturity` is mature, immature or insufficient.
+
+    The three numbers are there exactly when it is mature.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    maturity: str
+
+
+@dataclass(frozen=True)
+class BonusSum:
+    """An advocate's bonuses of one state and currency. `amount_cents` counts the currency's smallest unit."""
+
+    state: str
+    amount_cents: int
+    currency: str
+    count: int
+
+
+@dataclass(frozen=True)
+class AdvocateResults:
+    """What came of one advocate's sharing (body of PUT /v1/advocates/{id}/results). Ids and counts only.
+
+    `as_of` is the moment at which it stood. `next_eligible_on` is the day on which the next pending bonus becomes
+    eligible, None where no day is known.
+    """
+
+    advocate_id: str
+    as_of: datetime
+    shares: int
+    clicks: int
+    referrals: int
+    applications: int
+    interviews: int
+    offers: int
+    hires: int
+    conversion: Conversion
+    credit: Decimal
+    bonuses: tuple[BonusSum, ...] = ()
+    next_eligible_on: date | None = None
 
 
 # ---------------------------------------------------------------- probes

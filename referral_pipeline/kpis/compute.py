@@ -1,4 +1,4 @@
-"""From counted facts to `mart.kpi`: value, interval, maturity, target; and the two plain marts beside it.
+"""From counted facts to `mart.kpi`: value, interval, maturity, target; and the plain mart beside it.
 
 Belongs here: which KPIs there are, the shape of their rows, when a cohort is mature. Does not belong here: what each
 KPI counts (sql/<kpi>.sql), statistics (statistics), rendering (reports).
@@ -75,7 +75,7 @@ class KpiRow:
 
 
 def compute_kpis(warehouse: Warehouse, contract: Contract, *, as_of: datetime) -> dict[str, int]:
-    """Rebuild mart.kpi, mart.funnel and mart.advocate from core; rows by table.
+    """Rebuild mart.kpi and mart.funnel from core; rows by table.
 
     Args:
         warehouse: with core built.
@@ -91,7 +91,6 @@ def compute_kpis(warehouse: Warehouse, contract: Contract, *, as_of: datetime) -
         return {
             "mart.kpi": warehouse.replace("mart.kpi", _frame(rows)),
             "mart.funnel": warehouse.build("mart.funnel"),
-            "mart.advocate": warehouse.build("mart.advocate"),
         }
 
 

@@ -29,13 +29,15 @@ from referral_pipeline.contract.loader import load_contract
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.identity.decisions import record_aliases
 from referral_pipeline.identity.review_file import REVIEW_FILE, write_review_file
-from referral_pipeline.kpis.compute import compute_kpis
+from referral_pipeline.kpis.advocates import build_advocates, read_results
+from referral_pipeline.kpis.compute import HORIZON_DAYS, compute_kpis
 from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.orchestration.catalog import BY_NAME
 from referral_pipeline.orchestration.state import refuse_other_systems, refuse_unapproved, remember_system, state_folder
 from referral_pipeline.privacy.crypto import Cipher
 from referral_pipeline.reports.leadership import write_leadership_report
 from referral_pipeline.settings import Settings, load_settings
+from referral_pipeline.sync.advocate_results import send_results
 from referral_pipeline.sync.candidates import CandidateWriteBack
 from referral_pipeline.sync.cases import person_cases
 from referral_pipeline.sync.evidence import Sealer
@@ -147,20 +149,24 @@ class Bridge:
 
     # ------------------------------------------------------------ pulling
 
-    def pull_ats(self, *, full: bool = False) -> tuple[list[IngestReport], StagingReport]:
-        """Pull what changed in the ATS and rebuild its staging tables."""
-        reports = self._pull(self.ats, Side.ATS, full=full)
+    def pull_ats(
+        self, *, full: bool = False, since: datetime | None = None
+    ) -> tuple[list[IngestReport], StagingReport]:
+        """Pull what changed in the ATS, from `since` on where that is earlier, and rebuild its staging tables."""
+        reports = self._pull(self.ats, Side.ATS, full=full, since=since)
         self._staged_ats = None
         return reports, self.stage_ats()
 
-    def pull_advocacy(self, *, full: bool = False) -> tuple[list[IngestReport], StagingReport]:
-        """Pull what changed on the advocacy platform and rebuild its staging tables."""
-        reports = self._pull(Tapped(self.advocacy, self._mirror), Side.ADVOCACY, full=full)
+    def pull_advocacy(
+        self, *, full: bool = False, since: datetime | None = None
+    ) -> tuple[list[IngestReport], StagingReport]:
+        """Pull what changed on the advocacy platform, from `since` on where that is earlier, and rebuild staging."""
+        reports = self._pull(Tapped(self.advocacy, self._mirror), Side.ADVOCACY, full=full, since=since)
         self._staged_advocacy = None
         with self.warehouse.connect():  # held for the step: each opening of the file costs 20 to 40 ms
             return reports, stage_advocacy(self.warehouse, self.staged_advocacy, self.contract)
 
-    def _pull(self, source: Source, side: Side, *, full: bool) -> list[IngestReport]:
+    def _pull(self, source: Source, side: Side, *, full: bool, since: datetime | None) -> list[IngestReport]:
         sync = self.contract.sync
         reports: list[IngestReport] = []
         for number, entity in enumerate(source.entities, start=1):
@@ -174,6 +180,7 @@ class Bridge:
                     now=datetime.now(UTC),
                     lookback=timedelta(minutes=sync.lookback_minutes),
                     full_every=timedelta(0) if full else timedelta(hours=sync.full_pull_hours),
+                    since=since,
                 )
             )
             remember_system(side, self.contract, self.settings)
@@ -438,9 +445,25 @@ class Bridge:
         """Rebuild the marts; rows by table."""
         return compute_kpis(self.warehouse, self.contract, as_of=as_of)
 
-    def publish(self) -> list[Path]:
-        """Publish the tables that others read, by atomic rename."""
-        return self.warehouse.publish(PUBLISHED_TABLES)
+    def build_advocates(self, *, as_of: datetime) -> int:
+        """Rebuild mart.advocate; its rows."""
+        return build_advocates(self.warehouse, self.contract, as_of=as_of, horizon_days=HORIZON_DAYS)
+
+    def send_results(self) -> SyncReport:
+        """Tell the advocacy platform what came of each advocate's sharing, where that changed."""
+        if not self.contract.phases.status_return:
+            return SyncReport()
+        return send_results(
+            read_results(self.warehouse),
+            advocacy=self.advocacy,
+            ledger=self.ledger,
+            sealer=self._sealer,
+            progress=lambda done, total: self.progress("return results", done, total),
+        )
+
+    def publish(self, *, as_of: datetime | None = None) -> list[Path]:
+        """Publish the tables that others read, by atomic rename; `as_of` where the numbers stand at another moment."""
+        return self.warehouse.publish(PUBLISHED_TABLES, as_of=as_of)
 
     def write_report(self, *, as_of: datetime) -> Path:
         """Write the leadership page."""

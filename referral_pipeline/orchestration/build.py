@@ -42,6 +42,8 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
             analytics.attribution,
             analytics.bonus_ledger,
             analytics.kpis,
+            analytics.advocate_performance,
+            sync.advocate_results,
             analytics.published_tables,
             analytics.leadership_report,
         ],

@@ -254,6 +254,27 @@ CATALOG: tuple[AssetEntry, ...] = (
         deps=("attribution", "attribution_credit", "status_history", "shares", "clicks", "advocates"),
     ),
     AssetEntry(
+        "advocate_performance",
+        "kpis",
+        "What each advocate's dashboard shows: shares, clicks, referrals, applications to hires, conversion with "
+        "interval and maturity, credit, and bonuses by state. One row per advocate, by id.",
+        _SQL,
+        "mart.advocate",
+        deps=(
+            *("advocates", "shares", "clicks", "referrals"),
+            *("attribution", "attribution_credit", "status_history", "bonus_ledger"),
+        ),
+        first="hires DESC, applications DESC, advocate_id",
+    ),
+    AssetEntry(
+        "advocate_results",
+        "sync",
+        "Results return: what came of each advocate's sharing goes back to the advocacy platform for their dashboard, "
+        "once per change. Ids and counts only. Nothing is sent while status_return is off, or with as_of.",
+        frozenset({"python"}),
+        deps=("advocate_performance", "advocacy_referral_statuses"),
+    ),
+    AssetEntry(
         "published_tables",
         "reports",
         "Parquet files and a read-only DuckDB copy under data/published, replaced by atomic rename. Nothing in "
@@ -261,6 +282,7 @@ CATALOG: tuple[AssetEntry, ...] = (
         frozenset({"duckdb", "parquet"}),
         deps=(
             "kpis",
+            "advocate_performance",
             "attribution",
             "attribution_credit",
             "attribution_comparison",

@@ -41,6 +41,7 @@ class Pass:
     applications_created: int
     candidates_updated: int
     statuses_sent: int
+    results_sent: int
     blocked: Mapping[str, int]
     quarantined: int
     api_calls: int
@@ -53,6 +54,7 @@ class Pass:
             "applications_created": self.applications_created,
             "candidates_updated": self.candidates_updated,
             "statuses_sent": self.statuses_sent,
+            "results_sent": self.results_sent,
             "blocked": dict(sorted(self.blocked.items())),
             "quarantined": self.quarantined,
             "api_calls": self.api_calls,
@@ -178,6 +180,7 @@ def _run_pass(settings: Settings, number: int, sink: Sink) -> Pass:
         applications_created=outcome.number("ats_referral_candidates", "applications_created"),
         candidates_updated=outcome.number("ats_referral_candidates", "candidates_updated"),
         statuses_sent=outcome.number("advocacy_referral_statuses", "statuses_sent"),
+        results_sent=outcome.number("advocate_results", "results_sent"),
         blocked=outcome.metadata["ats_referral_candidates"].get("blocked_by_reason", {}),
         quarantined=sum(int(m.get("quarantined", 0)) for m in outcome.metadata.values()),
         api_calls=_calls(settings) - calls_before,
@@ -222,7 +225,10 @@ def _repetition(passes: tuple[Pass, ...]) -> list[str]:
     return [
         f"pass {number}: {name} is {getattr(p, name)}, expected 0 because nothing had changed"
         for number, p in enumerate(passes[1:], start=2)
-        for name in ("candidates_created", "applications_created", "candidates_updated", "statuses_sent")
+        for name in (
+            *("candidates_created", "applications_created", "candidates_updated"),
+            *("statuses_sent", "results_sent"),
+        )
         if getattr(p, name) != 0
     ]
 

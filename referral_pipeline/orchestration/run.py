@@ -9,6 +9,7 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from time import perf_counter
 from typing import Any
 
@@ -19,6 +20,9 @@ from referral_pipeline.orchestration.instance import close_orphaned_runs, open_i
 from referral_pipeline.orchestration.progress import Sink, reporting_to
 from referral_pipeline.orchestration.resources import BridgeResource
 from referral_pipeline.settings import Settings
+
+_OPS_AS_OF = ("build_attribution", "build_kpis", "build_advocates", "return_results", "publish", "write_report")
+"""The ops whose outcome depends on the moment at which the numbers stand."""
 
 
 class RunInterruptedError(Exception):
@@ -87,6 +91,19 @@ def run_job(
     if any("Interrupted" in str(error.cls_name) for error in _errors(result).values()):
         raise RunInterruptedError("interrupted before its end. Run it again: nothing is lost and nothing is done twice")
     return _outcome(result, perf_counter() - started)
+
+
+def period_config(
+    *, full: bool = False, since: datetime | None = None, as_of: datetime | None = None
+) -> dict[str, Any] | None:
+    """Run config for a period (see `periods`): how much to pull again, and at which moment the numbers stand."""
+    pull: dict[str, Any] = {"full": True} if full else {}
+    if since is not None:
+        pull["since"] = since.isoformat()
+    ops = dict.fromkeys(("pull_advocacy", "pull_ats"), pull) if pull else {}
+    if as_of is not None:
+        ops |= {op: {"as_of": as_of.isoformat()} for op in _OPS_AS_OF}
+    return {"ops": {op: {"config": config} for op, config in ops.items()}} if ops else None
 
 
 def _console() -> dict[str, Any]:

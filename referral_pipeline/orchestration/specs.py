@@ -1,7 +1,8 @@
 """From catalogue entries to Dagster specs and results.
 
 Belongs here: owners, groups, kinds, pools, and the metadata that every materialization carries: row count, columns
-and a preview without personal data. Does not belong here: what an asset does.
+with their meaning and lineage, numbers to watch, the published file, and a preview without personal data. Does not
+belong here: what an asset does, the words and numbers themselves (warehouse.descriptions, lineage, watched).
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from referral_pipeline.orchestration.catalog import BY_NAME
+from referral_pipeline.orchestration.lineage import LINEAGE
+from referral_pipeline.orchestration.watched import watched_numbers
 
 if TYPE_CHECKING:
     from referral_pipeline.warehouse.store import Warehouse
@@ -52,7 +55,7 @@ def spec(name: str) -> dg.AssetSpec:
 
 
 def table_result(warehouse: Warehouse, name: str, extra: Mapping[str, Any] | None = None) -> dg.MaterializeResult[Any]:
-    """A materialization with the table's row count, columns and preview, and what else is to be told."""
+    """A materialization with the table's row count, columns, preview and numbers, and what else is to be told."""
     entry = BY_NAME[name]
     if entry.table is None:
         return dg.MaterializeResult(asset_key=name, metadata=dict(extra or {}))
@@ -63,20 +66,57 @@ def table_result(warehouse: Warehouse, name: str, extra: Mapping[str, Any] | Non
         frame = warehouse.frame(f"SELECT {columns} FROM {entry.table} ORDER BY {order} LIMIT {_PREVIEW_ROWS}")  # noqa: S608
         described = warehouse.frame(f"DESCRIBE {entry.table}")
         rows = warehouse.row_count(entry.table)
+        numbers = watched_numbers(warehouse, name)
     return dg.MaterializeResult(
         asset_key=name,
         metadata={
             "dagster/row_count": rows,
-            "dagster/column_schema": dg.TableSchema(
-                columns=[
-                    dg.TableColumn(name=str(row["column_name"]), type=str(row["column_type"]))
-                    for row in described.to_dict("records")
-                ]
-            ),
+            "dagster/column_schema": _schema(entry.table, described),
+            **_lineage(name),
+            **_published(warehouse, entry.table),
             "preview": dg.MetadataValue.md(_markdown(frame)),
+            **numbers,
             **(extra or {}),
         },
     )
+
+
+def _schema(table: str, described: Any) -> dg.TableSchema:
+    """Columns with type and meaning."""
+    from referral_pipeline.warehouse.descriptions import describe
+
+    known = describe(table)
+    meanings: Mapping[str, str] = known.columns if known is not None else {}
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(name=name, type=str(kind), description=meanings.get(name))
+            for name, kind in zip(described["column_name"], described["column_type"], strict=True)
+        ]
+    )
+
+
+def _lineage(name: str) -> dict[str, Any]:
+    """Where the columns of an asset come from, where that is written down."""
+    if name not in LINEAGE:
+        return {}
+    deps = {
+        column: [
+            dg.TableColumnDep(asset_key=dg.AssetKey(asset), column_name=upstream)
+            for asset, _, upstream in (source.partition(".") for source in sources)
+        ]
+        for column, sources in LINEAGE[name].items()
+    }
+    return {"dagster/column_lineage": dg.TableColumnLineage(deps_by_column=deps)}
+
+
+def _published(warehouse: Warehouse, table: str) -> dict[str, Any]:
+    """The Parquet file that others read, of a table that is published."""
+    from referral_pipeline.orchestration.bridge import PUBLISHED_TABLES
+
+    if table not in PUBLISHED_TABLES:
+        return {}
+    path = warehouse.published_dir / f"{table.partition('.')[2]}.parquet"
+    return {"published_as": dg.MetadataValue.path(str(path))}
 
 
 def counts_table(counts: Mapping[str, int], *, header: tuple[str, str] = ("what", "count")) -> dg.MetadataValue[Any]:

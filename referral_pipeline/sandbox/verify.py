@@ -35,8 +35,11 @@ class Verification:
         return not self.differences
 
 
-def verify(truth: Json, advocacy_dump: Json, greenhouse_dump: Json) -> Verification:
-    """Compare both systems with the truth after the bridge has run. Dumps are those of `/_sandbox/dump`."""
+def verify(truth: Json, advocacy_dump: Json, greenhouse_dump: Json, *, results: bool = True) -> Verification:
+    """Compare both systems with the truth after the bridge has run. Dumps are those of `/_sandbox/dump`.
+
+    Without `results` what advocates were told is left out: for runs that bring records level and count nothing.
+    """
     tally = _Tally()
     ats = _Ats(truth, greenhouse_dump)
     candidate_of = _check_candidates(tally, truth, ats)
@@ -45,6 +48,8 @@ def verify(truth: Json, advocacy_dump: Json, greenhouse_dump: Json) -> Verificat
     _check_existing(tally, truth, ats)
     _check_statuses(tally, truth, advocacy_dump, ats, application_of)
     _check_jobs(tally, truth, advocacy_dump)
+    if results:
+        _check_results(tally, truth, advocacy_dump)
     return Verification(tally.rows(), tally.differences)
 
 
@@ -289,6 +294,24 @@ def _check_jobs(tally: _Tally, truth: Json, advocacy_dump: Json) -> None:
     for job_id in sorted(set(found) - set(truth["jobs"])):
         tally.never(
             "jobs that should not be published", f"job {job_id}: published although it is no open or closed job"
+        )
+
+
+def _check_results(tally: _Tally, truth: Json, advocacy_dump: Json) -> None:
+    """What each advocate was told of their own applications and hires, and nobody who is no advocate was told."""
+    advocates = {row["id"] for row in advocacy_dump["advocates"]}
+    credited = [row for row in truth["applications"] if row["channel"] == "advocacy"]
+    applications = Counter(row["advocate_id"] for row in credited)
+    hires = Counter(row["advocate_id"] for row in credited if row["expected_status"] == "hired")
+    found = {row["id"]: row for row in advocacy_dump["results"]}
+    for advocate_id in sorted(advocates):
+        row = found.get(advocate_id)
+        told = (row["applications"], row["hires"]) if row else None
+        expected = (applications[advocate_id], hires[advocate_id])
+        tally.check(
+            "advocates with their applications and hires",
+            told == expected,
+            f"advocate {advocate_id}: was told of {told or 'nothing'} applications and hires, expected {expected}",
         )
 
 

@@ -54,6 +54,7 @@ def ingest(
     now: datetime,
     lookback: timedelta,
     full_every: timedelta,
+    since: datetime | None = None,
     clock: Callable[[], datetime] | None = None,
 ) -> IngestReport:
     """Pull one entity into raw.
@@ -66,6 +67,8 @@ def ingest(
         now: the end of the window, aware.
         lookback: how far before the cursor a window begins.
         full_every: how long until everything is asked for again; zero asks now.
+        since: pull again what changed from then on, aware; a window that begins earlier anyway stays as it is, so that
+            no gap is left behind the cursor.
         clock: the time later in the pull; by default `now` plus what has passed since.
 
     Raises:
@@ -78,7 +81,8 @@ def ingest(
     cursor = ledger.cursor(source.system, entity)
     if cursor is not None and cursor.warehouse_id != warehouse_id:
         cursor = None
-    window = Window(_since(cursor, now, lookback, full_every), now)
+    begins = _since(cursor, now, lookback, full_every)
+    window = Window(begins if begins is None or since is None else min(begins, since.astimezone(UTC)), now)
     total = _pull(source, kind, window, warehouse, pulled_at=now)
     absent = 0
     if window.is_full and warehouse.count_absent(source.system, entity, full_pull_started_at=now):

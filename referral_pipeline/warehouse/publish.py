@@ -22,6 +22,7 @@ from typing import Any, cast
 
 from duckdb import DuckDBPyConnection
 
+from referral_pipeline.warehouse.descriptions import describe
 from referral_pipeline.warehouse.failures import WarehouseError
 
 MANIFEST = "manifest.json"
@@ -36,8 +37,13 @@ def publish(
     *,
     layers: Sequence[str],
     at: datetime,
+    as_of: datetime | None = None,
 ) -> list[Path]:
     """Publish tables (`layer.name`) as `name.parquet`, and every table of `layers` in one DuckDB file.
+
+    Both carry what each table and column means: the copy as comments, a Parquet file under the keys `about` and
+    `columns` (a JSON object) of its metadata. `as_of` is the moment at which the numbers were judged, for the manifest;
+    None where that was the moment of the run.
 
     Raises:
         WarehouseError: when two tables would have one file name.
@@ -52,7 +58,7 @@ def publish(
     try:
         listed = [_write_parquet(connection, table, beside / f"{name}.parquet") for name, table in names.items()]
         _write_copy(connection, beside / COPY, layers)
-        _write_manifest(beside / MANIFEST, listed, at)
+        _write_manifest(beside / MANIFEST, listed, at, as_of)
         _sync(beside)
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
@@ -92,8 +98,13 @@ def _install(beside: Path, published_dir: Path) -> None:
 
 
 def _write_parquet(connection: DuckDBPyConnection, table: str, path: Path) -> dict[str, Any]:
+    described = describe(table)
+    told = ""
+    if described is not None:
+        about, columns = _literal(described.about), _literal(json.dumps(dict(described.columns)))
+        told = f", KV_METADATA {{about: {about}, columns: {columns}}}"
     written = connection.execute(
-        f"COPY (FROM {table}) TO {_literal(path)} (FORMAT parquet, COMPRESSION zstd)"
+        f"COPY (FROM {table}) TO {_literal(path)} (FORMAT parquet, COMPRESSION zstd{told})"
     ).fetchall()
     _sync(path)
     return {"table": table, "file": path.name, "rows": int(written[0][0])}
@@ -106,10 +117,28 @@ def _write_copy(connection: DuckDBPyConnection, path: Path, layers: Sequence[str
             connection.execute(f"CREATE SCHEMA published.{layer}")
             for name in _tables_of(connection, layer):
                 connection.execute(f'CREATE TABLE published.{layer}."{name}" AS FROM {layer}."{name}"')
+                _comment(connection, layer, name)
     finally:
         connection.execute("DETACH published")
     path.chmod(0o444)
     _sync(path)
+
+
+def _comment(connection: DuckDBPyConnection, layer: str, name: str) -> None:
+    """Write what a table of the copy and its columns mean beside them."""
+    described = describe(f"{layer}.{name}")
+    if described is None:
+        return
+    there = connection.execute(
+        "SELECT column_name FROM duckdb_columns()"
+        " WHERE database_name = 'published' AND schema_name = ? AND table_name = ?",
+        [layer, name],
+    ).fetchall()
+    connection.execute(f'COMMENT ON TABLE published.{layer}."{name}" IS {_literal(described.about)}')
+    for (column,) in there:
+        if column in described.columns:
+            sentence = _literal(described.columns[column])
+            connection.execute(f'COMMENT ON COLUMN published.{layer}."{name}"."{column}" IS {sentence}')
 
 
 def _tables_of(connection: DuckDBPyConnection, layer: str) -> list[str]:
@@ -121,11 +150,19 @@ def _tables_of(connection: DuckDBPyConnection, layer: str) -> list[str]:
     return [str(name) for (name,) in rows]
 
 
-def _write_manifest(path: Path, listed: list[dict[str, Any]], at: datetime) -> None:
-    stamp = at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    manifest = {"published_at": stamp, "tables": listed, "copy": COPY}
+def _write_manifest(path: Path, listed: list[dict[str, Any]], at: datetime, as_of: datetime | None) -> None:
+    manifest = {
+        "published_at": _stamp(at),
+        "as_of": None if as_of is None else _stamp(as_of),
+        "tables": listed,
+        "copy": COPY,
+    }
     path.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     _sync(path)
+
+
+def _stamp(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _files_of(manifest: Path) -> set[str]:
@@ -154,5 +191,5 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def _literal(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
+def _literal(text: Path | str) -> str:
+    return "'" + str(text).replace("'", "''") + "'"

@@ -291,12 +291,16 @@ class Warehouse:
     # ------------------------------------------------------------ publishing
 
     def publish(
-        self, tables: Sequence[str], *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        tables: Sequence[str],
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        as_of: datetime | None = None,
     ) -> list[Path]:
         """Put these tables into the published folder as Parquet, with a read-only copy of core, mart and ops.
 
         Answers the published paths: one `<name>.parquet` a table, `warehouse.duckdb`, `manifest.json`. Readers that
-        hold an old file keep it; whoever opens finds a whole file.
+        hold an old file keep it; whoever opens finds a whole file. `as_of` goes into the manifest.
 
         Raises:
             WarehouseError: for a table of a layer that may hold personal data, or two tables of one name.
@@ -305,11 +309,13 @@ class Warehouse:
             _refuse_personal(table)
         layers = [layer for layer in LAYERS if layer not in PERSONAL_LAYERS]
         with self.connect() as connection:
-            return _publish.publish(connection, self.published_dir, tables, layers=layers, at=clock())
+            return _publish.publish(connection, self.published_dir, tables, layers=layers, at=clock(), as_of=as_of)
 
     @contextmanager
-    def published(self) -> Generator[DuckDBPyConnection]:
+    def published(self, *, locked: bool = False) -> Generator[DuckDBPyConnection]:
         """The copy of core, mart and ops that `publish` made last, to read from; it waits for nobody.
+
+        No file and no network can be reached through it; with `locked`, for SQL that people type, no setting changed.
 
         Raises:
             WarehouseError: nothing was published yet, or the copy cannot be read.
@@ -318,11 +324,15 @@ class Warehouse:
         if not path.exists():
             raise WarehouseError("nothing is published yet: run `referral-pipeline refresh`")
         try:
-            connection = duckdb.connect(path, read_only=True, config=self._config)
+            connection = duckdb.connect(
+                path, read_only=True, config={**self._config, "enable_external_access": "false"}
+            )
         except duckdb.Error as error:
             raise WarehouseError(f"the published copy {path.name} cannot be opened: {error}") from error
         try:
             connection.execute("SET TimeZone = 'UTC'")
+            if locked:
+                connection.execute("SET lock_configuration = true")
             yield connection
         finally:
             connection.close()

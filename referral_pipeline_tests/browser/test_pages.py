@@ -46,6 +46,26 @@ def test_an_asset_page_shows_owner_description_rows_and_preview(page, webserver,
     text = page.inner_text("body")
     assert "talent-ops@example.com" in text
     assert "duckdb" in text.lower()
+    assert "Whose the application is." in text, "the columns have no meaning"
+
+
+@pytest.mark.parametrize(
+    ("asset", "shown"),
+    [
+        ("attribution", ("attribution.parquet", "advocacy_share", "complete_share")),
+        ("kpis", ("kpi.parquet", "rows_immature", "null unless its maturity is mature")),
+        ("advocate_performance", ("advocate.parquet", "advocates_with_hires", "Wilson 95 % interval")),
+        ("advocate_results", ("results_sent", "Ids and counts only")),
+    ],
+)
+def test_the_page_of_what_analysts_watch_shows_meaning_numbers_and_the_file(page, webserver, screenshots, asset, shown):
+    page.set_viewport_size({"width": 1600, "height": 3600})  # the page scrolls inside
+    page.goto(f"{webserver}/assets/{asset}?view=overview")
+    page.wait_for_selector("text=Latest materialization", timeout=60_000)
+    page.wait_for_selector(f"text={shown[0]}", timeout=30_000)
+    page.screenshot(path=screenshots / f"asset-{asset}-whole.png")
+    text = page.inner_text("body")
+    assert [words for words in shown if words not in text] == []
 
 
 def test_the_checks_of_attribution_are_listed_with_their_result(page, webserver, screenshots):
@@ -54,6 +74,16 @@ def test_the_checks_of_attribution_are_listed_with_their_result(page, webserver,
     page.wait_for_timeout(1000)
     page.screenshot(path=screenshots / "asset-checks.png", full_page=True)
     assert "Passed" in page.inner_text("body")
+
+
+def test_a_check_that_did_not_pass_says_what_to_do(page, webserver, screenshots):
+    page.goto(f"{webserver}/assets/ats_applications?view=checks&checkDetail=every_stage_is_mapped")
+    page.wait_for_selector("text=They count as in_review", timeout=60_000)
+    page.wait_for_timeout(500)
+    page.screenshot(path=screenshots / "check-not-passed.png")
+    text = page.inner_text("body")
+    assert "Mend: add the stages to stage_map in integration.yaml" in text
+    assert "what_to_do" in text
 
 
 @pytest.mark.parametrize(("name", "width"), [("desktop", 1280), ("phone", 390)])

@@ -80,7 +80,9 @@ class Installation:
         return self.sandbox.control("advocacy").truth()
 
     def verify(self) -> Verification:
-        return verify(self.truth(), self.dump("advocacy"), self.dump("greenhouse"))
+        advocacy = self.dump("advocacy")
+        # Levelling counts nothing, so that no advocate was told of anything yet.
+        return verify(self.truth(), advocacy, self.dump("greenhouse"), results=bool(advocacy["results"]))
 
     def dump(self, system: str) -> dict[str, Any]:
         return self.sandbox.control(system).dump()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
+from pathlib import Path
 
 import duckdb
 import pytest
+from click.testing import CliRunner
 
-from referral_pipeline.orchestration.bridge import PUBLISHED_TABLES
+from referral_pipeline.cli import main
+from referral_pipeline.orchestration.bridge import PUBLISHED_TABLES, Bridge
 
 
 def test_every_candidate_application_tag_and_status_is_as_the_truth_says(twice):
@@ -33,6 +37,66 @@ def test_the_second_pass_writes_nothing(twice):
         assert second.number("ats_referral_candidates", name) == 0
     assert second.number("advocacy_referral_statuses", "statuses_sent") == 0
     assert second.number("advocacy_jobs", "jobs_published") == 0
+    assert second.number("advocate_results", "results_sent") == 0
+
+
+def test_every_advocate_hears_what_the_table_says(twice):
+    told = {row["id"]: row for row in twice.dump("advocacy")["results"]}
+    with duckdb.connect(twice.home / "data/published/warehouse.duckdb", read_only=True) as db:
+        rows = db.execute(
+            "SELECT advocate_id, applications, hires, conversion, maturity, pending_cents + eligible_cents + paid_cents"
+            " + reversed_cents FROM mart.advocate"
+        ).fetchall()
+    assert {row[0] for row in rows} == set(told) == {row["id"] for row in twice.dump("advocacy")["advocates"]}
+    for advocate_id, applications, hires, conversion, maturity, cents in rows:
+        row = told[advocate_id]
+        assert (row["applications"], row["hires"]) == (applications, hires)
+        assert (row["conversion"]["value"], row["conversion"]["maturity"]) == (conversion, maturity)
+        assert sum(bonus["amount_cents"] for bonus in row["bonuses"]) == cents
+    assert any(row["bonuses"] for row in told.values())
+
+
+def test_advocates_hear_nothing_while_the_return_of_statuses_is_off(twice):
+    before = twice.dump("advocacy")["results"]
+    with Bridge.open(twice.settings) as bridge:
+        with bridge.warehouse.connect() as connection:
+            connection.execute("UPDATE mart.advocate SET clicks = clicks + 1")
+        phases = bridge.contract.phases.model_copy(update={"status_return": False})
+        bridge.contract = bridge.contract.model_copy(update={"phases": phases})
+        assert dict(bridge.send_results().counts) == {}
+        with bridge.warehouse.connect() as connection:
+            connection.execute("UPDATE mart.advocate SET clicks = clicks - 1")
+    assert twice.dump("advocacy")["results"] == before
+
+
+def test_the_saved_queries_of_the_readme_are_answered(twice):
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    section = text.partition("## Saved queries\n")[2].partition("\n## ")[0]
+    queries = re.findall(r"^```sql\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    assert len(queries) >= 8
+    empty = []
+    for sql in queries:
+        result = CliRunner().invoke(main, ["query", "-", "--json"], input=sql)
+        assert result.exit_code == 0, (sql, result.output)
+        if not json.loads(result.stdout)["rows"]:
+            empty.append(sql)
+    # No costs are given to this programme.
+    assert [sql for sql in empty if "cost_per_hire" not in sql] == []
+
+
+def test_an_analyst_finds_meaning_lineage_trends_and_the_published_file_with_each_table(twice):
+    metadata = twice.outcomes[1].metadata
+    attribution = metadata["attribution"]
+    columns = {column.name: column.description for column in attribution["dagster/column_schema"].columns}
+    assert all(columns.values()), columns
+    sources = attribution["dagster/column_lineage"].deps_by_column["hired_at"]
+    assert [(one.asset_key.to_user_string(), one.column_name) for one in sources] == [("ats_applications", "hired_at")]
+    assert Path(attribution["published_as"]).is_file()
+    assert 0 < attribution["advocacy_share"] < 1
+    assert attribution["advocacy_applications"] > attribution["advocacy_hires"] > 0
+    for asset in ("kpis", "advocate_performance", "bonus_ledger", "people", "status_history"):
+        assert Path(metadata[asset]["published_as"]).is_file(), asset
+        assert metadata[asset]["dagster/row_count"] > 0
 
 
 def test_every_check_passes_on_a_healthy_programme(twice):

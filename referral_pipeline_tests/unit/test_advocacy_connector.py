@@ -5,18 +5,31 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from referral_pipeline.connectors import advocacy
 from referral_pipeline.connectors.advocacy import AdvocacyApiConnector
-from referral_pipeline.connectors.http import ApiCall, ClientCredentials, Conflict, HttpClient, Invalid, RetryPolicy
+from referral_pipeline.connectors.http import (
+    ApiCall,
+    ClientCredentials,
+    Conflict,
+    HttpClient,
+    Invalid,
+    NotFound,
+    RetryPolicy,
+)
 from referral_pipeline.connectors.records import (
     Advocate,
+    AdvocateResults,
     AtsJob,
+    BonusSum,
     Content,
+    Conversion,
     Referral,
     Row,
     RowProblem,
@@ -27,6 +40,7 @@ from referral_pipeline.connectors.records import (
 from referral_pipeline.sandbox.advocacy import clock
 from referral_pipeline.sandbox.advocacy.app import create_app
 from referral_pipeline.sandbox.advocacy.store import AdvocacyStore
+from referral_pipeline.sandbox.advocacy.switches import Switches
 from referral_pipeline.vocabulary import CandidateStatus, ReferralStage
 from referral_pipeline_tests.serving import running
 from referral_pipeline_tests.unit.test_http_client import free_port
@@ -64,18 +78,19 @@ class Platform:
         door, self.root = running(name="advocacy")
         self.store = AdvocacyStore()
         self.secret = secrets.token_hex(8)
-        door.app = create_app(self.store, client_id="tests", client_secret=self.secret)
+        self.switches = Switches()
+        door.app = create_app(self.store, self.switches, client_id="tests", client_secret=self.secret)
         self.calls: list[ApiCall] = []
         self.connector = self.connect()
 
-    def connect(self, *, secret: str | None = None, root: str | None = None) -> AdvocacyApiConnector:
+    def connect(self, *, secret: str | None = None, root: str | None = None, attempts: int = 1) -> AdvocacyApiConnector:
         root = root or self.root
         client = HttpClient(
             system="advocacy",
             base_url=root,
             credentials=ClientCredentials(f"{root}/oauth/token", "tests", secret or self.secret),
             recorder=self.calls.append,
-            retry=RetryPolicy(max_attempts=1),
+            retry=RetryPolicy(max_attempts=attempts),
         )
         return AdvocacyApiConnector(client)
 
@@ -318,6 +333,37 @@ def test_12_a_recognition_is_recorded_once_however_often_it_is_sent(platform: Pl
     ]
     with pytest.raises(Conflict):
         platform.connector.recognise("ref_1", "hired", 0, "USD", "key-3")
+
+
+def test_13_results_are_put_whole_and_later_ones_stand(platform: Platform) -> None:
+    platform.store.load("advocates", [{"id": "adv_1", "eligible": True}])
+    results = AdvocateResults(
+        advocate_id="adv_1", as_of=START, shares=3, clicks=9, referrals=6, applications=6, interviews=3, offers=1,
+        hires=1, conversion=Conversion(1 / 6, 0.03, 0.56, "mature"), credit=Decimal("5.5"),
+        bonuses=(BonusSum("pending", 200_000, "USD", 1),), next_eligible_on=date(2027, 1, 4),
+    )  # fmt: skip
+    for _ in range(2):
+        assert platform.connector.put_results(results)
+    (row,) = platform.store.dump()["results"]
+    assert {name: value for name, value in row.items() if name != "updated_at"} == {
+        "id": "adv_1",
+        "as_of": "2026-11-02T09:00:00.000Z",
+        "shares": 3,
+        "clicks": 9,
+        "referrals": 6,
+        "applications": 6,
+        "interviews": 3,
+        "offers": 1,
+        "hires": 1,
+        "conversion": {"value": 1 / 6, "low": 0.03, "high": 0.56, "maturity": "mature"},
+        "credit": 5.5,
+        "bonuses": [{"state": "pending", "amount_cents": 200_000, "currency": "USD", "count": 1}],
+        "next_eligible_on": "2027-01-04",
+    }
+    assert not platform.connector.put_results(replace(results, as_of=START - timedelta(seconds=1), hires=0))
+    assert platform.store.dump()["results"] == [row]
+    with pytest.raises(NotFound):
+        platform.connector.put_results(replace(results, advocate_id="adv/2"))
 
 
 def test_a_referral_without_candidate_or_engagement_is_read_with_nothing_in_them() -> None:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from referral_pipeline.kpis.compute import compute_kpis
+from referral_pipeline.kpis.advocates import build_advocates
 from referral_pipeline.sync.bonus.rehires import Hire, earns
 from referral_pipeline.warehouse.core import build_core
 from referral_pipeline_tests.unit.core_world import AS_OF, DAY0, World, attribution_rules, contract_with, day
@@ -177,7 +177,7 @@ def amounts(rows: dict[str, dict[str, Any]]) -> dict[str, tuple[str, int, str | 
 
 def advocate_cents(world: World) -> dict[str, int]:
     with world.warehouse.connect():
-        compute_kpis(world.warehouse, world.contract, as_of=AS_OF)
+        build_advocates(world.warehouse, world.contract, as_of=AS_OF, horizon_days=90)
     rows = world.rows_of("SELECT advocate_id, bonus_cents FROM mart.advocate WHERE bonus_cents > 0")
     return {row["advocate_id"]: row["bonus_cents"] for row in rows}
 

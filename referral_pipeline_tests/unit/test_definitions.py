@@ -41,10 +41,11 @@ GROUPS = {
         "ats_referral_candidates",
         "advocacy_referral_statuses",
         "advocacy_jobs",
+        "advocate_results",
         "reconciliation",
         "processed_events",
     },
-    "kpis": {"kpis"},
+    "kpis": {"kpis", "advocate_performance"},
     "reports": {"published_tables", "leadership_report"},
 }
 

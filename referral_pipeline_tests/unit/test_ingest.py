@@ -93,7 +93,7 @@ class Bench:
     ledger: Ledger
     warehouse: Warehouse
 
-    def pull(self, *, full_every: timedelta = FULL_EVERY) -> IngestReport:
+    def pull(self, *, full_every: timedelta = FULL_EVERY, since: datetime | None = None) -> IngestReport:
         return ingest(
             self.source,
             "jobs",
@@ -102,6 +102,7 @@ class Bench:
             now=self.source.now,
             lookback=LOOKBACK,
             full_every=full_every,
+            since=since,
             clock=lambda: self.source.now,
         )
 
@@ -141,6 +142,19 @@ def test_the_next_pull_asks_from_the_cursor_less_the_look_back(bench: Bench) -> 
     assert bench.raw() == bench.true()
     bench.wait(hours=2)
     assert bench.pull().since == START + timedelta(hours=2) - LOOKBACK
+
+
+def test_a_pull_from_a_day_on_asks_from_there_and_leaves_no_gap_behind_the_cursor(bench: Bench) -> None:
+    bench.source.put("a")
+    bench.pull()
+    bench.wait(hours=3)
+    earlier = START - timedelta(days=2)
+    assert bench.pull(since=earlier).since == earlier
+    bench.wait(hours=3)
+    later = bench.source.now - timedelta(minutes=1)
+    assert bench.pull(since=later).since == START + timedelta(hours=3) - LOOKBACK
+    bench.wait(days=2)
+    assert bench.pull(since=later).full
 
 
 def test_an_edit_that_shows_late_is_seen_within_the_look_back(bench: Bench) -> None:

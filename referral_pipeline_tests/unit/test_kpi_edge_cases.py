@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from referral_pipeline.kpis.advocates import build_advocates
 from referral_pipeline.kpis.compute import compute_kpis
 from referral_pipeline.quality.adapter import run_rules
 from referral_pipeline.quality.frames import frame_for
@@ -38,6 +39,7 @@ class Story:
         moment = DAY0 + timedelta(days=as_of)
         self.world.build(as_of=moment)
         compute_kpis(self.world.warehouse, self.world.contract, as_of=moment)
+        build_advocates(self.world.warehouse, self.world.contract, as_of=moment, horizon_days=90)
         return self
 
     def kpi(self, name: str, kind: str = "all", segment: str = "all", *, month: date | None = None) -> tuple[Any, ...]:

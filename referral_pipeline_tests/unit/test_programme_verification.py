@@ -42,7 +42,9 @@ class Puppet:
     def __init__(self, sandbox: Sandbox) -> None:
         self.advocacy_url, self.ats_url = sandbox.advocacy_url, sandbox.ats_url
         self.truth = sandbox.control("advocacy").truth()
-        self.referrals = {row["id"]: row for row in sandbox.control("advocacy").dump()["referrals"]}
+        dump = sandbox.control("advocacy").dump()
+        self.referrals = {row["id"]: row for row in dump["referrals"]}
+        self.advocates = [row["id"] for row in dump["advocates"]]
         self.advocacy = signed_in(f"{self.advocacy_url}/oauth/token", (ADVOCACY_CLIENT_ID, ADVOCACY_CLIENT_SECRET))
         self.ats = signed_in(sandbox.ats_auth_url, (GREENHOUSE_CLIENT_ID, GREENHOUSE_CLIENT_SECRET))
         self.candidate_of = {key: row["ats_candidate_id"] for key, row in self.truth["persons"].items()}
@@ -61,6 +63,23 @@ class Puppet:
         for job_id, job in self.truth["jobs"].items():
             answer = self.advocacy.put(f"{self.advocacy_url}/v1/jobs/{job_id}", json=job, timeout=5)
             assert answer.status_code == 201
+        for advocate in self.advocates:
+            self.return_results(advocate)
+
+    def return_results(self, advocate_id: str) -> None:
+        own = [row for row in self.truth["applications"] if row["advocate_id"] == advocate_id]
+        body = {
+            "as_of": "2026-11-02T00:00:00Z",
+            **dict.fromkeys(("shares", "clicks", "referrals", "interviews", "offers"), 0),
+            "applications": len(own),
+            "hires": sum(row["expected_status"] == "hired" for row in own),
+            "conversion": {"value": None, "low": None, "high": None, "maturity": "insufficient"},
+            "credit": len(own),
+            "bonuses": [],
+            "next_eligible_on": None,
+        }
+        url = f"{self.advocacy_url}/v1/advocates/{advocate_id}/results"
+        assert self.advocacy.put(url, json=body, timeout=5).status_code == 200
 
     def write(self, wanted: Json) -> Json:
         fields = [{"name_key": tag, "value": wanted[tag]} for tag in TAGS if wanted[tag] is not None]
@@ -261,6 +280,14 @@ def published_draft(made: Aftermath) -> None:
     made.advocacy["jobs"].append({"id": "4410000009", "title": "Draft", "status": "draft"})
 
 
+def hire_untold(made: Aftermath) -> None:
+    next(row for row in made.advocacy["results"] if row["hires"])["hires"] -= 1
+
+
+def advocate_untold(made: Aftermath) -> None:
+    made.advocacy["results"].pop()
+
+
 @pytest.mark.parametrize(
     ("mistake", "found_under"),
     [
@@ -287,6 +314,8 @@ def published_draft(made: Aftermath) -> None:
         (status_of_a_quarantined_referral, "blocked and quarantined referrals left alone"),
         (missing_posting, "jobs published"),
         (published_draft, "jobs that should not be published"),
+        (hire_untold, "advocates with their applications and hires"),
+        (advocate_untold, "advocates with their applications and hires"),
     ],
 )
 def test_a_planted_mistake_is_found_where_it_is(mistake: Callable[[Aftermath], None], found_under: str) -> None:

@@ -286,6 +286,56 @@ def test_a_posting_is_made_once_and_then_updated(alone: Platform) -> None:
     assert alone.call("PUT", "/v1/jobs/44", json={**posting, "status": "paused"}).status_code == 422
 
 
+RESULTS = {
+    "as_of": "2026-11-02T10:00:00Z",
+    **dict.fromkeys(("shares", "clicks", "referrals", "applications", "interviews", "offers", "hires"), 1),
+    "conversion": {"value": None, "low": None, "high": None, "maturity": "insufficient"},
+    "credit": 0.5,
+    "bonuses": [{"state": "pending", "amount_cents": 200_000, "currency": "USD", "count": 1}],
+    "next_eligible_on": None,
+}
+
+
+def test_the_results_of_an_advocate_are_replaced_whole_and_never_by_older_ones(alone: Platform) -> None:
+    def put(advocate: str = "adv_1", **changes: object):
+        return alone.call("PUT", f"/v1/advocates/{advocate}/results", json={**RESULTS, **changes})
+
+    first = put()
+    assert (first.status_code, first.json()["hires"]) == (200, 1)
+    assert put().json() == first.json()
+    assert put(as_of="2026-11-02T09:59:59Z", hires=0).status_code == 409
+    later = put(as_of="2026-11-02T12:00:00+01:00", hires=2, bonuses=[])
+    assert (later.json()["hires"], later.json()["bonuses"], later.json()["as_of"][:19]) == (
+        2,
+        [],
+        "2026-11-02T11:00:00",
+    )
+    assert put("nobody").status_code == 404
+    assert len(alone.get("/_sandbox/dump").json()["results"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"hires": -1}, "/hires"),
+        ({"hires": True}, "/hires"),
+        ({"credit": "0.5"}, "/credit"),
+        ({"as_of": "yesterday"}, "/as_of"),
+        ({"conversion": {**RESULTS["conversion"], "value": 1.5}}, "/conversion"),
+        ({"conversion": {"maturity": "mature"}}, "/conversion"),
+        ({"bonuses": {}}, "/bonuses"),
+        ({"bonuses": [{**RESULTS["bonuses"][0], "state": "promised"}]}, "/bonuses"),
+        ({"next_eligible_on": "soon"}, "/next_eligible_on"),
+        ({"name": "Ada"}, "/name"),
+    ],
+)
+def test_results_of_the_wrong_shape_are_422_and_name_the_field(
+    shared: Platform, change: dict[str, object], pointer: str
+) -> None:
+    answer = shared.call("PUT", "/v1/advocates/adv_1/results", json={**RESULTS, **change})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
+
+
 def recognise(made: Platform, key: str | None, **body: object):
     headers = {"Idempotency-Key": key} if key else {}
     return made.call("POST", "/v1/recognitions", json=body, headers=headers)

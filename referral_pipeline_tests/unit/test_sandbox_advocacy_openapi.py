@@ -19,6 +19,15 @@ STATUS = {
     "hired_at": "2026-11-01T12:00:00Z",
     "starts_on": "2026-12-01",
 }
+RESULTS_PATH = "/v1/advocates/adv_1/results"
+RESULTS = {
+    "as_of": "2026-11-02T10:00:00Z",
+    **dict.fromkeys(("shares", "clicks", "referrals", "applications", "interviews", "offers", "hires"), 1),
+    "conversion": {"value": 0.2, "low": 0.1, "high": 0.3, "maturity": "mature"},
+    "credit": 0.5,
+    "bonuses": [{"state": "pending", "amount_cents": 200_000, "currency": "USD", "count": 1}],
+    "next_eligible_on": "2027-01-04",
+}
 LISTS = ("advocates", "content", "shares", "clicks", "referrals")
 
 
@@ -121,6 +130,10 @@ def test_answers_to_writes_and_refusals_are_as_the_document_says(shared: Platfor
         ("put", "/v1/jobs/441", {"json": posting}, 201),
         ("put", "/v1/jobs/441", {"json": posting}, 200),
         ("put", "/v1/jobs/441", {"json": {}}, 422),
+        ("put", RESULTS_PATH, {"json": RESULTS}, 200),
+        ("put", RESULTS_PATH, {"json": {**RESULTS, "as_of": "2026-01-01T00:00:00Z"}}, 409),
+        ("put", RESULTS_PATH, {"json": {}}, 422),
+        ("put", "/v1/advocates/none/results", {"json": RESULTS}, 404),
         ("post", "/v1/recognitions", {"json": recognition, **key}, 201),
         ("post", "/v1/recognitions", {"json": {**recognition, "currency": "EUR"}, **key}, 422),
         ("post", "/v1/recognitions", {"json": recognition}, 400),
@@ -152,6 +165,31 @@ def test_the_bodies_that_the_document_allows_are_those_that_are_accepted(
         body = {**STATUS, **change}
         path = f"/v1/referrals/{shared.submit()['id']}"
         assert (shared.call("PATCH", path, json=body).status_code == 200) == schema.is_valid(body), change
+
+
+def test_the_results_that_the_document_allows_are_those_that_are_accepted(
+    shared: Platform, document: dict[str, Any]
+) -> None:
+    schema = validator(document, {"$ref": "#/components/schemas/NewResults"})
+    bonus = RESULTS["bonuses"][0]
+    changes: list[dict[str, Any]] = [
+        {},
+        {"bonuses": []},
+        {"bonuses": [{**bonus, "count": -1}]},
+        {"bonuses": [{**bonus, "currency": "usd"}]},
+        {"bonuses": [{**bonus, "note": "x"}]},
+        {"conversion": {"value": None, "low": None, "high": None, "maturity": "immature"}},
+        {"conversion": {**RESULTS["conversion"], "high": 2}},
+        {"conversion": None},
+        {"clicks": 1.5},
+        {"credit": -1},
+        {"next_eligible_on": None},
+        {"next_eligible_on": 5},
+        {"extra": 1},
+    ]
+    for change in changes:
+        body = {**RESULTS, **change}
+        assert (shared.call("PUT", RESULTS_PATH, json=body).status_code == 200) == schema.is_valid(body), change
 
 
 def test_a_rate_limit_answers_as_the_document_says(shared: Platform, document: dict[str, Any]) -> None:

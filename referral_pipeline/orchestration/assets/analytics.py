@@ -4,30 +4,16 @@ Belongs here: running the models in their order. Does not belong here: the model
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
 from referral_pipeline.identity.review_file import HOW_TO_DECIDE
+from referral_pipeline.orchestration.periods import AsOfConfig
 from referral_pipeline.orchestration.resources import BridgeResource
 from referral_pipeline.orchestration.specs import WAREHOUSE_POOL, counts_table, frame_table, spec, table_result
 
 ATTRIBUTION_ASSETS = ("touchpoints", "attribution", "attribution_credit", "attribution_comparison", "status_history")
-
-
-class AsOfConfig(dg.Config):
-    """At which moment the numbers stand: RFC 3339, empty for now. Maturity of a cohort depends on it."""
-
-    as_of: str = ""
-
-    @property
-    def moment(self) -> datetime:
-        """The moment, aware UTC."""
-        if not self.as_of:
-            return datetime.now(UTC)
-        moment = datetime.fromisoformat(self.as_of)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 @dg.multi_asset(name="resolve_people", specs=[spec("people")], pool=WAREHOUSE_POOL)
@@ -101,14 +87,22 @@ def kpis(config: AsOfConfig, bridge: BridgeResource) -> dg.MaterializeResult[Any
     return table_result(bridge.bridge.warehouse, "kpis", values)
 
 
+@dg.multi_asset(name="build_advocates", specs=[spec("advocate_performance")], pool=WAREHOUSE_POOL)
+def advocate_performance(config: AsOfConfig, bridge: BridgeResource) -> dg.MaterializeResult[Any]:
+    """Rebuild what each advocate's dashboard shows."""
+    bridge.bridge.build_advocates(as_of=config.moment)
+    return table_result(bridge.bridge.warehouse, "advocate_performance")
+
+
 @dg.multi_asset(name="publish", specs=[spec("published_tables")], pool=WAREHOUSE_POOL)
-def published_tables(bridge: BridgeResource) -> dg.MaterializeResult[Any]:
+def published_tables(config: AsOfConfig, bridge: BridgeResource) -> dg.MaterializeResult[Any]:
     """Publish what others read."""
-    paths = [*bridge.bridge.publish(), bridge.bridge.write_review()]
+    paths = [*bridge.bridge.publish(as_of=config.given), bridge.bridge.write_review()]
     return dg.MaterializeResult(
         asset_key="published_tables",
         metadata={
             "files": len(paths),
+            "folder": dg.MetadataValue.path(str(bridge.bridge.warehouse.published_dir)),
             "list": dg.MetadataValue.md("\n".join(f"- `{path.name}`" for path in sorted(paths))),
         },
     )

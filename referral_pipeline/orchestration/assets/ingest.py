@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from referral_pipeline.orchestration.periods import PullConfig
 from referral_pipeline.orchestration.resources import BridgeResource
 from referral_pipeline.orchestration.specs import WAREHOUSE_POOL, counts_table, spec, table_result
 
@@ -21,18 +22,12 @@ EVERY_STAGE_IS_MAPPED = "every_stage_is_mapped"
 ATS_ASSETS = ("ats_jobs", "ats_candidates", "ats_applications", "ats_offers")
 
 
-class PullConfig(dg.Config):
-    """How much to pull. `full` asks for everything, which also finds deletions; otherwise the contract decides."""
-
-    full: bool = False
-
-
 @dg.multi_asset(
     name="pull_advocacy", specs=[spec(name) for name in ADVOCACY_ASSETS], pool=WAREHOUSE_POOL, can_subset=False
 )
 def pull_advocacy(config: PullConfig, bridge: BridgeResource) -> Iterator[dg.MaterializeResult[Any]]:
     """Pull what changed on the advocacy platform since the cursor, with look-back, and rebuild staging."""
-    reports, staging = bridge.bridge.pull_advocacy(full=config.full)
+    reports, staging = bridge.bridge.pull_advocacy(full=config.full, since=config.since_moment)
     for name in ADVOCACY_ASSETS:
         extra = _pulled(reports, staging, name)
         if name == "referrals":
@@ -65,7 +60,7 @@ def _email_flags(bridge: BridgeResource) -> dg.MetadataValue[Any]:
 )
 def pull_ats(config: PullConfig, bridge: BridgeResource) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Pull what changed in the ATS since the cursor, with look-back, and rebuild staging."""
-    reports, staging = bridge.bridge.pull_ats(full=config.full)
+    reports, staging = bridge.bridge.pull_ats(full=config.full, since=config.since_moment)
     for name in ATS_ASSETS:
         yield table_result(bridge.bridge.warehouse, name, _pulled(reports, staging, name))
     yield _stages_mapped(bridge)
@@ -89,6 +84,8 @@ def _stages_mapped(bridge: BridgeResource) -> dg.AssetCheckResult:
         metadata={
             "applications": sum(counts.values()),
             "stages": counts_table(counts, header=("stage", "applications")),
+            "what_to_do": "Add the stages to stage_map in integration.yaml, each with its canonical status, then run "
+            "`referral-pipeline refresh`.",
         },
     )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from referral_pipeline.orchestration.periods import AsOfConfig
 from referral_pipeline.orchestration.resources import BridgeResource
 from referral_pipeline.orchestration.specs import WAREHOUSE_POOL, counts_table, spec
 
@@ -111,6 +112,32 @@ def advocacy_jobs(context: dg.AssetExecutionContext, bridge: BridgeResource) -> 
     yield _result("advocacy_jobs", report, metadata)
 
 
+@dg.multi_asset(
+    name="return_results",
+    specs=[spec("advocate_results")],
+    check_specs=[_write_check("advocate_results")],
+    pool=WAREHOUSE_POOL,
+)
+def advocate_results(
+    context: dg.AssetExecutionContext, config: AsOfConfig, bridge: BridgeResource
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Tell the advocacy platform what came of each advocate's sharing."""
+    from referral_pipeline.sync.report import SyncReport
+
+    if config.given is None:
+        report = bridge.bridge.send_results()
+    else:
+        context.log.info("nothing is sent: these numbers stand at another moment than now")
+        report = SyncReport()
+    metadata = _told(context, report)
+    metadata |= {
+        "results_sent": report.counts["results_sent"],
+        "results_unchanged": report.counts["results_unchanged"],
+        "results_superseded": report.counts["results_superseded"],
+    }
+    yield _result("advocate_results", report, metadata)
+
+
 def _result(asset: str, report: "SyncReport", metadata: dict[str, Any]) -> dg.MaterializeResult[Any]:
     """The materialization with its check: a write refused for good is an error, a passing failure a warning."""
     for_good = sum(1 for failure in report.failures if not failure.transient)
@@ -119,12 +146,32 @@ def _result(asset: str, report: "SyncReport", metadata: dict[str, Any]) -> dg.Ma
         asset_key=asset,
         passed=not report.failures,
         severity=dg.AssetCheckSeverity.ERROR if for_good else dg.AssetCheckSeverity.WARN,
-        description=f"{len(report.failures)} writes failed, {for_good} of them for good"
+        description=f"{len(report.failures)} writes failed, {for_good} of them for good; the first: "
+        f"{report.failures[0].operation} {report.failures[0].subject}: {report.failures[0].error}"
         if report.failures
         else "every write that was due succeeded",
-        metadata={"failed": len(report.failures), "failed_for_good": for_good},
+        metadata={
+            "failed": len(report.failures),
+            "failed_for_good": for_good,
+            **(_what_to_do(report) if report.failures else {}),
+        },
     )
     return dg.MaterializeResult(asset_key=asset, metadata=metadata, check_results=[check])
+
+
+def _what_to_do(report: "SyncReport") -> dict[str, Any]:
+    """The failures of a check by id and reason, and what to do about each kind."""
+    return {
+        "failures": _listed(report),
+        "what_to_do": "What failed in passing is taken up by the next run: nothing is to be done. What was refused for "
+        "good waits: correct in the system named what the reason says; the next run tells it again.",
+    }
+
+
+def _listed(report: "SyncReport") -> dg.MetadataValue[Any]:
+    return dg.MetadataValue.md(
+        "\n".join(f"- {f.operation} {f.subject}: {f.error}" for f in report.failures[:_SHOWN_FAILURES])
+    )
 
 
 def _told(context: dg.AssetExecutionContext, report: "SyncReport") -> dict[str, Any]:
@@ -140,7 +187,5 @@ def _told(context: dg.AssetExecutionContext, report: "SyncReport") -> dict[str, 
     if report.counts:
         metadata["counts"] = counts_table(report.counts)
     if report.failures:
-        metadata["failures"] = dg.MetadataValue.md(
-            "\n".join(f"- {f.operation} {f.subject}: {f.error}" for f in report.failures[:_SHOWN_FAILURES])
-        )
+        metadata["failures"] = _listed(report)
     return metadata

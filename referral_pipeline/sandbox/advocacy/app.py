@@ -27,6 +27,7 @@ from referral_pipeline.sandbox.advocacy.parameters import (
     ATS_BODY,
     JOB_BODY,
     RECOGNITION_BODY,
+    RESULTS_BODY,
     STATUS_BODY,
     check_object,
     json_object,
@@ -69,6 +70,7 @@ class _Surface:
             *(self._path(f"/v1/{entity}", GET=self._list(entity)) for entity in LISTED),
             self._path("/v1/referrals/{id}", GET=self.get_referral, PATCH=self.patch_referral),
             self._path("/v1/jobs/{id}", PUT=self.put_job),
+            self._path("/v1/advocates/{id}/results", PUT=self.put_results),
             self._path("/v1/recognitions", POST=self.post_recognition),
             Route("/_sandbox/dump", self.dump, methods=["GET"]),
             Route("/_sandbox/calls", self.show_calls, methods=["GET"]),
@@ -144,6 +146,15 @@ class _Surface:
         posting = {"location": None, "url": None, **body}
         row, is_new = self.store.put_job(request.path_params["id"], posting)
         return json_answer(row, 201 if is_new else 200)
+
+    async def put_results(self, request: Request) -> Response:
+        only(request)
+        body = check_object(await json_object(request), RESULTS_BODY)
+        as_of = clock.read(body["as_of"])
+        if as_of is None:
+            raise Refused(422, "must be an RFC 3339 time with its zone", pointer="/as_of")
+        row = self.store.put_results(request.path_params["id"], {**body, "as_of": clock.stamp(as_of)})
+        return json_answer(row)
 
     async def post_recognition(self, request: Request) -> Response:
         only(request)

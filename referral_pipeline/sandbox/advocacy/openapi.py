@@ -8,7 +8,13 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from referral_pipeline.sandbox.advocacy.parameters import DEFAULT_LIMIT, JOB_STATUSES, MAX_LIMIT
+from referral_pipeline.sandbox.advocacy.parameters import (
+    BONUS_STATES,
+    DEFAULT_LIMIT,
+    JOB_STATUSES,
+    MATURITIES,
+    MAX_LIMIT,
+)
 from referral_pipeline.sandbox.advocacy.store import RECOGNITION_KINDS
 from referral_pipeline.vocabulary import CandidateStatus, ReferralStage
 
@@ -19,6 +25,7 @@ _TEXT: Schema = {"type": "string"}
 _TIME: Schema = {"type": "string", "format": "date-time", "description": "RFC 3339, UTC"}
 _DATE: Schema = {"type": "string", "format": "date"}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
+_COUNTED = ("shares", "clicks", "referrals", "applications", "interviews", "offers", "hires")
 _STATUS: Schema = {"type": "string", "enum": [status.value for status in CandidateStatus]}
 
 
@@ -69,7 +76,36 @@ def _schemas() -> dict[str, Schema]:
         "amount_cents": _COUNT,
         "currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
     }
+    part = {"type": "number", "minimum": 0, "maximum": 1}
+    conversion = _object(
+        {
+            **{name: _or_null(part) for name in ("value", "low", "high")},
+            "maturity": {"type": "string", "enum": list(MATURITIES)},
+        },
+        description="Hires over applications with a 95 % interval; numbers exactly when `maturity` is mature.",
+    )
+    bonus = _object(
+        {
+            "state": {"type": "string", "enum": list(BONUS_STATES)},
+            "amount_cents": _COUNT,
+            "currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
+            "count": _COUNT,
+        },
+        description="All bonuses of one state and currency; `amount_cents` counts the currency's smallest unit.",
+    )
+    results: dict[str, Schema] = {
+        "as_of": _TIME,
+        **dict.fromkeys(_COUNTED, _COUNT),
+        "conversion": _ref("Conversion"),
+        "credit": {"type": "number", "minimum": 0, "description": "Sum of the weights of their credit."},
+        "bonuses": {"type": "array", "items": _ref("BonusSum")},
+        "next_eligible_on": _or_null(_DATE),
+    }
     return {
+        "Conversion": conversion,
+        "BonusSum": bonus,
+        "NewResults": _object(results, description="What came of an advocate's sharing, whole. Ids and counts only."),
+        "Results": _object({"id": _ID, **results, "updated_at": _TIME}),
         "Advocate": _object(
             {
                 "id": _ID,
@@ -276,6 +312,15 @@ def _paths() -> dict[str, Any]:
                 {"200": ("Updated", _ref("Job")), "201": ("New", _ref("Job"))},
                 ("400", "401", "415", "422", "429"),
                 requestBody={"required": True, "content": _json(_ref("JobPosting"))},
+            ),
+        },
+        "/v1/advocates/{id}/results": {
+            "parameters": [row_id],
+            "put": _operation(
+                "Return what came of an advocate's sharing; idempotent; 409 when older than the stored as_of",
+                {"200": ("The results", _ref("Results"))},
+                ("400", "401", "404", "409", "415", "422", "429"),
+                requestBody={"required": True, "content": _json(_ref("NewResults"))},
             ),
         },
         "/v1/recognitions": {

@@ -24,6 +24,8 @@ DEFAULT_LIMIT = 100
 MAX_LIMIT = 500
 JOB_STATUSES = ("open", "closed", "draft")
 _STATUSES = tuple(status.value for status in CandidateStatus)
+MATURITIES = ("mature", "immature", "insufficient")
+BONUS_STATES = ("pending", "eligible", "reversed", "paid")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
 
@@ -160,6 +162,50 @@ def currency(value: Any) -> str | None:
     return None if is_code else "must be a currency code of three capital letters"
 
 
+def count(value: Any) -> str | None:
+    """A whole number, 0 or above."""
+    is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return None if is_count else "must be a whole number, 0 or above"
+
+
+def number(value: Any) -> str | None:
+    """A number, 0 or above."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+    return None if is_number else "must be a number, 0 or above"
+
+
+def share(value: Any) -> str | None:
+    """A number from 0 to 1."""
+    return None if number(value) is None and value <= 1 else "must be a number from 0 to 1"
+
+
+def object_of(shape: Mapping[str, Field]) -> Check:
+    """An object that fits a shape exactly; what is wrong names the key."""
+
+    def check(value: Any) -> str | None:
+        try:
+            check_object(value, shape)
+        except Refused as refused:
+            return f"{refused.pointer.lstrip('/')} {refused.detail}" if refused.pointer else refused.detail
+        return None
+
+    return check
+
+
+def list_of(check: Check) -> Check:
+    """A list of values that all pass."""
+
+    def check_all(value: Any) -> str | None:
+        if not isinstance(value, list):
+            return "must be a list"
+        wrong = (
+            f"item {place}: {found}" for place, one in enumerate(cast("list[Any]", value)) if (found := check(one))
+        )
+        return next(wrong, None)
+
+    return check_all
+
+
 def nullable(check: Check) -> Check:
     """`check`, or null."""
     return lambda value: None if value is None else check(value)
@@ -217,4 +263,30 @@ RECOGNITION_BODY: Mapping[str, Field] = {
     "kind": Field(one_of(*RECOGNITION_KINDS)),
     "amount_cents": Field(amount),
     "currency": Field(currency),
+}
+CONVERSION: Mapping[str, Field] = {
+    "value": Field(nullable(share)),
+    "low": Field(nullable(share)),
+    "high": Field(nullable(share)),
+    "maturity": Field(one_of(*MATURITIES)),
+}
+BONUS: Mapping[str, Field] = {
+    "state": Field(one_of(*BONUS_STATES)),
+    "amount_cents": Field(amount),
+    "currency": Field(currency),
+    "count": Field(count),
+}
+RESULTS_BODY: Mapping[str, Field] = {
+    "as_of": Field(time_text),
+    "shares": Field(count),
+    "clicks": Field(count),
+    "referrals": Field(count),
+    "applications": Field(count),
+    "interviews": Field(count),
+    "offers": Field(count),
+    "hires": Field(count),
+    "conversion": Field(object_of(CONVERSION)),
+    "credit": Field(number),
+    "bonuses": Field(list_of(object_of(BONUS))),
+    "next_eligible_on": Field(nullable(date_text)),
 }

@@ -26,7 +26,7 @@ Position = tuple[str, str]
 """(updated_at, id): where a row stands in its list."""
 
 LISTED = ("advocates", "content", "shares", "clicks", "referrals")
-ENTITIES = (*LISTED, "jobs", "recognitions")
+ENTITIES = (*LISTED, "jobs", "recognitions", "results")
 RECOGNITION_KINDS = ("hired", "bonus_eligible", "reversed")
 
 
@@ -160,6 +160,21 @@ class AdvocacyStore:
         if job_id in self.tables["jobs"].rows:
             return self.change("jobs", job_id, posting), False
         return self.add("jobs", {"id": job_id, **posting}), True
+
+    def put_results(self, advocate_id: str, results: Row) -> Row:
+        """Take what came of an advocate's sharing, whole; the row has the advocate's id.
+
+        Raises:
+            NotFound: No such advocate.
+            Conflict: `as_of` is older than the stored one.
+        """
+        self.get("advocates", advocate_id)
+        stored = self.tables["results"].rows.get(advocate_id)
+        if stored is None:
+            return self.add("results", {"id": advocate_id, **results})
+        if results["as_of"] < stored["as_of"]:
+            raise Conflict("as_of is older than the stored one")
+        return self.change("results", advocate_id, results)
 
     def recognise(self, key: str, recognition: Row) -> Row:
         """Record a recognition once per idempotency key.
