@@ -69,6 +69,7 @@ PUBLISHED_TABLES = (
     "core.status_history",
     "core.duplicate_review",
     "mart.kpi",
+    "mart.time_to_hire_curve",
     "mart.funnel",
     "mart.advocate",
     "mart.bonus",
