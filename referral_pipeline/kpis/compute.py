@@ -31,7 +31,7 @@ from referral_pipeline.kpis.survival import aalen_johansen
 from referral_pipeline.vocabulary import TERMINAL_STATUSES, CandidateStatus
 from referral_pipeline.warehouse.store import Warehouse
 
-__all__ = ["CURVE_DAYS", "Inputs", "compute_kpis"]
+__all__ = ["CURVE_DAYS", "RATES", "Inputs", "compute_kpis", "facts_of", "prepared"]
 
 CURVE_DAYS = 180
 """Last day of the curve of time to hire."""
@@ -109,9 +109,8 @@ def compute_kpis(warehouse: Warehouse, contract: Contract, *, as_of: datetime) -
     Raises:
         ModelFailed: a table could not be built; all of them stay as they were.
     """
-    with warehouse.transaction() as connection:
-        inputs = Inputs(warehouse, connection, contract, as_of.astimezone(UTC))
-        with _prepared(inputs):
+    with warehouse.transaction():
+        with prepared(warehouse, contract, as_of=as_of) as inputs:
             frames = [make(inputs) for make in _FRAMES]
             curve = _curve(inputs)
         return {
@@ -123,22 +122,23 @@ def compute_kpis(warehouse: Warehouse, contract: Contract, *, as_of: datetime) -
 
 
 @contextmanager
-def _prepared(inputs: Inputs) -> Generator[None]:
-    """Set what the files read: the variables, and every application with its segments and dates."""
-    connection, contract = inputs.connection, inputs.contract
+def prepared(warehouse: Warehouse, contract: Contract, *, as_of: datetime) -> Generator[Inputs]:
+    """What the files read, as long as it is entered: their variables, and every application with segments and dates."""
+    moment = as_of.astimezone(UTC)
     variables: dict[str, Any] = {
         "horizon_days": contract.objectives.horizon_days,
-        "as_of": inputs.as_of,
+        "as_of": moment,
         "advocacy_system": contract.advocacy.connector,
         "ats_system": contract.ats.connector,
     }
-    for name, value in variables.items():
-        connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE kpi_application AS {_sql('application')}")
-    yield
-    connection.execute("DROP TABLE kpi_application")
-    for name in variables:
-        connection.execute(f"RESET VARIABLE {name}")
+    with warehouse.transaction() as connection:
+        for name, value in variables.items():
+            connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE kpi_application AS {_sql('application')}")
+        yield Inputs(warehouse, connection, contract, moment)
+        connection.execute("DROP TABLE kpi_application")
+        for name in variables:
+            connection.execute(f"RESET VARIABLE {name}")
 
 
 def _sql(name: str) -> str:
@@ -174,10 +174,16 @@ def _rates(inputs: Inputs) -> list[rows.Rows]:
 def _counted(inputs: Inputs, rate: Rate) -> pd.DataFrame:
     if rate.counts_itself:
         return inputs.warehouse.frame(_sql(rate.name))
+    with facts_of(inputs, rate) as counting:
+        return inputs.warehouse.frame(counting)
+
+
+@contextmanager
+def facts_of(inputs: Inputs, rate: Rate) -> Generator[str]:
+    """The facts of a rate, as long as it is entered; gives the query that counts them."""
     inputs.connection.execute(f"CREATE OR REPLACE TEMP TABLE kpi_fact AS {_sql(rate.name)}")
-    counted = inputs.warehouse.frame(_sql("by_period_and_segment"))
+    yield _sql("by_period_and_segment")
     inputs.connection.execute("DROP TABLE kpi_fact")
-    return counted
 
 
 def _times_to_hire(inputs: Inputs) -> list[rows.Rows]:

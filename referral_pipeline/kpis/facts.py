@@ -65,7 +65,7 @@ class Grouping:
         return np.split(values[self.order], self.starts[1:])
 
 
-def read_facts(table: pa.Table, *, numbers: Sequence[str], segments: Sequence[str], time: str = "cohort_at") -> Facts:
+def read_facts(table: Any, *, numbers: Sequence[str], segments: Sequence[str], time: str = "cohort_at") -> Facts:
     """Take columns out of an answer of DuckDB.
 
     Args:

@@ -98,7 +98,7 @@ def _joined(parts: Sequence[Any], counts: Sequence[int], dtype: Any = None) -> N
     return np.concatenate(list(arrays))
 
 
-def _words(parts: Sequence[Any], counts: Sequence[int]) -> pd.Categorical:
+def _words(parts: Sequence[Any], counts: Sequence[int]) -> Any:
     """Words as numbered words: a million rows must not become a million texts."""
     numbers: dict[str, int] = {}
     codes: list[NDArray[np.int8]] = []
@@ -109,7 +109,7 @@ def _words(parts: Sequence[Any], counts: Sequence[int]) -> pd.Categorical:
         found, names = pd.factorize(np.asarray(part, dtype=object))
         of_name = np.array([numbers.setdefault(str(name), len(numbers)) for name in names], dtype=np.int8)
         codes.append(of_name[found])
-    return pd.Categorical.from_codes(np.concatenate(codes), categories=list(numbers))
+    return pd.Categorical.from_codes(np.concatenate(codes), categories=pd.Index(list(numbers)))
 
 
 def _counts(parts: Sequence[Any], counts: Sequence[int]) -> Any:

@@ -58,6 +58,10 @@ def _sums(flags: NDArray[np.bool_], starts: NDArray[np.int64]) -> Whole:
     return np.add.reduceat(flags.astype(np.int64), starts)
 
 
+def _products(factors: Floats) -> Floats:
+    return np.cumprod(factors).astype(np.float64, copy=False)
+
+
 # ---------------------------------------------------------------- Aalen-Johansen
 
 
@@ -90,7 +94,7 @@ def aalen_johansen(times: Floats, ends: NDArray[Any], at: Floats) -> Incidence:
     risk = table.at_risk.astype(np.float64)
     gone = (table.happened + table.otherwise).astype(np.float64)
     own = table.happened.astype(np.float64)
-    survival = np.cumprod(1 - gone / risk)
+    survival = _products(1 - gone / risk)
     before = np.concatenate([[1.0], survival[:-1]]) if len(risk) else survival
     steps = before * own / risk
     incidence = np.cumsum(steps)
@@ -172,10 +176,10 @@ def kaplan_meier(times: Floats, ends: NDArray[Any]) -> Survival:
     """The survival of durations that end in one way (`HAPPENED`) or are still open; any other end counts as open."""
     table = life_table(times, ends)
     risk, gone = table.at_risk.astype(np.float64), table.happened.astype(np.float64)
-    survival = np.cumprod(1 - gone / risk)
+    survival = _products(1 - gone / risk)
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.sqrt(np.cumsum(np.where(risk > gone, gone / (risk * (risk - gone)), 0.0))) * survival
-    low, high = _log_log(survival, error)
+    low, high = _log_log(survival, error.astype(np.float64))
     return Survival(table.times, survival, low, high)
 
 
