@@ -135,7 +135,7 @@ def aalen_johansen(times: Floats, ends: NDArray[Any], at: Floats) -> Incidence:
 
 def _log_log(value: Floats, error: Floats) -> tuple[Floats, Floats]:
     """The interval of a probability that is symmetric for log(-log p). NaN at 0 and 1."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         spread = np.exp(_normal() * error / (value * -np.log(value)))
         is_inside = (value > _NOBODY_LEFT) & (value < 1 - _NOBODY_LEFT)
         low = np.where(is_inside, value**spread, np.nan)

@@ -5,8 +5,8 @@ Belongs here: making the tables that KPIs and reports read, at any size, in Duck
 Three years up to `AS_OF`. Every third application comes through one of the advocates (one for a hundred applications),
 for one of 500 jobs of 25 departments, out of 40 campaigns; of these every fifth is credited to two. An application is
 interviewed, offered, hired, rejected, withdrawn or left open with fixed probabilities, sooner or later by hashes of its
-number; what would come after `AS_OF` has not happened. Shares are as many as advocacy applications, most with two clicks;
-events of the inbox as many as advocacy applications.
+number; what would come after `AS_OF` has not happened. Each advocacy application has a share, most with two clicks, and
+an event of the inbox.
 """
 
 from __future__ import annotations
