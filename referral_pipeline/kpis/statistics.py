@@ -89,7 +89,8 @@ def quantiles_of(samples: Samples, q: float) -> Floats:
 def quantile_intervals_of(samples: Samples, q: float) -> tuple[Floats, Floats]:
     """The interval of each group's quantile by order statistics, without assuming a distribution.
 
-    A side is NaN when so few values cannot bound it: below six, nothing bounds a median.
+    A side is NaN when so few values cannot bound it: below six, nothing bounds a median. The interval holds the quantile
+    itself: of few values an extreme one, interpolated, would lie outside.
     """
     from scipy.stats import binom
 
@@ -98,9 +99,10 @@ def quantile_intervals_of(samples: Samples, q: float) -> tuple[Floats, Floats]:
     high = (binom.ppf(1 - _TAIL, sizes, q).astype(np.int64) + 1)[which]
     last = len(samples.values) - 1
     at_low, at_high = samples.starts + low - 1, samples.starts + high - 1
+    value = quantiles_of(samples, q)
     return (
-        np.where(low >= 1, samples.values[np.clip(at_low, 0, last)], np.nan),
-        np.where(high <= samples.counts, samples.values[np.clip(at_high, 0, last)], np.nan),
+        np.where(low >= 1, np.minimum(samples.values[np.clip(at_low, 0, last)], value), np.nan),
+        np.where(high <= samples.counts, np.maximum(samples.values[np.clip(at_high, 0, last)], value), np.nan),
     )
 
 
