@@ -111,10 +111,10 @@ def compute_kpis(warehouse: Warehouse, contract: Contract, *, as_of: datetime) -
     """
     with warehouse.transaction():
         with prepared(warehouse, contract, as_of=as_of) as inputs:
-            frames = [make(inputs) for make in _FRAMES]
+            kpis = _together([make(inputs) for make in _FRAMES])
             curve = _curve(inputs)
         return {
-            "mart.kpi": warehouse.replace("mart.kpi", _together(frames)),
+            "mart.kpi": warehouse.replace("mart.kpi", kpis),
             "mart.time_to_hire_curve": warehouse.replace("mart.time_to_hire_curve", curve),
             "mart.funnel": warehouse.build("mart.funnel"),
             "mart.advocate": warehouse.build("mart.advocate"),
@@ -147,6 +147,8 @@ def _sql(name: str) -> str:
 
 def _together(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """One frame; words stay numbered words (see rows.kpi_frame)."""
+    if len(frames) == 1:
+        return frames[0]
     columns: dict[str, Any] = {}
     for name in rows.COLUMNS:
         parts = [frame[name] for frame in frames]

@@ -89,8 +89,8 @@ def quantiles_of(samples: Samples, q: float) -> Floats:
 def quantile_intervals_of(samples: Samples, q: float) -> tuple[Floats, Floats]:
     """The interval of each group's quantile by order statistics, without assuming a distribution.
 
-    A side is NaN when so few values cannot bound it: below six, nothing bounds a median. The interval holds the quantile
-    itself: of few values an extreme one, interpolated, would lie outside.
+    A side is NaN when so few values cannot bound it: below six, nothing bounds a median. The interval holds the
+    quantile itself: of few values an extreme one, interpolated, would lie outside.
     """
     from scipy.stats import binom
 
