@@ -88,6 +88,7 @@ def integration_yaml(choices: Choices) -> str:
         *_wrapped("KPIs", KPI_NAMES),
         "objectives:",
         "  primary: [attribute_hires, automate_bonuses, enrich_profiles]",
+        "  horizon_days: 90 # a rate counts what happens within so many days, and is shown once they have passed",
         "  kpis:",
         *(
             f"    - {{name: {name}, target: {target}, owner: {_scalar(kpi_owner)}}}"

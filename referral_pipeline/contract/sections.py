@@ -75,13 +75,19 @@ class Kpi(Section):
 
 
 class Objectives(Section):
-    """What the programme wants, and the numbers that will tell."""
+    """What the programme wants, and the numbers that will tell.
+
+    `horizon_days`: how long a cohort is given: what happens within it counts, and a rate is shown once it has passed.
+    """
 
     primary: Annotated[
         tuple[Literal[tuple(OBJECTIVES)], ...],  # pyright: ignore[reportInvalidTypeForm]
         AfterValidator(no_repeats("objective")),
     ] = Field(min_length=1, description=f"a list of one or more of {listed(OBJECTIVES)}")
     kpis: tuple[Kpi, ...] = Field(min_length=1, description="a list of KPIs, each with name, target and owner")
+    horizon_days: int = Field(
+        default=90, strict=True, ge=1, le=730, description="a whole number of days from 1 to 730", examples=[90]
+    )
 
 
 def _one_system(value: Any) -> Any:

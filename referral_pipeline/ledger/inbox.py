@@ -22,10 +22,12 @@ from sqlalchemy.engine import Connection
 
 from referral_pipeline.ledger.engine import insert_new
 from referral_pipeline.ledger.prepared import Prepared, insert_many
-from referral_pipeline.ledger.records import Backlog, InboxDelivery, InboxEvent
+from referral_pipeline.ledger.records import Backlog, DoneEvent, DoneEvents, InboxDelivery, InboxEvent
 from referral_pipeline.ledger.tables import inbox, to_text
 from referral_pipeline.ledger.transactions import Transactions, parts
 
+REPLAY = "replay"
+"""The origin of what waits again because a person said so: it is no measure of how fast anything is."""
 _MOST_ERROR_CHARACTERS = 2_000
 _SLICE = 5_000
 """Ids looked at in one transaction of a purge, so that no other writer waits long for it."""
@@ -164,6 +166,10 @@ _OLDEST = sa.select(sa.func.min(_c.received_at)).where(
         ]
     )
 )
+_DONE = sa.select(_c.id, _c.system, _c.event_type, _c.origin, _c.received_at, _c.done_at, _c.outcome).where(
+    _c.state == "done", _c.bulk == sa.false(), _c.id > sa.bindparam("after")
+)
+_FIRST_OPEN = sa.select(sa.func.min(_c.id)).where(_c.state.in_(["received", "claimed"]), _c.bulk == sa.false())
 _UNFINISHED = (
     sa.select(_c.subject)
     .where(_c.subject.in_(sa.bindparam("subjects", expanding=True)), _c.state.in_(["received", "claimed"]))
@@ -349,10 +355,20 @@ class InboxPart(Transactions):
         """The row of one delivery."""
         return self._event_where(_c.system == system, _c.delivery_id == delivery_id)
 
+    def done_events(self, after_id: int = 0) -> DoneEvents:
+        """Events that are done, but bulk ones, with a number above `after_id`, in order."""
+        with self._reading() as connection:
+            # First what is open: an event that is done between the two questions is asked for again next time.
+            first_open = connection.execute(_FIRST_OPEN).scalar_one()
+            last = connection.execute(sa.select(sa.func.max(_c.id))).scalar_one()
+            done = [DoneEvent(*row) for row in connection.execute(_DONE.order_by(_c.id), {"after": after_id})]
+        return DoneEvents(tuple(done), last or 0, (last or 0) if first_open is None else first_open - 1)
+
     def replay(self, ids: Sequence[int]) -> int:
         """Let done or dead events wait again as if they had never been tried; answers how many."""
         values = {
             "state": "received",
+            "origin": REPLAY,
             "attempts": 0,
             "available_at": self._clock(),
             "last_error": None,

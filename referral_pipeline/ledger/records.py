@@ -173,6 +173,28 @@ class InboxEvent:
     run_id: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class DoneEvent:
+    """What came of an event and when, without its body and subject."""
+
+    id: int
+    system: str
+    event_type: str
+    origin: str
+    received_at: datetime
+    done_at: datetime
+    outcome: str
+
+
+@dataclass(frozen=True)
+class DoneEvents:
+    """Events that are done; the highest number that the inbox has; and up to which number all have come to an end."""
+
+    events: tuple[DoneEvent, ...]
+    last_id: int
+    settled_until: int
+
+
 @dataclass(frozen=True)
 class Backlog:
     """What the inbox still has to do. `waiting` does not count `waiting_bulk`; both count rows that are backing off.

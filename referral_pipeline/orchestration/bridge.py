@@ -30,7 +30,7 @@ from referral_pipeline.contract.models import Contract
 from referral_pipeline.identity.decisions import record_aliases
 from referral_pipeline.identity.review_file import REVIEW_FILE, write_review_file
 from referral_pipeline.kpis.advocates import build_advocates, read_results
-from referral_pipeline.kpis.compute import HORIZON_DAYS, compute_kpis
+from referral_pipeline.kpis.compute import compute_kpis
 from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.orchestration.catalog import BY_NAME
 from referral_pipeline.orchestration.state import refuse_other_systems, refuse_unapproved, remember_system, state_folder
@@ -71,6 +71,7 @@ PUBLISHED_TABLES = (
     "core.status_history",
     "core.duplicate_review",
     "mart.kpi",
+    "mart.time_to_hire_curve",
     "mart.funnel",
     "mart.advocate",
     "mart.bonus",
@@ -447,7 +448,7 @@ class Bridge:
 
     def build_advocates(self, *, as_of: datetime) -> int:
         """Rebuild mart.advocate; its rows."""
-        return build_advocates(self.warehouse, self.contract, as_of=as_of, horizon_days=HORIZON_DAYS)
+        return build_advocates(self.warehouse, self.contract, as_of=as_of, horizon_days=self.contract.objectives.horizon_days)
 
     def send_results(self) -> SyncReport:
         """Tell the advocacy platform what came of each advocate's sharing, where that changed."""

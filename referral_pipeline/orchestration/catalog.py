@@ -248,10 +248,14 @@ CATALOG: tuple[AssetEntry, ...] = (
         "kpis",
         "kpis",
         "The numbers: each with numerator, denominator, interval, maturity and 90-day target, for all time, "
-        "quarter and month and by channel, department, campaign, advocate and job.",
+        "quarter and month and by channel, department, campaign, advocate and job. With it the curve of time to hire "
+        "(mart.time_to_hire_curve).",
         _SQL,
         "mart.kpi",
-        deps=("attribution", "attribution_credit", "status_history", "shares", "clicks", "advocates"),
+        deps=(
+            *("attribution", "attribution_credit", "status_history", "touchpoints", "people"),
+            *("shares", "clicks", "content", "referrals", "advocates", "ats_jobs"),
+        ),
     ),
     AssetEntry(
         "advocate_performance",

@@ -40,6 +40,7 @@ from referral_pipeline.identity.canonical import (
     shape_of,
 )
 from referral_pipeline.ledger.store import Ledger
+from referral_pipeline.warehouse.events import stage_events
 from referral_pipeline.warehouse.frames import columns, frame_of, frame_of_rows
 from referral_pipeline.warehouse.quarantine import Level, Quarantined, StagingReport, judged, save_quarantine
 from referral_pipeline.warehouse.store import Warehouse
@@ -74,7 +75,7 @@ _STAGE_ENTRY = columns(text="application_id status stage_name", time="entered_at
 _OFFER = columns(text="id application_id status", date="sent_on starts_on", time="resolved_at updated_at")
 _LINK = columns(
     text="referral_id person_id job_id system candidate_id application_id block match_method status",
-    flag="created_application",
+    flag="created_candidate created_application",
     time="status_at",
 )
 _LEDGER_STATUS = columns(text="system application_id status source_event", time="at")
@@ -160,7 +161,7 @@ def stage_ats(
 
 
 def stage_ledger(warehouse: Warehouse, ledger: Ledger) -> StagingReport:
-    """Copy what analytics needs of the ledger: links, statuses, aliases, overrides, bonuses, payroll. All or none."""
+    """Copy what analytics needs of the ledger: links, statuses, aliases, overrides, bonuses, payroll, events."""
     aliases = [
         {"system": system, "old_id": old, "new_id": new}
         for system in ledger.alias_systems()
@@ -175,7 +176,8 @@ def stage_ledger(warehouse: Warehouse, ledger: Ledger) -> StagingReport:
         "staging.ledger_payroll": frame_of_rows(_payroll(ledger), _PAYROLL),
     }
     with warehouse.transaction():
-        return StagingReport({table: warehouse.replace(table, frame) for table, frame in frames.items()})
+        rows = {table: warehouse.replace(table, frame) for table, frame in frames.items()}
+        return StagingReport({**rows, "staging.ledger_event": stage_events(warehouse, ledger)})
 
 
 def _payroll(ledger: Ledger) -> list[dict[str, Any]]:

@@ -29,6 +29,7 @@ from referral_pipeline.contract.models import Contract
 from referral_pipeline.vocabulary import CandidateStatus, ReferralStage
 from referral_pipeline.warehouse import staging
 from referral_pipeline.warehouse.core import build_bonus_ledger, build_core
+from referral_pipeline.warehouse.events import EVENT
 from referral_pipeline.warehouse.frames import frame_of_rows
 from referral_pipeline.warehouse.people import PeopleReport, build_people
 from referral_pipeline.warehouse.store import Warehouse
@@ -72,6 +73,7 @@ class World:
     overrides: list[dict[str, Any]] = field(default_factory=list)
     bonuses: list[dict[str, Any]] = field(default_factory=list)
     payroll: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.warehouse = Warehouse(
@@ -206,6 +208,7 @@ class World:
             ("staging.ledger_override", self.overrides, staging._OVERRIDE),
             ("staging.ledger_bonus", self.bonuses, staging._BONUS),
             ("staging.ledger_payroll", self.payroll, staging._PAYROLL),
+            ("staging.ledger_event", self.events, EVENT),
         ):
             self.warehouse.replace(table, frame_of_rows(rows, kinds))
 

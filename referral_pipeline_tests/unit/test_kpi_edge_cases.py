@@ -97,6 +97,9 @@ def test_an_unhire_is_no_hire_anywhere_and_the_rehire_is_one_from_its_own_day(st
     assert (row["hired_at"], row["starts_on"], row["time_to_hire_days"]) == (None, None, None)
     assert (story.conversion(), story.days()) == ((0, 1, 0.0, "mature"), (0, None))
     assert story.coverage() == (0, 0, None)
+    assert story.kpi("offer_to_hire_rate") == (0, 1, 0.0, "mature")
+    assert story.kpi("source_of_hire_share") == NOBODY
+    assert story.kpi("hire_probability_by_day") == (0, 1, 0.0, "mature")  # open again, for 365 days by now
     assert story.funnel()["hires"] == 0
     assert story.advocate("A1") == (1, 0, 1.0, 0)
 
@@ -105,6 +108,9 @@ def test_an_unhire_is_no_hire_anywhere_and_the_rehire_is_one_from_its_own_day(st
     assert world.attribution()["time_to_hire_days"] == 30
     assert (story.conversion(), story.days()) == ((1, 1, 1.0, "mature"), (1, 30.0))
     assert story.coverage() == (1, 1, 1.0)
+    assert story.kpi("offer_to_hire_rate") == (1, 1, 1.0, "mature")
+    assert story.kpi("hire_probability_by_day") == (1, 1, 1.0, "mature")
+    assert story.kpi("time_in_stage_days", "scope", "offered")[:2] == (2, 2)  # twice, each ended by a hire
     assert story.funnel()["hires"] == 1
     assert story.advocate("A1") == (1, 1, 1.0, BONUS)
     assert [status for status, _, _ in world.history()].count("hired") == 2
@@ -137,6 +143,9 @@ def test_a_withdrawn_referral_takes_its_application_out_of_the_advocacy_cohort(s
     assert world.credit() == [("A1", 0.0, 0, "withdrawn")]
     # With the withdrawn one the rate would be 1 of 2.
     assert story.conversion() == (0, 1, 0.0, "mature")
+    assert story.kpi("source_of_hire_share") == (0, 1, 0.0, "mature")
+    assert story.kpi("advocate_conversion_rate")[:2] == (0, 1)
+    assert story.kpi("advocate_participation_rate")[:2] == (3, 3)  # the advocate did refer
     assert (story.days("channel", "advocacy"), story.days("channel", "other")) == ((0, None), (1, 10.0))
     assert story.coverage() == (0, 0, None)
     assert story.advocate("A1") == (0, 0, 0.0, 0)
@@ -187,6 +196,8 @@ def test_one_candidate_of_three_advocates_is_one_application_one_hire_and_one_bo
     story.tell()
     assert story.attributed() == ("advocacy", "A3")
     assert (story.conversion(), story.days()) == ((1, 1, 1.0, "mature"), (1, 10.0))
+    pooled = story.kpi("advocate_conversion_rate")
+    assert pooled == ((3, 3) if model == "linear" else (1, 1)) + (None, "insufficient")
     by_advocate = [story.conversion("advocate", f"A{number}")[:2] for number in (1, 2, 3)]
     assert by_advocate == [(0, 0), (0, 0), (1, 1)]
     advocates = [story.advocate(f"A{number}") for number in (1, 2, 3)]
@@ -267,6 +278,7 @@ def test_cohort_horizon_and_days_are_of_instants_whatever_the_zone_and_the_clock
     story.tell()
     assert world.attribution()["time_to_hire_days"] == 90.0
     assert story.days() == (1, 90.0)
+    assert story.kpi("hire_probability_by_day") == (1, 1, 1.0, "mature")
     # Exactly 90 times 24 hours, though the wall clocks say 90 days and one hour more: the last moment that counts.
     assert story.conversion() == (1, 1, 1.0, "mature")
     assert story.conversion(month=date(2026, 2, 1)) == (1, 1, 1.0, "mature")
@@ -306,6 +318,8 @@ def test_a_hire_with_no_offer_is_a_hire_without_a_duration_and_says_what_is_miss
     row = world.attribution("P1")
     assert (row["hired_at"], row["time_to_hire_days"], row["missing"]) == (None, None, "hired_at")
     assert story.conversion() == (2, 2, 1.0, "mature")
+    assert story.kpi("offer_to_hire_rate") == NOBODY  # neither had an offer
+    assert story.kpi("hire_probability_by_day") == (2, 2, 1.0, "mature")  # placed by when it was recorded
     # When we heard of it is no date of hire: the median is that of the other one.
     assert story.days() == (1, 10.0)
     assert story.coverage() == (1, 2, 0.5)
@@ -351,6 +365,7 @@ def test_a_negative_duration_is_reported_and_never_averaged_in(story: Story):
     row = world.attribution("P1")
     assert story.attributed("P1") == ("advocacy", "A1")
     assert (row["hired_at"], row["time_to_hire_days"], row["missing"]) == (None, None, "negative_time_to_hire")
+    assert story.kpi("hire_probability_by_day") == (1, 1, 1.0, "mature")  # nobody knows when: left out
     # Averaged in, the median would be 5.
     assert (story.days(), story.days("channel", "advocacy")) == ((1, 20.0), (1, 20.0))
     assert story.conversion() == (2, 2, 1.0, "mature")

@@ -7,9 +7,23 @@ import os
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
 
-from referral_pipeline.kpis.statistics import quantile, quantile_interval, wilson
+from referral_pipeline.kpis.facts import Facts
+from referral_pipeline.kpis.rows import Shape, difference_rows, kpi_frame
+from referral_pipeline.kpis.statistics import (
+    Samples,
+    quantile,
+    quantile_interval,
+    quantile_intervals_of,
+    quantiles_of,
+    wilson,
+    wilson_of,
+)
 
 REFERENCE = Path(os.environ.get("REFERENCE_DIR", Path(__file__).parents[3] / "shared"))
 VECTORS = REFERENCE / "vectors" / "kpi_reference_vectors.json"
@@ -38,6 +52,46 @@ def test_quantiles_interpolate_between_neighbours():
 def test_below_six_values_nothing_bounds_a_median():
     assert quantile_interval([1.0, 2.0, 3.0, 4.0, 5.0], 0.5) == (None, None)
     assert quantile_interval([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 0.5) == (1.0, 6.0)
+
+
+@given(st.lists(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30).map(sorted), min_size=1, max_size=5))
+def test_many_groups_at_once_are_as_one_after_another(groups: list[list[float]]):
+    samples = Samples(np.concatenate([np.array(g) for g in groups]), np.array([len(g) for g in groups]))
+    for q in (0.25, 0.5, 0.95):
+        values, (low, high) = quantiles_of(samples, q), quantile_intervals_of(samples, q)
+        assert values == pytest.approx([float(np.quantile(group, q)) for group in groups], rel=1e-9, abs=1e-6)
+        for i, group in enumerate(groups):
+            bounds = tuple(None if np.isnan(bound) else bound for bound in (low[i], high[i]))
+            assert bounds == quantile_interval(group, q)
+
+
+@given(st.lists(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), min_size=1))
+def test_wilson_of_many_is_that_of_each_as_scipy_gives_it(pairs: list[tuple[int, int]]):
+    low, high = wilson_of(np.array([hits for hits, _ in pairs]), np.array([units for _, units in pairs]))
+    hits, units = pairs[-1]
+    interval = binomtest(hits, units).proportion_ci(method="wilson")
+    assert (low[-1], high[-1]) == (interval.low, interval.high)
+    assert list(zip(low, high, strict=True)) == [wilson(*pair) for pair in pairs]
+
+
+def test_medians_of_two_channels_are_compared_from_five_hires_a_side_on():
+    measure = np.arange(1.0, 12.0)
+    facts = Facts(
+        month=np.array([673] * 11),  # February 2026
+        numbers={
+            "measure": measure,
+            "is_mature": np.ones(11, dtype=bool),
+            "is_advocacy": np.arange(11) < 5,
+        },
+        segments={"department": (np.array([0] * 10 + [1]), ["Engineering", "Sales"])},
+    )
+    frame = kpi_frame(difference_rows(Shape("difference", "days", ("all", "department")), facts))
+    rows = {(row.period_kind, row.segment): row for row in frame.itertuples()}
+    assert (rows["all", "all"].value, rows["all", "all"].maturity) == (3.0 - 8.5, "mature")
+    assert rows["month", "all"].ci_low < -5.5 < rows["month", "all"].ci_high
+    assert str(rows["month", "all"].period_start.date()) == "2026-02-01"
+    assert (rows["all", "Engineering"].value, rows["all", "Engineering"].denominator) == (3.0 - 8.0, 10)
+    assert (rows["all", "Sales"].maturity, np.isnan(rows["all", "Sales"].value)) == ("insufficient", True)
 
 
 def test_the_interval_of_a_median_covers_it_at_least_as_often_as_it_says():

@@ -1,21 +1,17 @@
 -- attribution_coverage: advocacy hires with complete attribution / advocacy hires; as a second series the same over
 -- applications. What is complete is said by core.attribution (is_complete, missing).
--- One row per hire of the advocacy channel, and one per application.
+-- Unit: a hire of the advocacy channel; for the second series an application of it. Cohort: when the application was made.
+-- Whether the evidence is complete is known at once: there is nothing to wait for, and every cohort is mature.
 WITH fact AS (
     SELECT
-        attribution.applied_at AS cohort_at,
-        attribution.channel,
-        job.department,
-        attribution.campaign_tag AS campaign,
-        attribution.advocate_id AS advocate,
-        attribution.job_id AS job,
-        attribution.is_complete AS is_hit,
+        cohort_at, channel, department, campaign, advocate, job,
+        true AS is_in_all,
+        true AS is_unit,
+        is_complete AS is_hit,
         true AS is_mature,
-        NULL::DOUBLE AS measure,
-        attribution.status
-    FROM core.attribution AS attribution
-    LEFT JOIN staging.ats_job AS job ON job.id = attribution.job_id
-    WHERE attribution.channel = 'advocacy'
+        status
+    FROM kpi_application
+    WHERE is_advocacy
 )
 SELECT 'all' AS series, * EXCLUDE (status) FROM fact WHERE status = 'hired'
 UNION ALL

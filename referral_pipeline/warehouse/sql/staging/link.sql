@@ -8,6 +8,7 @@ SELECT
     application_id::VARCHAR AS application_id,
     block::VARCHAR AS block,
     match_method::VARCHAR AS match_method,
+    created_candidate::BOOLEAN AS created_candidate,
     created_application::BOOLEAN AS created_application,
     status::VARCHAR AS status,
     status_at::TIMESTAMPTZ AS status_at
