@@ -21,6 +21,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from referral_pipeline.contract.models import Contract
+from referral_pipeline.kpis.cost import cost_rows
 from referral_pipeline.kpis.statistics import quantile, quantile_interval, wilson
 from referral_pipeline.warehouse.store import Warehouse
 
@@ -89,7 +90,7 @@ def compute_kpis(warehouse: Warehouse, contract: Contract, *, as_of: datetime) -
     with warehouse.transaction():
         rows = [row for kpi in KPIS for row in _rows(kpi, _counted(warehouse, kpi, as_of), targets.get(kpi.name))]
         return {
-            "mart.kpi": warehouse.replace("mart.kpi", _frame(rows)),
+            "mart.kpi": warehouse.replace("mart.kpi", pd.concat([_frame(rows), cost_rows(warehouse, contract, as_of)])),
             "mart.funnel": warehouse.build("mart.funnel"),
             "mart.advocate": warehouse.build("mart.advocate"),
         }
