@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import Final
@@ -169,5 +169,4 @@ def allocation(cell: object) -> Allocation:
 
 def note(cell: object) -> str | None:
     """Whatever somebody wrote beside the cost."""
-    text = cell.isoformat() if isinstance(cell, datetime | date) else str(cell).strip() if cell is not None else ""
-    return text or None
+    return (str(cell).strip() or None) if cell is not None else None

@@ -121,14 +121,14 @@ def _text(content: bytes) -> list[tuple[int, Sequence[Any]]]:
     except UnicodeDecodeError:
         raise CostFileError("file", "is not in UTF-8; save it as CSV UTF-8", f"{len(content)} bytes") from None
     first = next((line for line in text.splitlines() if line.strip()), "")
-    told = _EXCEL_SEPARATOR.fullmatch(first.strip())
+    told = _EXCEL_SEPARATOR.fullmatch(first)
     delimiter = told[1] if told else max(_DELIMITERS, key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         rows: list[tuple[int, Sequence[Any]]] = [(reader.line_num, row) for row in reader]
     except csv.Error:
         raise CostFileError("file", f"is no CSV at line {reader.line_num}; save it as CSV anew", "a line") from None
-    return [(line, row) for line, row in rows if not (told and _EXCEL_SEPARATOR.fullmatch(delimiter.join(row).strip()))]
+    return [(line, row) for line, row in rows if not (told and _EXCEL_SEPARATOR.fullmatch(delimiter.join(row)))]
 
 
 # ---------------------------------------------------------------- XLSX

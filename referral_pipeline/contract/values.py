@@ -160,7 +160,7 @@ def _input_path(text: str) -> str:
 
 def _rate(value: Any) -> Any:
     """Text or a number as it is written; never by way of binary fractions, so that a stated rate stays what it is."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         raise refuse(f"found {shown(value)}; allowed: a number above 0", 'Write it like "1.0837"')
     text = str(value).strip()
     try:
@@ -176,6 +176,8 @@ def _rate(value: Any) -> Any:
 
 
 def _day(value: Any) -> Any:
+    if type(value) is date:
+        return value
     if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
         try:
             return date.fromisoformat(value)

@@ -224,7 +224,9 @@ def test_every_kpi_has_one_headline_row_and_values_only_where_mature(world: Worl
     headlines = world.rows_of("SELECT kpi FROM mart.kpi WHERE period_kind = 'all' AND segment_kind = 'all' ORDER BY 1")
     assert [row["kpi"] for row in headlines] == [
         "attribution_coverage",
+        "cost_per_hire",
         "referral_conversion_rate",
+        "roi",
         "time_to_hire_days",
         "time_to_hire_days_p25",
         "time_to_hire_days_p75",
