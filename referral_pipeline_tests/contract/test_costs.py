@@ -14,7 +14,7 @@ from referral_pipeline.contract.flow import data_flow_map
 from referral_pipeline.contract.loader import parse_contract
 from referral_pipeline.contract.scaffold import Choices, integration_yaml, sandbox_contract
 from referral_pipeline.contract.starter import write_starter
-from referral_pipeline.sandbox.programme.costs import SAMPLE_YEARS, sample_costs, write_sample_costs
+from referral_pipeline.sandbox.programme.costs import SAMPLE, sample_costs, write_sample_costs
 from referral_pipeline_tests.contract.wrong import changed, the_problem
 
 REPOSITORY = Path(__file__).parents[2]
@@ -55,7 +55,7 @@ def test_a_section_that_is_wrong_is_told_with_key_and_mend(old: str, new: str, k
 
 def test_the_repositorys_costs_are_those_of_the_sandbox_and_all_of_them_can_be_read():
     text = (REPOSITORY / "data" / "samples" / "costs.csv").read_text(encoding="utf-8")
-    assert text == sample_costs(SAMPLE_YEARS)
+    assert text == sample_costs(*SAMPLE)
     assert all("synthetic: " in line for line in text.splitlines()[1:])
     read = read_costs(parse_contract(sandbox_contract()).costs, REPOSITORY)
     assert (len(read.lines), read.problems, read.repeated, read.notes) == (len(text.splitlines()) - 1, (), (), ())
@@ -64,7 +64,8 @@ def test_the_repositorys_costs_are_those_of_the_sandbox_and_all_of_them_can_be_r
 def test_a_sandbox_elsewhere_gets_costs_of_its_years_and_never_over_others(tmp_path: Path):
     path = write_sample_costs(tmp_path, date(2031, 5, 4))
     assert path == tmp_path / parse_contract(sandbox_contract()).costs.files
-    assert {line[:4] for line in path.read_text(encoding="utf-8").splitlines()[1:]} == {"2029", "2030", "2031"}
+    periods = {line.partition(",")[0] for line in path.read_text(encoding="utf-8").splitlines()[1:]}
+    assert periods == {"2030", *(f"2030-Q{quarter}" for quarter in range(1, 5)), "2031-Q1", "2031-Q2"}
     path.write_text("mine", encoding="utf-8")
     write_sample_costs(tmp_path, date(2031, 5, 4))
     assert path.read_text(encoding="utf-8") == "mine"
