@@ -19,6 +19,7 @@ _PLACES = {
     "advocacy": "Advocacy platform",
     "ats": "ATS",
     "crm": "CRM",
+    "costs": "Cost files",
     "ledger": "Ledger",
     "warehouse": "Warehouse",
     "published": "Published tables and report",
@@ -55,7 +56,7 @@ class Flow:
 
 def flows_of(contract: Contract) -> list[Flow]:
     """Every flow that the contract switches on, in the order of an event's way."""
-    flows = [*_ingest(contract), _stores()]
+    flows = [*_ingest(contract), *_costs(contract), _stores()]
     if contract.phases.candidate_creation:
         flows += _write_back(contract)
     if contract.phases.status_return:
@@ -121,6 +122,12 @@ def _ingest(contract: Contract) -> Iterator[Flow]:
             owner = _record_owner(contract, record)
             basis = consent if record == "referral" else "the ATS's own" if holds_candidate else Flow.consent
             yield Flow("ingest", record, origin, "warehouse", trigger, fields, owner, basis)
+
+
+def _costs(contract: Contract) -> Iterator[Flow]:
+    if contract.costs is not None:
+        fields = _plain("period", "channel", "kind", "amount", "currency", "allocation_key", "note")
+        yield Flow("costs", "cost", "costs", "warehouse", "each refresh: every file, whole", fields, _PLACES["costs"])
 
 
 def _stores() -> Flow:

@@ -18,6 +18,7 @@ from referral_pipeline.contract.sections import (
     Alert,
     Attribution,
     Bonus,
+    Costs,
     Dedupe,
     EmailChannel,
     Kpi,
@@ -29,6 +30,7 @@ from referral_pipeline.contract.sections import (
     Owner,
     Phases,
     Privacy,
+    Rate,
     Rules,
     Section,
     SlackChannel,
@@ -45,6 +47,7 @@ __all__ = [
     "Attribution",
     "Bonus",
     "Contract",
+    "Costs",
     "Dedupe",
     "EmailChannel",
     "Kpi",
@@ -56,6 +59,7 @@ __all__ = [
     "Owner",
     "Phases",
     "Privacy",
+    "Rate",
     "Rules",
     "Section",
     "SlackChannel",
@@ -91,6 +95,7 @@ class Contract(Section):
     stage_map: dict[str, CandidateStatus] = Field(
         default_factory=dict, description=f"a section of stage: status, status one of {', '.join(CandidateStatus)}"
     )
+    costs: Costs | None = None
     privacy: Privacy
     monitoring: Monitoring = Field(default_factory=Monitoring)
     warehouse: Warehouse = Field(default_factory=Warehouse)

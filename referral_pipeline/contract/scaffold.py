@@ -20,7 +20,10 @@ from referral_pipeline.vocabulary import CandidateStatus
 
 @dataclass(frozen=True)
 class Choices:
-    """What `init` asks for. Connectors by name (see `systems`), e-mail addresses, countries as ISO 3166 alpha-2."""
+    """What `init` asks for. Connectors by name (see `systems`), e-mail addresses, countries as ISO 3166 alpha-2.
+
+    `costs` is the path of the costs files; without it the section is written as a comment.
+    """
 
     advocacy: str = "advocacy"
     ats: str = "greenhouse"
@@ -31,9 +34,10 @@ class Choices:
     kpi_owner: str | None = None
     countries: tuple[str, ...] = ("US", "DE", "FR")
     currency: str = "USD"
+    costs: str | None = None
 
 
-LOCAL_SANDBOX = Choices(kpi_owner="talent-analytics@example.com")
+LOCAL_SANDBOX = Choices(kpi_owner="talent-analytics@example.com", costs="data/samples/costs.csv")
 """The choices behind data/integration.yaml."""
 
 _MAPPINGS = (
@@ -124,6 +128,8 @@ def integration_yaml(choices: Choices) -> str:
         "# A stage that is missing here counts as in_review and raises an alert.",
         *_stage_map(choices.ats),
         "",
+        *_costs(choices),
+        "",
         "# Nobody is written to another system without consent, or from a country that is not listed.",
         "privacy:",
         "  require_consent: on",
@@ -192,6 +198,21 @@ def _stage_map(ats: str) -> list[str]:
     if not stages:
         return ["stage_map: {}"]
     return ["stage_map:", *(f"  {_scalar(stage)}: {status}" for stage, status in stages.items())]
+
+
+def _costs(choices: Choices) -> list[str]:
+    off = "" if choices.costs else "# "
+    other = "EUR" if choices.currency != "EUR" else "USD"
+    source = "an example, not a market rate" if choices.costs else "ECB reference rate"
+    return [
+        "# What hiring costs, for cost_per_hire and roi: CSV or XLSX files (one, or a folder of them) with the columns",
+        "# period, channel, kind, amount, currency, allocation_key and note; all told in one currency. A rate says",
+        "# what one unit of another currency is worth in it. Paid bonuses belong in the files: none is added here.",
+        f"{off}costs:",
+        f"{off}  files: {_scalar(choices.costs or 'data/costs')}",
+        f"{off}  currency: {_scalar(choices.currency)}",
+        f'{off}  rates: [{{currency: {other}, rate: "1.0837", as_of: 2026-09-30, source: "{source}"}}]',
+    ]
 
 
 def _scalar(text: str) -> str:

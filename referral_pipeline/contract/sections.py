@@ -18,9 +18,12 @@ from referral_pipeline.contract.values import (
     PRIVATE,
     Country,
     Currency,
+    Day,
     Email,
     EnvName,
+    ExchangeRate,
     FilePath,
+    InputPath,
     LedgerUrl,
     MailHost,
     Switch,
@@ -211,6 +214,47 @@ class Mapping(Section):
     target: str = Field(
         alias="to", description="the path of a field", examples=["ats.application.custom_fields.campaign_tag"]
     )
+
+
+class Rate(Section):
+    """What one unit of a currency is worth in the reporting currency, as of which day and from where."""
+
+    currency: Currency
+    rate: ExchangeRate
+    as_of: Day
+    source: str = Field(
+        min_length=1, max_length=200, description="who publishes the rate", examples=['"ECB reference rate"']
+    )
+
+
+class Costs(Section):
+    """What hiring costs: files of costs, and the one currency that they are reported in. See `connectors.costs`."""
+
+    files: InputPath
+    currency: Currency
+    rates: tuple[Rate, ...] = Field(
+        default=(),
+        description="a list of {currency, rate, as_of, source}, each currency once",
+        examples=['[{currency: EUR, rate: "1.0837", as_of: 2026-09-30, source: "ECB reference rate"}]'],
+    )
+
+    @model_validator(mode="after")
+    def _each_rate_once(self) -> Costs:
+        currencies = [rate.currency for rate in self.rates]
+        repeated = [name for name in dict.fromkeys(currencies) if currencies.count(name) > 1]
+        if repeated:
+            raise at_key(
+                "rates",
+                f"found {listed(repeated)} more than once; allowed: one rate a currency",
+                "Keep the one that holds",
+            )
+        if self.currency in currencies:
+            raise at_key(
+                "rates",
+                f"found {self.currency}, the reporting currency itself; allowed: rates of other currencies",
+                "Remove it: an amount in the reporting currency stays as it is",
+            )
+        return self
 
 
 class Privacy(Section):

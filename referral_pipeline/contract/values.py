@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable
+from datetime import date
+from decimal import Decimal, InvalidOperation
 from ipaddress import ip_address
 from pathlib import PureWindowsPath
 from typing import Annotated, Any
@@ -23,6 +25,7 @@ PRIVATE = {"private": True}
 
 _SWITCH_WORDS = {"on": True, "yes": True, "true": True, "off": False, "no": False, "false": False}
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]+")
+_LEAST_RATE, _MOST_RATE = Decimal("1e-9"), Decimal("1e9")
 _NO_MONEY = {"XXX", "XTS", "EURO", "DOL"}
 
 
@@ -145,6 +148,44 @@ def _file_path(text: str) -> str:
     )
 
 
+def _input_path(text: str) -> str:
+    is_address = "://" in text or re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", text)
+    if text.strip() and "\0" not in text and (not is_address or PureWindowsPath(text).drive):
+        return text
+    raise refuse(
+        f"found {shown(text, private=True)}; allowed: the path of a CSV or XLSX file, or of a folder of them",
+        "Write it like data/costs",
+    )
+
+
+def _rate(value: Any) -> Any:
+    """Text or a number as it is written; never by way of binary fractions, so that a stated rate stays what it is."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        raise refuse(f"found {shown(value)}; allowed: a number above 0", 'Write it like "1.0837"')
+    text = str(value).strip()
+    try:
+        rate = Decimal(text) if re.fullmatch(r"[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?", text) else None
+    except InvalidOperation:
+        rate = None
+    if rate is None or not _LEAST_RATE <= rate <= _MOST_RATE:
+        raise refuse(
+            f"found {shown(value)}; allowed: a number from 0.000000001 to 1000000000, with a dot before its decimals",
+            'Write what one unit of the currency is worth, like "1.0837"',
+        )
+    return rate
+
+
+def _day(value: Any) -> Any:
+    if type(value) is date:
+        return value
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+    raise refuse(f"found {shown(value)}; allowed: a day, year first", "Write it like 2026-09-30")
+
+
 def no_repeats(what: str) -> Callable[[tuple[Hashable, ...]], tuple[Hashable, ...]]:
     """A validator that refuses a list in which a value comes twice."""
 
@@ -178,3 +219,12 @@ LedgerUrl = Annotated[
 FilePath = Annotated[
     str, AfterValidator(_file_path), Field(description="the path of a file", json_schema_extra={**PRIVATE})
 ]
+InputPath = Annotated[
+    str,
+    AfterValidator(_input_path),
+    Field(description="the path of a file or folder", examples=["data/costs"], json_schema_extra={**PRIVATE}),
+]
+ExchangeRate = Annotated[
+    Decimal, BeforeValidator(_rate), Field(description="a number above 0, as text or not", examples=['"1.0837"'])
+]
+Day = Annotated[date, BeforeValidator(_day), Field(description="a day", examples=["2026-09-30"])]

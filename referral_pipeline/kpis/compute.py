@@ -26,6 +26,7 @@ import pandas as pd
 
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.kpis import rows
+from referral_pipeline.kpis.cost import cost_rows
 from referral_pipeline.kpis.facts import Facts, groupings, read_facts
 from referral_pipeline.kpis.survival import aalen_johansen
 from referral_pipeline.vocabulary import TERMINAL_STATUSES, CandidateStatus
@@ -111,8 +112,9 @@ def compute_kpis(warehouse: Warehouse, contract: Contract, *, as_of: datetime) -
     """
     with warehouse.transaction():
         with prepared(warehouse, contract, as_of=as_of) as inputs:
-            kpis = _together([make(inputs) for make in _FRAMES])
+            frames = [make(inputs) for make in _FRAMES]
             curve = _curve(inputs)
+        kpis = _together([*frames, cost_rows(warehouse, contract, as_of)])
         return {
             "mart.kpi": warehouse.replace("mart.kpi", kpis),
             "mart.time_to_hire_curve": warehouse.replace("mart.time_to_hire_curve", curve),

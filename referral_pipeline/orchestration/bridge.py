@@ -21,6 +21,7 @@ from typing import Self
 import pandas as pd
 
 from referral_pipeline.connectors.calls import CallRecorder
+from referral_pipeline.connectors.costs import CostsRead
 from referral_pipeline.connectors.factory import build_advocacy, build_ats
 from referral_pipeline.connectors.failures import HttpFailure, TransientFailure
 from referral_pipeline.connectors.protocols import AdvocacyConnector, AtsConnector, Source
@@ -52,6 +53,7 @@ from referral_pipeline.sync.report import SyncFailure, SyncReport
 from referral_pipeline.sync.statuses import StatusReturn
 from referral_pipeline.vocabulary import Side
 from referral_pipeline.warehouse.core import build_bonus_ledger, build_core
+from referral_pipeline.warehouse.costs import CostAllocation, allocate_costs, stage_costs
 from referral_pipeline.warehouse.duplicates import DuplicatesReport, score_duplicates
 from referral_pipeline.warehouse.ingest import IngestReport, ingest
 from referral_pipeline.warehouse.people import PeopleReport, build_people
@@ -72,6 +74,7 @@ PUBLISHED_TABLES = (
     "core.duplicate_review",
     "mart.kpi",
     "mart.time_to_hire_curve",
+    "mart.cost",
     "mart.funnel",
     "mart.advocate",
     "mart.bonus",
@@ -213,6 +216,10 @@ class Bridge:
             # A number in national form can only be read where the contract leaves no doubt about the country.
             only = countries[0] if len(countries) == 1 else None
             return stage_ats(self.warehouse, self.ats.system, self.staged_ats, default_country=only)
+
+    def stage_costs(self) -> CostsRead:
+        """Read the files of costs, and rebuild their staging table."""
+        return stage_costs(self.warehouse, self.contract, self.settings.home)
 
     # ------------------------------------------------------------ identity
 
@@ -442,13 +449,18 @@ class Bridge:
             )
         return {str(row["name"]): int(row["cents"]) for row in sums.to_dict("records")}
 
+    def allocate_costs(self) -> CostAllocation:
+        """Divide the costs over months and channels."""
+        return allocate_costs(self.warehouse)
+
     def build_kpis(self, *, as_of: datetime) -> Mapping[str, int]:
         """Rebuild the marts; rows by table."""
         return compute_kpis(self.warehouse, self.contract, as_of=as_of)
 
     def build_advocates(self, *, as_of: datetime) -> int:
         """Rebuild mart.advocate; its rows."""
-        return build_advocates(self.warehouse, self.contract, as_of=as_of, horizon_days=self.contract.objectives.horizon_days)
+        horizon_days = self.contract.objectives.horizon_days
+        return build_advocates(self.warehouse, self.contract, as_of=as_of, horizon_days=horizon_days)
 
     def send_results(self) -> SyncReport:
         """Tell the advocacy platform what came of each advocate's sharing, where that changed."""

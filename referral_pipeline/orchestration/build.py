@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from referral_pipeline.orchestration import alerting
-from referral_pipeline.orchestration.assets import analytics, events, ingest, reconciliation, sync
+from referral_pipeline.orchestration.assets import analytics, costs, events, ingest, reconciliation, sync
 from referral_pipeline.orchestration.checks import build_checks
 from referral_pipeline.orchestration.jobs import JOBS
 from referral_pipeline.orchestration.pruning import prune
@@ -41,6 +41,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
             analytics.duplicate_review,
             analytics.attribution,
             analytics.bonus_ledger,
+            *costs.ASSETS,
             analytics.kpis,
             analytics.advocate_performance,
             sync.advocate_results,

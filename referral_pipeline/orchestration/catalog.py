@@ -126,6 +126,18 @@ CATALOG: tuple[AssetEntry, ...] = (
         deps=("ats_candidate_merges",),
     ),
     AssetEntry(
+        "costs",
+        "ingest",
+        "What hiring costs, from the contract's CSV and XLSX files, read whole each time, each line converted once at "
+        "the stated rate. Lines that failed are in staging.quarantine with field, reason and mend. One row per line.",
+        frozenset({"python", "duckdb", "file"}),
+        "staging.cost",
+        (
+            *("file", "line", "period", "channel", "kind", "amount_cents", "currency"),
+            *("reporting_cents", "reporting_currency", "rate", "allocation_key"),
+        ),
+    ),
+    AssetEntry(
         "ats_referral_candidates",
         "sync",
         "Candidate write-back: every referral that passes stage, consent and residency becomes, or is found as, "
@@ -245,6 +257,16 @@ CATALOG: tuple[AssetEntry, ...] = (
         deps=("attribution",),
     ),
     AssetEntry(
+        "allocated_costs",
+        "kpis",
+        "What each channel cost in each month, to the cent: longer periods spread over their months, shared costs "
+        "divided by the key they state. In the smallest unit of the reporting currency. One row per month, channel, "
+        "source and kind.",
+        _SQL,
+        "mart.cost",
+        deps=("costs", "attribution"),
+    ),
+    AssetEntry(
         "kpis",
         "kpis",
         "The numbers: each with numerator, denominator, interval, maturity and 90-day target, for all time, "
@@ -254,7 +276,7 @@ CATALOG: tuple[AssetEntry, ...] = (
         "mart.kpi",
         deps=(
             *("attribution", "attribution_credit", "status_history", "touchpoints", "people"),
-            *("shares", "clicks", "content", "referrals", "advocates", "ats_jobs"),
+            *("shares", "clicks", "content", "referrals", "advocates", "ats_jobs", "allocated_costs"),
         ),
     ),
     AssetEntry(
@@ -287,6 +309,7 @@ CATALOG: tuple[AssetEntry, ...] = (
         deps=(
             "kpis",
             "advocate_performance",
+            "allocated_costs",
             "attribution",
             "attribution_credit",
             "attribution_comparison",

@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from referral_pipeline.orchestration.progress import Sink
 from referral_pipeline.orchestration.run import RunOutcome, run_job
 from referral_pipeline.orchestration.state import state_folder
 from referral_pipeline.sandbox.launch import Sandbox
+from referral_pipeline.sandbox.programme.costs import write_sample_costs
 from referral_pipeline.sandbox.verify import Verification, verify
 from referral_pipeline.settings import Settings, load_settings
 
@@ -128,6 +130,7 @@ def with_sandbox(settings: Settings, sandbox: Sandbox) -> Generator[tuple[Sandbo
     What was written about earlier sandboxes is true of those only: each start has a fresh programme.
     """
     home = demo_home(settings)
+    write_sample_costs(home, datetime.now(UTC).date())
     with sandbox, _environment(sandbox.environment(), home):
         yield sandbox, load_settings(home)
 

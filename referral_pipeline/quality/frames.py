@@ -10,6 +10,7 @@ Frames by name
 - `schema.table`: one row per row.
 - `schema.table:columns`: one row per expected column, `column_name`, `expected` and `found` kind; no data at all.
 - `schema.table:applications`: one row per application, with its counts and sums.
+- `mart.cost:whole`: one row, about all of it.
 - `schema.table:shares`: one row per application and advocate, with their sums.
 """
 
@@ -194,6 +195,10 @@ _VIEWS = {
         "WHERE application_key IN (SELECT application_key FROM mart.bonus WHERE state IN ('eligible', 'pending')) "
         "WINDOW application AS (PARTITION BY application_key)) AS t"
     ),
+    "mart.cost:whole": (
+        "(SELECT coalesce((SELECT sum(reporting_cents) FROM staging.cost), 0) = "
+        "coalesce((SELECT sum(amount_cents) FROM mart.cost), 0) AS sums_agree) AS t"
+    ),
     "core.status_history:applications": (
         "(SELECT application_key, count(*) FILTER (WHERE valid_to IS NULL) AS present_statuses "
         "FROM core.status_history GROUP BY application_key) AS t"
@@ -328,6 +333,21 @@ HELPERS: dict[str, dict[str, Helper]] = {
             "t.export_state <> 'cancelled' OR t.state <> 'paid'",
             ("staging.ledger_payroll.state", "staging.ledger_payroll.export_state"),
         ),
+    },
+    "staging.cost": {
+        "month_is_plausible": Helper(
+            "t.first_month BETWEEN DATE '2000-01-01' AND (current_date + INTERVAL 3 YEAR)::DATE",
+            ("staging.cost.first_month",),
+        ),
+    },
+    "mart.cost": {
+        "is_of_a_known_kind": Helper(
+            "coalesce(t.channel IN ('advocacy', 'other') AND t.kind IN ('internal', 'external'), false)",
+            ("mart.cost.channel", "mart.cost.kind"),
+        ),
+    },
+    "mart.cost:whole": {
+        "sums_agree": Helper("t.sums_agree", ("mart.cost.amount_cents", "staging.cost.reporting_cents")),
     },
     "core.status_history": {
         "application_known": _known("core.status_history", "application_key", "core.attribution", "application_key"),

@@ -10,10 +10,13 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Literal
 
 from referral_pipeline.connectors.records import RowProblem
 from referral_pipeline.warehouse.frames import columns, frame_of_rows
 from referral_pipeline.warehouse.store import Warehouse
+
+ADVOCACY_ENTITIES = frozenset({"advocates", "content", "shares", "clicks", "referrals"})
 
 _QUARANTINE = columns(text="system entity record_id field reason shape level")
 
@@ -84,13 +87,17 @@ def judged(problems: Sequence[RowProblem], kept: Mapping[str, Collection[str]]) 
 
 
 def save_quarantine(
-    warehouse: Warehouse, found: Sequence[Quarantined], *, advocacy: bool, advocacy_entities: Collection[str]
+    warehouse: Warehouse, found: Sequence[Quarantined], *, side: Literal["advocacy", "ats", "costs"]
 ) -> int:
-    """Replace one side's rows of `staging.quarantine`, keeping the other's; answers how many rows it has in all."""
+    """Replace one side's rows of `staging.quarantine`, keeping the others'; answers how many rows it has in all."""
     kept: list[dict[str, str]] = []
     if warehouse.has_table("staging.quarantine"):
         for row in warehouse.frame("SELECT * FROM staging.quarantine").to_dict("records"):
-            if (row["entity"] in advocacy_entities) != advocacy:
+            if _side_of(str(row["entity"])) != side:
                 kept.append({str(name): str(value) for name, value in row.items()})
     new = [{**asdict(item.problem), "level": item.level.value} for item in found]
     return warehouse.replace("staging.quarantine", frame_of_rows([*kept, *new], _QUARANTINE))
+
+
+def _side_of(entity: str) -> str:
+    return "advocacy" if entity in ADVOCACY_ENTITIES else "costs" if entity == "costs" else "ats"

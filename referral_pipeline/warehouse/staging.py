@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import pandas as pd
 
@@ -47,7 +47,6 @@ from referral_pipeline.warehouse.store import Warehouse
 
 __all__ = ["StagingReport", "stage_advocacy", "stage_ats", "stage_ledger"]
 
-ADVOCACY_ENTITIES = frozenset({"advocates", "content", "shares", "clicks", "referrals"})
 TAGS = ("referral_id", "advocate_id", "share_id", "content_id", "campaign_tag")
 """Advocacy fields of an application that staging keeps, each as `tag_<name>`."""
 
@@ -122,7 +121,7 @@ def stage_advocacy(warehouse: Warehouse, staged: AdvocacyStaged, contract: Contr
         # After the shares: a referral takes its content from its share.
         "staging.referral": frame_of_rows(referrals, _REFERRAL),
     }
-    return _save(warehouse, frames, quarantine, advocacy=True)
+    return _save(warehouse, frames, quarantine, side="advocacy")
 
 
 def stage_ats(
@@ -157,7 +156,7 @@ def stage_ats(
         "staging.ats_stage_entry": frame_of_rows(_stage_entries(applications), _STAGE_ENTRY),
         "staging.ats_offer": frame_of(_newest(staged.offers), _OFFER),
     }
-    return _save(warehouse, frames, quarantine, advocacy=False)
+    return _save(warehouse, frames, quarantine, side="ats")
 
 
 def stage_ledger(warehouse: Warehouse, ledger: Ledger) -> StagingReport:
@@ -189,11 +188,15 @@ def _payroll(ledger: Ledger) -> list[dict[str, Any]]:
 
 
 def _save(
-    warehouse: Warehouse, frames: dict[str, pd.DataFrame], quarantine: list[Quarantined], *, advocacy: bool
+    warehouse: Warehouse,
+    frames: dict[str, pd.DataFrame],
+    quarantine: list[Quarantined],
+    *,
+    side: Literal["advocacy", "ats"],
 ) -> StagingReport:
     with warehouse.transaction():
         rows = {table: warehouse.replace(table, frame) for table, frame in frames.items()}
-        save_quarantine(warehouse, quarantine, advocacy=advocacy, advocacy_entities=ADVOCACY_ENTITIES)
+        save_quarantine(warehouse, quarantine, side=side)
     return StagingReport(rows, tuple(quarantine))
 
 

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from referral_pipeline import __version__
 from referral_pipeline.cli import main
 from referral_pipeline.contract.scaffold import sandbox_contract
 from referral_pipeline.sandbox.launch import Sandbox
+from referral_pipeline.sandbox.programme.costs import write_sample_costs
 from referral_pipeline.sandbox.programme.size import ProgrammeSize
 from referral_pipeline_tests.contract.test_refusals import WRONG_CONTRACTS
 from referral_pipeline_tests.contract.wrong import changed
@@ -64,6 +66,7 @@ def check(clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
         path = clean_environment / "data" / "integration.yaml"
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
+        write_sample_costs(clean_environment, date(2026, 11, 1))
         return CliRunner().invoke(main, ["check", *arguments])
 
     return run

@@ -17,6 +17,7 @@ import pytest
 from referral_pipeline.orchestration.bridge import Bridge
 from referral_pipeline.orchestration.run import RunOutcome, run_job
 from referral_pipeline.sandbox.launch import Sandbox
+from referral_pipeline.sandbox.programme.costs import write_sample_costs
 from referral_pipeline.sandbox.programme.size import ProgrammeSize
 from referral_pipeline.sandbox.verify import Verification, verify
 from referral_pipeline.settings import Settings, load_settings
@@ -111,7 +112,7 @@ class Installation:
 
 
 def installed(home: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Installation:
-    home.mkdir(parents=True, exist_ok=True)
+    write_sample_costs(home, datetime.now(UTC).date())
     environment = {**sandbox.environment(), "REFERRAL_PIPELINE_HOME": str(home)}
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

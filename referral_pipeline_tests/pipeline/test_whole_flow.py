@@ -132,6 +132,28 @@ def test_headline_numbers_equal_those_that_the_programme_was_made_with(twice):
     }
 
 
+def test_costs_reach_the_numbers_and_every_cent_of_them_is_somebodys(twice):
+    last = twice.outcomes[1].metadata
+    assert (last["costs"]["quarantined"], last["costs"]["repeated_lines"]) == (0, 0)
+    with duckdb.connect(twice.home / "data/state/warehouse.duckdb", read_only=True) as db:
+        stated, borne = db.execute(
+            "SELECT (SELECT sum(reporting_cents) FROM staging.cost), (SELECT sum(amount_cents) FROM mart.cost)"
+        ).fetchone()
+    assert stated == borne > 0
+    with duckdb.connect(twice.home / "data/published/warehouse.duckdb", read_only=True) as db:
+        found = {
+            (kpi, segment): (value, numerator, denominator)
+            for kpi, segment, value, numerator, denominator in db.execute(
+                "SELECT kpi, segment, value, numerator, denominator FROM mart.kpi "
+                "WHERE period_kind = 'all' AND kpi IN ('cost_per_hire', 'roi')"
+            ).fetchall()
+        }
+    ours, cents, hires = found["cost_per_hire", "advocacy"]
+    theirs = found["cost_per_hire", "other"][0]
+    assert ours == pytest.approx(cents / 100 / hires)
+    assert found["roi", "all"][0] == pytest.approx((theirs - ours) * hires / (cents / 100))
+
+
 def test_published_files_are_those_that_others_read(twice):
     published = twice.home / "data" / "published"
     names = {path.name for path in published.iterdir() if not path.name.startswith(".")}

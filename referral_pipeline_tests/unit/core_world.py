@@ -29,6 +29,7 @@ from referral_pipeline.contract.models import Contract
 from referral_pipeline.vocabulary import CandidateStatus, ReferralStage
 from referral_pipeline.warehouse import staging
 from referral_pipeline.warehouse.core import build_bonus_ledger, build_core
+from referral_pipeline.warehouse.costs import allocate_costs, stage_costs
 from referral_pipeline.warehouse.events import EVENT
 from referral_pipeline.warehouse.frames import frame_of_rows
 from referral_pipeline.warehouse.people import PeopleReport, build_people
@@ -74,6 +75,8 @@ class World:
     bonuses: list[dict[str, Any]] = field(default_factory=list)
     payroll: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
+    costs: str | None = None
+    """The text of the contract's file of costs; without it no costs are configured."""
 
     def __post_init__(self) -> None:
         self.warehouse = Warehouse(
@@ -200,6 +203,13 @@ class World:
         staging.stage_ats(
             self.warehouse, "greenhouse", AtsStaged(self.jobs, self.candidates, self.applications, [], [])
         )
+        contract = self.contract
+        if self.costs is None or contract.costs is None:
+            contract = contract.model_copy(update={"costs": None})
+        else:
+            (self.path / contract.costs.files).parent.mkdir(parents=True, exist_ok=True)
+            (self.path / contract.costs.files).write_text(self.costs, encoding="utf-8")
+        self.costs_read = stage_costs(self.warehouse, contract, self.path)
         aliases = [{"system": "greenhouse", "old_id": old, "new_id": new} for old, new in self.aliases]
         for table, rows, kinds in (
             ("staging.link", self.links, staging._LINK),
@@ -222,6 +232,7 @@ class World:
             self.person_of = self.people(**people).person_of
             self.rows = build_core(self.warehouse, self.contract, as_of)
             build_bonus_ledger(self.warehouse, self.contract)
+            self.allocation = allocate_costs(self.warehouse)
         return self
 
     def rows_of(self, sql: str) -> list[dict[str, Any]]:

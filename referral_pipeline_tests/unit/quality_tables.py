@@ -85,6 +85,13 @@ INSERT INTO mart.bonus BY NAME
     CASE WHEN i < 2 THEN 1 END AS export_id, 200000 AS bonus_cents FROM range(4) t(i)
   UNION ALL BY NAME SELECT 'bon_pending' AS bonus_id, 'greenhouse:P2' AS application_key, 'A3' AS advocate_id,
     1 AS cycle, 0 AS amount_cents, 'USD' AS currency, 'pending' AS state, 200000 AS bonus_cents;
+INSERT INTO staging.cost BY NAME
+  SELECT 'costs.csv' AS file, i AS line, DATE '2026-03-01' AS first_month, 1 AS months, 'external' AS kind,
+    CASE i WHEN 2 THEN 'advocacy' ELSE 'agency' END AS channel, (i - 1) * 1000 AS reporting_cents,
+    'USD' AS reporting_currency FROM range(2, 4) t(i);
+INSERT INTO mart.cost BY NAME
+  SELECT first_month AS month, CASE channel WHEN 'advocacy' THEN channel ELSE 'other' END AS channel,
+    channel AS source, kind, reporting_cents AS amount_cents, reporting_currency AS currency FROM staging.cost;
 INSERT INTO staging.ledger_payroll BY NAME
   SELECT 1 AS export_id, 'K' || i AS key, 100000 AS amount_cents, 'USD' AS currency, 'paid' AS state,
     'open' AS export_state FROM range(2) t(i)

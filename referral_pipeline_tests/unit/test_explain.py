@@ -309,7 +309,7 @@ def test_a_bonus_of_nothing_is_told_as_the_contracts(case: Case, tmp_path: Path,
 def test_money_has_the_decimals_of_its_currency(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, currency: str, amount: str
 ):
-    case.contract(tmp_path, monkeypatch, ("currency: USD", f"currency: {currency}"))
+    case.contract(tmp_path, monkeypatch, ("currency: USD, w", f"currency: {currency}, w"))
     one_hire(case)
     case.recognised("R1", "A1", "hired")
     case.publish()

@@ -18,6 +18,7 @@ ASSETS = {
     *("ats_jobs", "ats_candidates", "ats_applications", "ats_offers"),
     *("people", "touchpoints", "attribution", "attribution_credit"),
     *("attribution_comparison", "status_history", "bonus_ledger"),
+    *("costs", "allocated_costs"),
 }
 
 
@@ -280,6 +281,12 @@ BREAKS: dict[str, tuple[str, int]] = {
     "bonus_follows_the_credit": (put("mart.bonus", "advocate_id = 'A0'", "bonus_id = 'bon_2'"), 2),
     "payroll_columns_are_as_declared": (column_gone("staging.ledger_payroll", "pay_on"), 1),
     "no_bonus_is_paid_twice": (put("staging.ledger_payroll", "key = 'K0'", "key = 'K1' AND state = 'paid'"), 2),
+    "cost_columns_are_as_declared": (column_gone("staging.cost", "basis"), 1),
+    "cost_amount_is_not_negative": (put("staging.cost", "reporting_cents = -1000", "line = 2"), 1),
+    "cost_month_is_plausible": (put("staging.cost", "first_month = DATE '2206-03-01'", "line IN (2, 3)"), 2),
+    "allocated_cost_has_channel_and_kind": (put("mart.cost", "channel = 'shared'", "source = 'agency'"), 1),
+    "allocated_cost_currency_is_present": (put("mart.cost", "currency = NULL", "source = 'agency'"), 1),
+    "allocated_costs_sum_to_what_was_stated": (put("mart.cost", "amount_cents = 2001", "source = 'agency'"), 1),
     "cancelled_export_pays_nothing": (
         put("staging.ledger_payroll", "export_state = 'cancelled'", "key = 'K0'"),
         1,

@@ -31,6 +31,7 @@ from referral_pipeline.contract.scaffold import sandbox_contract
 from referral_pipeline.ledger.store import Ledger, Link, StatusFact
 from referral_pipeline.quality.columns import COLUMNS, kind_of
 from referral_pipeline.vocabulary import CandidateStatus, ReferralStage
+from referral_pipeline.warehouse.costs import stage_costs
 from referral_pipeline.warehouse.staging import stage_advocacy, stage_ats, stage_ledger
 from referral_pipeline.warehouse.store import ModelFailed, Warehouse
 from referral_pipeline_tests.unit.bonus_books import CLERK, Books
@@ -108,6 +109,7 @@ def test_every_staging_table_has_its_declared_types_even_without_a_row(
     assert set(stage_ats(warehouse, "greenhouse", NO_ATS).rows.values()) == {0}
     with Ledger.open("sqlite:///ledger.sqlite", home=tmp_path) as ledger:
         assert set(stage_ledger(warehouse, ledger).rows.values()) == {0}
+    stage_costs(warehouse, contract.model_copy(update={"costs": None}), tmp_path)
     for table, columns in COLUMNS.items():
         if table.startswith("staging."):
             described = warehouse.frame(f"SELECT column_name, column_type FROM (DESCRIBE {table})")
