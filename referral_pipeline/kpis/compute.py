@@ -92,6 +92,7 @@ def compute_kpis(warehouse: Warehouse, contract: Contract, *, as_of: datetime) -
             "mart.kpi": warehouse.replace("mart.kpi", _frame(rows)),
             "mart.funnel": warehouse.build("mart.funnel"),
             "mart.advocate": warehouse.build("mart.advocate"),
+            "mart.data_quality": warehouse.build("mart.data_quality"),
         }
 
 
