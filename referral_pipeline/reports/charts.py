@@ -27,7 +27,14 @@ MARK, SOFT, INK, LINE, PALE = "#0b6470", "#5d4a7a", "#17222d", "#d5dce2", "#9fca
 """Mark and soft have more than 5:1 against white and differ in lightness and in pattern."""
 
 _TEXT = 12.5
+_AMOUNT = "datum.value >= 1000 ? format(datum.value / 1000, ',~r') + 'k' : format(datum.value, ',~r')"
 _SIZES = (("wide", 700), ("narrow", 340))
+_PHONE = 500
+"""Below this width a chart is for a phone."""
+_EDGE = 0.05
+"""A number nearer to the left edge than this part of the scale would stand over the names."""
+_LETTER = 7.6
+"""Width of a letter in the widest of the fonts that a browser may take."""
 _SCHEMA = "6.4"
 _LINES = {"advocacy": (MARK, [1, 0]), "other": (SOFT, [6, 4])}
 
@@ -106,6 +113,7 @@ def _steps(steps: Sequence[Step], width: int) -> _Plan:
             "value": rate.value.value,
             "low": rate.interval.low.value if rate.interval else None,
             "high": rate.interval.high.value if rate.interval else None,
+            "at": max(rate.value.value or 0.0, _EDGE),
             "text": rate.value.text,
             "others": rate.others.value if rate.others else None,
         }
@@ -237,7 +245,7 @@ def _costs(costs: Costs, width: int) -> _Plan:
 
     unit = 10 ** decimals_of(costs.currency)
     quarters = [period for period in reversed(costs.periods) if period.quarter is not None]
-    quarters = quarters[-3:] if width < 500 else quarters
+    quarters = quarters[-3:] if width < _PHONE else quarters
     rows = [
         {
             "quarter": period.label,
@@ -259,10 +267,10 @@ def _costs(costs: Costs, width: int) -> _Plan:
         ),
         xOffset=alt.XOffset("channel:N", sort=names),
     )
-    y = alt.Y("value:Q", axis=alt.Axis(title=None, format="~s", tickCount=4))
+    y = alt.Y("value:Q", axis=alt.Axis(title=None, tickCount=4, labelExpr=_AMOUNT))
     layers = [
         base.mark_bar(strokeWidth=1.6).encode(y=y, color=fill, stroke=edge),
-        base.mark_text(dy=-8, color=INK, size=11.5).encode(y=y, text="text:N"),
+        base.mark_text(dy=-8, color=INK, size=12).encode(y=y, text="text:N"),
     ]
     spoken = "; ".join(
         f"{period.label}: " + ", ".join(f"{one.channel} {one.value.text}" for one in period.channels)
@@ -277,9 +285,10 @@ def _campaigns(page: Page, width: int) -> _Plan:
     import altair as alt
 
     found = [one for one in page.campaigns if one.rate.value.value is not None]
-    rows = [_campaign_row(one) for one in found]
+    tops = [one.rate.interval.high.value if one.rate.interval else one.rate.value.value for one in found]
+    top = max(value for value in tops if value is not None) or 1.0
+    rows = [_campaign_row(one, top) for one in found]
     base = alt.Chart(alt.Data(values=rows)).encode(y=_by_label(rows, width))
-    top = max(float(row["high"] if row["high"] is not None else row["value"]) for row in rows)
     scale = alt.Scale(domain=[0, min(1.0, top * 1.12)], nice=False)
     layers = _dots(base, scale)
     overall = next((row for row in page.rows if row.key == "referral_conversion_rate|all||all|all"), None)
@@ -295,12 +304,13 @@ def _campaigns(page: Page, width: int) -> _Plan:
     return _plan("campaigns", title, spoken, alt.layer(*layers), width, 34 * len(rows) + 10)
 
 
-def _campaign_row(one: Campaign) -> dict[str, Any]:
+def _campaign_row(one: Campaign, top: float) -> dict[str, Any]:
     return {
         "label": one.name,
         "value": one.rate.value.value,
         "low": one.rate.interval.low.value if one.rate.interval else None,
         "high": one.rate.interval.high.value if one.rate.interval else None,
+        "at": max(one.rate.value.value or 0.0, _EDGE * top),
         "text": one.rate.value.text,
     }
 
@@ -318,17 +328,20 @@ def _dots(base: alt.Chart, scale: alt.Scale) -> list[Any]:
             x=alt.X("low:Q", scale=scale, axis=axis), x2="high:Q"
         ),
         base.mark_point(size=90, filled=True, color=MARK, opacity=1).encode(x=alt.X("value:Q", scale=scale, axis=axis)),
-        base.mark_text(dy=-14, color=INK).encode(x=alt.X("value:Q", scale=scale, axis=axis), text="text:N"),
+        base.mark_text(dy=-14, color=INK).encode(x=alt.X("at:Q", scale=scale, axis=axis), text="text:N"),
     ]
 
 
 def _by_label(rows: Sequence[dict[str, Any]], width: int) -> alt.Y:
+    """The names beside the rows, with room for a font that is wider than the one they were measured in."""
     import altair as alt
 
+    most = 150 if width < _PHONE else 260
+    room = min(most, max(len(row["label"]) for row in rows) * _LETTER)
     return alt.Y(
         "label:N",
         sort=[row["label"] for row in rows],
-        axis=alt.Axis(title=None, ticks=False, domain=False, grid=False, labelLimit=150 if width < 500 else 260),
+        axis=alt.Axis(title=None, ticks=False, domain=False, grid=False, labelLimit=most, minExtent=room),
     )
 
 
@@ -363,4 +376,4 @@ def _plan(name: str, title: str, description: str, chart: Any, width: int, heigh
 def _short_amount(value: float | None) -> str:
     if value is None:
         return ""
-    return f"{value / 1000:,.1f}k" if value >= 1000 else f"{value:,.0f}"
+    return f"{value / 1000:,.1f}k" if abs(value) >= 1000 else f"{value:,.0f}"
