@@ -15,10 +15,11 @@ import dagster as dg
 _QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
 
 _RECONCILIATION = dg.AssetSelection.assets("reconciliation")
+_EDITION = dg.AssetSelection.assets("quarterly_edition")
 
 refresh = dg.define_asset_job(
     name="refresh",
-    selection=dg.AssetSelection.all() - _RECONCILIATION,
+    selection=dg.AssetSelection.all() - _RECONCILIATION - _EDITION,
     description="The whole way: pull both systems, write candidates, return statuses, publish jobs, rebuild "
     "attribution and KPIs, check them, publish.",
     config=_QUIET,
@@ -34,4 +35,13 @@ reconcile = dg.define_asset_job(
     tags={"owner": "talent-operations"},
 )
 
-JOBS: tuple[Any, ...] = (refresh, reconcile)
+quarterly_review = dg.define_asset_job(
+    name="quarterly_review",
+    selection=_EDITION,
+    description="The edition of the last quarter that is over, kept by date, from the numbers of the last refresh. One "
+    "that is kept already stays as it is.",
+    config=_QUIET,
+    tags={"owner": "talent-operations"},
+)
+
+JOBS: tuple[Any, ...] = (refresh, reconcile, quarterly_review)

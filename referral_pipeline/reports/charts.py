@@ -148,13 +148,13 @@ def _times(times: TimeToHire, width: int) -> _Plan:
         for channel in channels
     ]
     base = alt.Chart(alt.Data(values=rows)).encode(y=_by_label(rows, width))
-    axis = alt.Axis(title="Days from application to accepted offer", tickCount=6)
-    fill = alt.Color(
-        "label:N", legend=None, scale=alt.Scale(domain=list(CHANNELS.values()), range=[PALE, "#ffffff"])
-    )
+    axis = alt.Axis(title="Days", tickCount=6)
+    fill = alt.Color("label:N", legend=None, scale=alt.Scale(domain=list(CHANNELS.values()), range=[PALE, "#ffffff"]))
     layers = [
         base.mark_rule(color=INK, strokeDash=[2, 3]).encode(x=alt.X("p75:Q", axis=axis), x2="p90:Q"),
-        base.mark_bar(height=22, stroke=INK, strokeWidth=1.2).encode(x=alt.X("p25:Q", axis=axis), x2="p75:Q", color=fill),
+        base.mark_bar(height=22, stroke=INK, strokeWidth=1.2).encode(
+            x=alt.X("p25:Q", axis=axis), x2="p75:Q", color=fill
+        ),
         base.mark_tick(color=INK, thickness=4, height=22).encode(x="median:Q"),
         base.mark_text(dy=-20, color=INK, fontWeight="bold").encode(x="median:Q", text="text:N"),
     ]
@@ -209,7 +209,9 @@ def _curve(times: TimeToHire, width: int) -> _Plan:
         f"By day {day.day}: {', '.join(f'{label} {figure.text}' for label, figure, _ in day.by_channel)}."
         for day in times.days
     )
-    return _plan("curve", "Chance that an application has ended in a hire, by day", spoken, alt.layer(*layers), width, 260)
+    return _plan(
+        "curve", "Chance that an application has ended in a hire, by day", spoken, alt.layer(*layers), width, 260
+    )
 
 
 def _turns(points: Sequence[CurvePoint]) -> list[CurvePoint]:
@@ -341,7 +343,9 @@ def _by_label(rows: Sequence[dict[str, Any]], width: int) -> alt.Y:
     return alt.Y(
         "label:N",
         sort=[row["label"] for row in rows],
-        axis=alt.Axis(title=None, ticks=False, domain=False, grid=False, labelLimit=most, minExtent=room),
+        axis=alt.Axis(
+            title=None, ticks=False, domain=False, grid=False, labelLimit=most, minExtent=room, labelPadding=9
+        ),
     )
 
 

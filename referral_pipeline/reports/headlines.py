@@ -108,6 +108,7 @@ def _headline(name: str, promised: float, kpis: Kpis, currency: str) -> Headline
     # The mart has the target in the unit of its value; the contract's counts while there is no row yet.
     target = row.target if row is not None and row.target is not None else promised
     value = row.figure() if row else measured(None, unit, currency)
+    maturity = row.maturity if row else None
     ends, interval = (_ends(row), row.interval()) if row else (None, None)
     return Headline(
         kpi=name,
@@ -118,8 +119,10 @@ def _headline(name: str, promised: float, kpis: Kpis, currency: str) -> Headline
         interval=interval,
         basis=row.basis() if row else None,
         channels=_by_channel(name, kpis),
-        verdict=verdict(value.value, target, ends, row.maturity if row else None, lower_is_better=words.lower_is_better),
-        maturity=row.maturity if row else None,
+        verdict=verdict(
+            value.value, target, ends, row.maturity if row else None, lower_is_better=words.lower_is_better
+        ),
+        maturity=maturity,
         gauge=_gauge(value.value, ends, target, unit),
         trend=_trend(name, kpis),
         definition=words.definition,

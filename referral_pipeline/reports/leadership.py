@@ -64,7 +64,7 @@ def html(page: Page) -> bytes:
         name: Markup(drawn.wide + drawn.narrow)  # noqa: S704 - written by our own serialiser, which escapes
         for name, drawn in draw(page).items()
     }
-    return _template().render(page=page, charts=charts, unknown=UNKNOWN).encode()
+    return _template().render(page=page, charts=charts, unknown=UNKNOWN, sparkline=_sparkline).encode()
 
 
 @cache
@@ -76,7 +76,6 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["sparkline"] = _sparkline
     return environment.get_template(f"{FILE_NAME}.j2")
 
 

@@ -15,8 +15,17 @@ from xml.etree import ElementTree
 
 from referral_pipeline.reports.headlines import Trend
 
-_DROPPED = {"class", "role", "aria-label", "aria-hidden", "aria-roledescription", "pointer-events", "stroke-miterlimit"}
-_DROPPED |= {"font-family", "version", "style"}
+_DROPPED = {
+    "class",
+    "role",
+    "aria-label",
+    "aria-hidden",
+    "aria-roledescription",
+    "pointer-events",
+    "stroke-miterlimit",
+} | {
+    *("font-family", "version", "style"),
+}
 _NUMBER = re.compile(r"-?\d+\.\d{2,}")
 _ROUNDED = {"d", "transform", "x", "y", "x1", "x2", "y1", "y2", "width", "height", "cx", "cy", "r", "viewBox"}
 

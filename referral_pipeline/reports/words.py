@@ -56,7 +56,9 @@ KPI_WORDS: Mapping[str, KpiWords] = MappingProxyType(
             "Shares that are clicked", "Shares with at least one click over all shares.", "shares"
         ),
         "click_to_apply_rate": KpiWords(
-            "Clicks that become applications", "Visitors who applied for a job over visitors who clicked on it.", "visitors"
+            "Clicks that become applications",
+            "Visitors who applied for a job over visitors who clicked on it.",
+            "visitors",
         ),
         "apply_to_interview_rate": KpiWords(
             "Applications that reach an interview", "Interviewed over applied, through advocates.", "applications"
@@ -67,8 +69,8 @@ KPI_WORDS: Mapping[str, KpiWords] = MappingProxyType(
         "offer_to_hire_rate": KpiWords("Offers that are accepted", "Hired over offered, through advocates.", "offers"),
         "hire_probability_by_day": KpiWords(
             "Chance of a hire in time",
-            "The probability that an application has ended in a hire by the end of the decision period (90 days, unless "
-            "set otherwise). Rejection and withdrawal are other ends; an application still open counts for as long as "
+            "The probability that an application has ended in a hire by the end of the decision period (90 days, "
+            "unless set otherwise). Rejection and withdrawal are other ends; an application still open counts for as long as "
             "it was watched, and is not taken for a failure (Aalen-Johansen).",
             "applications",
         ),

@@ -20,7 +20,6 @@ from referral_pipeline.reports.figures import Figure, Interval
 from referral_pipeline.reports.headlines import QuarterFigure, quarter_figure
 from referral_pipeline.reports.hiring import CHANNELS, Rate
 from referral_pipeline.reports.page import Page
-from referral_pipeline.reports.words import kpi_words
 from referral_pipeline.sync.bonus.money import decimals_of
 
 if TYPE_CHECKING:
@@ -135,9 +134,7 @@ def _trend(page: Page) -> Sheet:
         *(Column("Low", "by_unit"), Column("High", "by_unit"), Column("Counted"), Column("State")),
     )
     found = (
-        quarter_figure(row, row.quarter)
-        for row in page.rows
-        if row.quarter is not None and row.segment_kind == "all"
+        quarter_figure(row, row.quarter) for row in page.rows if row.quarter is not None and row.segment_kind == "all"
     )
     return Sheet("Trend", columns, tuple(_quarter(one) for one in found))
 
@@ -361,4 +358,3 @@ def _settled(content: bytes, made: datetime) -> bytes:
             information.compress_type = zipfile.ZIP_DEFLATED
             new.writestr(information, data)
     return buffer.getvalue()
-

@@ -58,13 +58,19 @@ def days(
 
 
 def money(
-    kpi: str, cents: int | None, hires: int, *, start: date | None = None, segment: str = "all", maturity: str = "mature"
+    kpi: str,
+    cents: int | None,
+    hires: int,
+    *,
+    start: date | None = None,
+    segment: str = "all",
+    maturity: str = "mature",
 ) -> Row:
     """A row of cost per hire, without an interval."""
     kind = "all" if segment == "all" else "channel"
     value = cents / hires if maturity == "mature" and cents is not None and hires else None
     period = "quarter" if start else "all"
-    return (kpi, period, start, kind, segment, value, "currency", cents, hires, None, None, maturity, None)
+    return ("cost_per_hire", period, start, kind, segment, value, "currency", cents, hires, None, None, maturity, None)
 
 
 def kpi_rows() -> Iterator[Row]:
@@ -135,19 +141,20 @@ def time_rows() -> Iterator[Row]:
 
 def cost_rows() -> Iterator[Row]:
     """Cost per hire and the return, in cents."""
-    yield money("cost_per_hire", 91_400_000, 129)
-    yield money("cost_per_hire", 12_300_050, 41, segment="advocacy")
-    yield money("cost_per_hire", 79_099_950, 88, segment="other")
+    yield money(91_400_000, 129)
+    yield money(12_300_050, 41, segment="advocacy")
+    yield money(79_099_950, 88, segment="other")
     for number, start in enumerate(QUARTERS):
-        over = number < 6
-        maturity = "mature" if over else "immature"
-        yield money("cost_per_hire", 1_700_000 + 55_000 * number, 5 + number // 2, start=start, segment="advocacy", maturity=maturity)  # fmt: skip
-        yield money("cost_per_hire", 10_900_000 + 410_000 * number, 12 + number // 3, start=start, segment="other", maturity=maturity)  # fmt: skip
-    other, own = 79_099_950 / 88, 12_300_050 / 41
-    value = (other - own) * 41 / 12_300_050
-    yield ("roi", "all", None, "all", "all", value, "ratio", round((other - own) * 41), 12_300_050, None, None, "mature", None)  # fmt: skip
+        own = (1_700_000 + 55_000 * number, 5 + number // 2)
+        others = (10_900_000 + 410_000 * number, 12 + number // 3)
+        for segment, counted in (("advocacy", own), ("other", others)):
+            yield money(*counted, start=start, segment=segment, maturity="mature" if number < 6 else "immature")
+    other, own_cost = 79_099_950 / 88, 12_300_050 / 41
+    saved = (other - own_cost) * 41
+    inputs = (saved / 12_300_050, "ratio", round(saved), 12_300_050)
+    yield ("roi", "all", None, "all", "all", *inputs, None, None, "mature", None)
     for name, found, unit in (
-        ("advocacy_cost_per_hire", own, "currency"),
+        ("advocacy_cost_per_hire", own_cost, "currency"),
         ("other_cost_per_hire", other, "currency"),
         ("advocacy_hires", 41, "hires"),
         ("programme_cost", 12_300_050, "currency"),
@@ -164,7 +171,14 @@ def curve_rows() -> Iterator[Row]:
             yield (channel, day, units - hires, hires, hires / units, low, high)
 
 
-FUNNEL = [("shares", 4120), ("clicks", 20000), ("applications", 716), ("interviews", 231), ("offers", 66), ("hires", 43)]
+FUNNEL = [
+    ("shares", 4120),
+    ("clicks", 20000),
+    ("applications", 716),
+    ("interviews", 231),
+    ("offers", 66),
+    ("hires", 43),
+]
 QUALITY = [
     ("set_aside", "referrals", "email", "record", 1),
     ("set_aside", "referrals", "phone", "field", 2),
