@@ -18,7 +18,7 @@ from referral_pipeline.reports.words import figure, spread, whole
 class Figure:
     """One number. `value` is null where it is not known; `key` names its row and column in `mart.kpi`, if it has one.
 
-    `unit` is ratio, days, s, currency (the smallest unit of the currency) or count.
+    `unit` is ratio, days, s, currency, smallest (the smallest unit of the currency) or count.
     """
 
     value: float | int | None

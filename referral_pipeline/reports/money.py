@@ -3,7 +3,7 @@
 Belongs here: the rows of cost_per_hire and roi, put side by side. Does not belong here: computing them (`kpis`),
 reading (`marts`), drawing (`charts`).
 
-Amounts are in the smallest unit of the reporting currency until they are written.
+As in `mart.kpi`, a value is in whole units of the reporting currency and a numerator in its smallest one.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def _channel_cost(label: str, row: KpiRow) -> ChannelCost:
     return ChannelCost(
         channel=label,
         value=row.figure(),
-        amount=row.counted("numerator", "currency"),
+        amount=row.counted("numerator", "smallest"),
         hires=row.counted("denominator"),
         state=_state(row),
     )

@@ -70,8 +70,8 @@ KPI_WORDS: Mapping[str, KpiWords] = MappingProxyType(
         "hire_probability_by_day": KpiWords(
             "Chance of a hire in time",
             "The probability that an application has ended in a hire by the end of the decision period (90 days, "
-            "unless set otherwise). Rejection and withdrawal are other ends; an application still open counts for as long as "
-            "it was watched, and is not taken for a failure (Aalen-Johansen).",
+            "unless set otherwise). Rejection and withdrawal are other ends; an application still open counts for as "
+            "long as it was watched, and is not taken for a failure (Aalen-Johansen).",
             "applications",
         ),
         "time_in_stage_days": KpiWords(
@@ -189,8 +189,8 @@ def guessed_unit(kpi: str) -> str:
 def figure(value: float | None, unit: str, currency: str = "") -> str:
     """A value with its unit as people write it; null is `UNKNOWN`.
 
-    Ratios are shown in percent; amounts come in the smallest unit of the currency and are shown in whole ones from a
-    thousand on.
+    Ratios are shown in percent. An amount is in the unit "currency", or in "smallest" when it counts the currency's
+    smallest unit; from a thousand on it is shown without decimals.
     """
     if value is None:
         return UNKNOWN
@@ -200,9 +200,9 @@ def figure(value: float | None, unit: str, currency: str = "") -> str:
         return f"{_number(value, 1)}{_HARD}days"
     if unit == "s":
         return f"{_number(value, 1)}{_HARD}s"
-    if unit == "currency":
+    if unit in {"currency", "smallest"}:
         decimals = decimals_of(currency)
-        amount = value / 10**decimals
+        amount = value / 10**decimals if unit == "smallest" else value
         return f"{_number(amount, 0 if abs(amount) >= _WHOLE_FROM else decimals)}{_HARD}{currency}".rstrip(_HARD)
     return _number(value, 0 if float(value).is_integer() else 2)
 

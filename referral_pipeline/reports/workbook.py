@@ -105,7 +105,7 @@ def _summary(page: Page) -> Sheet:
 
 
 def _kpis(page: Page) -> Sheet:
-    """The rows of mart.kpi that the report is made from, as they are: amounts in the smallest unit."""
+    """The rows of mart.kpi that the report is made from, as they are."""
     columns = (
         *(Column("kpi"), Column("period_kind"), Column("period_start", "date"), Column("segment_kind")),
         *(Column("segment"), Column("value", "by_unit"), Column("unit"), Column("numerator", "count")),
@@ -114,12 +114,12 @@ def _kpis(page: Page) -> Sheet:
     )
 
     def raw(value: float | None, unit: str) -> Figure:
-        return Figure(value, "count" if unit == "currency" else unit, "")
+        return Figure(value, unit, "")
 
     rows = tuple(
         (
             *(row.kpi, row.period_kind, row.period_start, row.segment_kind, row.segment, raw(row.value, row.unit)),
-            *(f"currency ({row.currency}, smallest unit)" if row.unit == "currency" else row.unit, row.numerator),
+            *(f"currency ({row.currency})" if row.unit == "currency" else row.unit, row.numerator),
             *(row.denominator, raw(row.ci_low, row.unit), raw(row.ci_high, row.unit), row.maturity),
             raw(row.target, row.unit),
         )
@@ -216,7 +216,7 @@ def _curve(page: Page) -> Sheet:
 def _cost_per_hire(page: Page) -> Sheet:
     columns = (
         *(Column("Period"), Column("Quarter begins", "date"), Column("Channel")),
-        *(Column(f"Cost per hire ({page.currency})", "currency"), Column(f"Costs ({page.currency})", "currency")),
+        *(Column(f"Cost per hire ({page.currency})", "currency"), Column(f"Costs ({page.currency})", "smallest")),
         *(Column("Hires", "count"), Column("State")),
     )
     rows = tuple(
@@ -324,7 +324,7 @@ def _shown(value: Cell | Figure) -> str:
 
 
 def _set(cell: Any, value: Cell | Figure, form: str, currency: str) -> None:
-    unit = value.unit if isinstance(value, Figure) and form in {"by_unit", "currency"} else form
+    unit = value.unit if isinstance(value, Figure) and form == "by_unit" else form
     plain = value.value if isinstance(value, Figure) else value
     if plain is None:
         return
@@ -334,14 +334,14 @@ def _set(cell: Any, value: Cell | Figure, form: str, currency: str) -> None:
         cell.data_type = "s"
         cell.quotePrefix = True
         return
-    if unit == "currency" and not isinstance(plain, date):
+    if unit == "smallest" and not isinstance(plain, date):
         plain = plain / 10 ** decimals_of(currency)
     elif isinstance(plain, float) and unit == "count" and plain.is_integer():
         plain = int(plain)
     cell.value = plain
     decimals = decimals_of(currency)
     money = "#,##0" + ("." + "0" * decimals if decimals else "")
-    cell.number_format = money if unit == "currency" else _FORMATS.get(unit, "General")
+    cell.number_format = money if unit in {"currency", "smallest"} else _FORMATS.get(unit, "General")
 
 
 def _settled(content: bytes, made: datetime) -> bytes:

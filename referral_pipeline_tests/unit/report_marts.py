@@ -58,17 +58,11 @@ def days(
 
 
 def money(
-    kpi: str,
-    cents: int | None,
-    hires: int,
-    *,
-    start: date | None = None,
-    segment: str = "all",
-    maturity: str = "mature",
+    cents: int | None, hires: int, *, start: date | None = None, segment: str = "all", maturity: str = "mature"
 ) -> Row:
-    """A row of cost per hire, without an interval."""
+    """A row of cost per hire, without an interval: the value in whole units, the numerator in cents."""
     kind = "all" if segment == "all" else "channel"
-    value = cents / hires if maturity == "mature" and cents is not None and hires else None
+    value = cents / hires / 100 if maturity == "mature" and cents is not None and hires else None
     period = "quarter" if start else "all"
     return ("cost_per_hire", period, start, kind, segment, value, "currency", cents, hires, None, None, maturity, None)
 
@@ -140,7 +134,7 @@ def time_rows() -> Iterator[Row]:
 
 
 def cost_rows() -> Iterator[Row]:
-    """Cost per hire and the return, in cents."""
+    """Cost per hire and the return."""
     yield money(91_400_000, 129)
     yield money(12_300_050, 41, segment="advocacy")
     yield money(79_099_950, 88, segment="other")
@@ -149,15 +143,15 @@ def cost_rows() -> Iterator[Row]:
         others = (10_900_000 + 410_000 * number, 12 + number // 3)
         for segment, counted in (("advocacy", own), ("other", others)):
             yield money(*counted, start=start, segment=segment, maturity="mature" if number < 6 else "immature")
-    other, own_cost = 79_099_950 / 88, 12_300_050 / 41
+    other, own_cost = 790_999.50 / 88, 123_000.50 / 41
     saved = (other - own_cost) * 41
-    inputs = (saved / 12_300_050, "ratio", round(saved), 12_300_050)
+    inputs = (saved / 123_000.50, "ratio", round(100 * saved), 12_300_050)
     yield ("roi", "all", None, "all", "all", *inputs, None, None, "mature", None)
     for name, found, unit in (
         ("advocacy_cost_per_hire", own_cost, "currency"),
         ("other_cost_per_hire", other, "currency"),
-        ("advocacy_hires", 41, "hires"),
-        ("programme_cost", 12_300_050, "currency"),
+        ("advocacy_hires", 41, "count"),
+        ("programme_cost", 123_000.50, "currency"),
     ):
         yield ("roi", "all", None, "scope", name, found, unit, None, None, None, None, "mature", None)
 
