@@ -9,6 +9,7 @@ its name beside it: colour is never the only difference.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,11 +18,14 @@ from referral_pipeline.reports.hiring import CHANNELS, Campaign, Step, TimeToHir
 from referral_pipeline.reports.marts import CurvePoint
 from referral_pipeline.reports.money import Costs
 from referral_pipeline.reports.page import Page
+from referral_pipeline.reports.renderer import RenderFailed, rendered
 from referral_pipeline.reports.svg import embedded
 from referral_pipeline.sync.bonus.money import decimals_of
 
 if TYPE_CHECKING:
     import altair as alt
+
+_LOG = logging.getLogger(__name__)
 
 MARK, SOFT, INK, LINE, PALE = "#0b6470", "#5d4a7a", "#17222d", "#d5dce2", "#9fcad0"
 """Mark and soft have more than 5:1 against white and differ in lightness and in pattern."""
@@ -35,7 +39,6 @@ _EDGE = 0.05
 """A number nearer to the left edge than this part of the scale would stand over the names."""
 _LETTER = 7.6
 """Width of a letter in the widest of the fonts that a browser may take."""
-_SCHEMA = "6.4"
 _LINES = {"advocacy": (MARK, [1, 0]), "other": (SOFT, [6, 4])}
 
 
@@ -58,20 +61,27 @@ class _Plan:
 
 
 def draw(page: Page) -> dict[str, Drawn]:
-    """Every chart that the page has numbers for, by name: steps, times, curve, costs, campaigns."""
-    import vl_convert
+    """Every chart that the page has numbers for, by name: steps, times, curve, costs, campaigns.
 
+    Empty when the renderer gives up: the tables have every number, and a report without pictures is better than none.
+    """
+    plans = [(css_class, plan) for css_class, width in _SIZES for plan in _plans(page, width)]
+    if not plans:
+        return {}
+    try:
+        pictures = rendered([plan.chart for _, plan in plans])
+    except RenderFailed as failure:
+        _LOG.warning("the report has no charts: %s", failure)
+        return {}
     drawn: dict[str, dict[str, str]] = {}
-    for css_class, width in _SIZES:
-        for plan in _plans(page, width):
-            svg = vl_convert.vegalite_to_svg(plan.chart, vl_version=_SCHEMA)
-            drawn.setdefault(plan.name, {})[css_class] = embedded(
-                svg,
-                name=f"{plan.name}-{css_class}",
-                title=plan.title,
-                description=plan.description,
-                css_class=f"chart {css_class}",
-            )
+    for (css_class, plan), svg in zip(plans, pictures, strict=True):
+        drawn.setdefault(plan.name, {})[css_class] = embedded(
+            svg,
+            name=f"{plan.name}-{css_class}",
+            title=plan.title,
+            description=plan.description,
+            css_class=f"chart {css_class}",
+        )
     return {name: Drawn(**sizes) for name, sizes in drawn.items()}
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from referral_pipeline.reports.figures import Basis, Figure, Interval, count, interval, measured
 from referral_pipeline.reports.periods import Quarter
-from referral_pipeline.reports.words import guessed_unit, kpi_words
+from referral_pipeline.reports.words import guessed_unit, kpi_words, readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,12 +90,12 @@ class KpiRow:
 
     def basis(self) -> Basis | None:
         """What was counted. Of a cohort that is young only its size is told: its hits are not a rate yet."""
-        if self.denominator is None:
+        if self.denominator is None or self.kpi == "roi":  # money over money: its inputs are told one by one
             return None
         counted, units = kpi_words(self.kpi).counted, count(self.denominator, f"{self.key}#denominator")
         if not self.is_known:
             return Basis(None, units, counted, after="so far")
-        if self.numerator is None or self.unit != "ratio" or self.kpi == "roi":
+        if self.numerator is None or self.unit != "ratio":
             return Basis(None, units, counted, before="from")
         return Basis(count(self.numerator, f"{self.key}#numerator"), units, counted)
 
@@ -264,7 +264,7 @@ def _kpi_row(row: Mapping[str, Any], currency: str) -> KpiRow:
         period_kind=str(row["period_kind"]),
         period_start=row["period_start"],
         segment_kind=str(row["segment_kind"]),
-        segment=str(row["segment"]),
+        segment=readable(str(row["segment"])),
         value=row["value"],
         unit=str(row["unit"] or guessed_unit(str(row["kpi"]))),
         numerator=row["numerator"],

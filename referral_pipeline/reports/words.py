@@ -14,6 +14,7 @@ from referral_pipeline.sync.bonus.money import decimals_of
 
 _HARD = "\u00a0"  # a space that does not break: a number stays on one line with its unit
 
+_UNREADABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _WHOLE_FROM = 1_000
 """From here on decimals of an amount tell leadership nothing."""
 
@@ -226,6 +227,11 @@ def by_how_much(difference: float, unit: str, currency: str = "") -> str:
     if unit == "ratio":
         return f"{sign}{_number(100 * difference, 1)}{_HARD}points"
     return f"{sign}{figure(difference, unit, currency)}"
+
+
+def readable(text: str) -> str:
+    """A text from outside without what neither XML nor a reader can take; each such character stays visible as one."""
+    return _UNREADABLE.sub("\ufffd", text)
 
 
 def whole(value: float | None) -> str:

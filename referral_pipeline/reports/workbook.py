@@ -20,6 +20,7 @@ from referral_pipeline.reports.figures import Figure, Interval
 from referral_pipeline.reports.headlines import QuarterFigure, quarter_figure
 from referral_pipeline.reports.hiring import CHANNELS, Rate
 from referral_pipeline.reports.page import Page
+from referral_pipeline.reports.words import readable
 from referral_pipeline.sync.bonus.money import decimals_of
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 Cell = str | float | int | date | None
 
 _FORMATS = {"ratio": "0.0%", "days": "#,##0.0", "s": "#,##0.0", "count": "#,##0", "date": "yyyy-mm-dd"}
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _MOST_TEXT = 32_767
 _WIDEST = 60
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -329,7 +329,7 @@ def _set(cell: Any, value: Cell | Figure, form: str, currency: str) -> None:
     if plain is None:
         return
     if isinstance(plain, str):
-        cell.value = _plain(_CONTROL.sub(" ", plain))[:_MOST_TEXT]
+        cell.value = _plain(readable(plain))[:_MOST_TEXT]
         # Set after the value: openpyxl takes a text that begins with = for a formula.
         cell.data_type = "s"
         cell.quotePrefix = True
