@@ -78,7 +78,7 @@ def write_quarterly_edition(
     page = read_page(warehouse, contract, as_of=as_of, edition=quarter)
     files = {FILE_NAME: html(page), WORKBOOK_NAME: workbook(page)}
     files[MANIFEST] = _manifest(quarter, files, as_of=as_of, now=now or datetime.now(UTC))
-    if folder.exists():
+    if force and folder.exists():
         for name, content in files.items():
             put(folder / name, content)
         return Edition(quarter, folder, is_new=True)

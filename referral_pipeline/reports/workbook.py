@@ -339,6 +339,9 @@ def _set(cell: Any, value: Cell | Figure, form: str, currency: str) -> None:
     elif isinstance(plain, float) and unit == "count" and plain.is_integer():
         plain = int(plain)
     cell.value = plain
+    if isinstance(plain, float):
+        # openpyxl writes 16 digits of a float, one too few to read the same one back.
+        cell.value, cell.data_type = repr(plain), "n"
     decimals = decimals_of(currency)
     money = "#,##0" + ("." + "0" * decimals if decimals else "")
     cell.number_format = money if unit in {"currency", "smallest"} else _FORMATS.get(unit, "General")

@@ -1,4 +1,4 @@
-"""What a person sees: the asset graph, an asset with its checks, the leadership page."""
+"""What a person sees: the asset graph, an asset with its checks."""
 
 from __future__ import annotations
 
@@ -54,18 +54,3 @@ def test_the_checks_of_attribution_are_listed_with_their_result(page, webserver,
     page.wait_for_timeout(1000)
     page.screenshot(path=screenshots / "asset-checks.png", full_page=True)
     assert "Passed" in page.inner_text("body")
-
-
-@pytest.mark.parametrize(("name", "width"), [("desktop", 1280), ("phone", 390)])
-def test_the_leadership_page_reads_well(browser, chromium, refreshed, screenshots, name, width):
-    context = browser.new_context(viewport={"width": width, "height": 900})
-    page = context.new_page()
-    failures = []
-    page.on("requestfailed", lambda request: failures.append(request.url))
-    page.goto((refreshed.home / "data/published/leadership.html").as_uri())
-    page.screenshot(path=screenshots / f"leadership-{name}.png", full_page=True)
-    assert page.locator("h1").count() == 1
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "it scrolls sideways"
-    assert page.evaluate("document.documentElement.lang") == "en"
-    assert failures == []
-    context.close()

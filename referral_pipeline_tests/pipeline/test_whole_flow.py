@@ -7,6 +7,7 @@ import sqlite3
 
 import duckdb
 import pytest
+from openpyxl import load_workbook
 
 from referral_pipeline.orchestration.bridge import PUBLISHED_TABLES
 
@@ -59,7 +60,7 @@ def test_published_files_are_those_that_others_read(twice):
     published = twice.home / "data" / "published"
     names = {path.name for path in published.iterdir() if not path.name.startswith(".")}
     expected = {f"{table.split('.')[1]}.parquet" for table in PUBLISHED_TABLES}
-    assert expected | {"warehouse.duckdb", "leadership.html", "manifest.json"} <= names
+    assert expected | {"warehouse.duckdb", "leadership.html", "leadership.xlsx", "manifest.json"} <= names
     with duckdb.connect(published / "warehouse.duckdb", read_only=True) as db:
         schemas = {
             row[0] for row in db.execute("SELECT DISTINCT table_schema FROM information_schema.tables").fetchall()
@@ -69,6 +70,29 @@ def test_published_files_are_those_that_others_read(twice):
             name = table.split(".")[1]
             in_file = db.execute(f"SELECT count(*) FROM '{published}/{name}.parquet'").fetchone()
             assert in_file == db.execute(f"SELECT count(*) FROM {table}").fetchone()
+
+
+def test_page_workbook_parquet_and_asset_tell_the_same_numbers(twice):
+    """Digit for digit, headline by headline; what one of them does not know none of them knows."""
+    published = twice.home / "data" / "published"
+    with duckdb.connect() as db:
+        rows = db.execute(
+            f"SELECT kpi, value FROM '{published}/kpi.parquet' WHERE period_kind = 'all' AND segment_kind = 'all'"
+        ).fetchall()
+    parquet = dict(rows)
+    html = (published / "leadership.html").read_text(encoding="utf-8")
+    shown = re.findall(r'data-value="([^"]+)" data-key="(\w+)\|all\|\|all\|all#value"', html)
+    page = {kpi: float(value) for value, kpi in shown}
+    heading, *lines = load_workbook(published / "leadership.xlsx")["KPIs"].iter_rows(values_only=True)
+    cells = (dict(zip(heading, line, strict=True)) for line in lines)
+    sheet = {row["kpi"]: row["value"] for row in cells if (row["period_kind"], row["segment_kind"]) == ("all", "all")}
+    told = twice.outcomes[1].metadata["kpis"]
+    asset = {kpi: told[kpi] for kpi in parquet if kpi in told}
+    assert sheet == parquet
+    assert asset == {kpi: value for kpi, value in parquet.items() if value is not None}
+    assert page == {kpi: value for kpi, value in parquet.items() if kpi in page}
+    promised = {"referral_conversion_rate", "time_to_hire_days", "attribution_coverage"}
+    assert {kpi for kpi in promised if parquet[kpi] is not None} <= set(page)
 
 
 def test_no_personal_data_leaves_raw_and_staging(twice):

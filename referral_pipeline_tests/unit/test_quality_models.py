@@ -111,5 +111,5 @@ def test_the_page_of_a_programme_that_has_not_begun_knows_nothing_yet(tmp_path: 
     compute_kpis(world.warehouse, world.contract, as_of=AS_OF)
     written = write_leadership_report(world.warehouse, world.contract, tmp_path / "published", as_of=AS_OF)
     html = written.html.read_text(encoding="utf-8")
-    assert html.count('<p class="value unknown">not known yet</p>') == 3
+    assert html.count('<p class="value unknown"') == 3
     assert "Too few cases to tell" in html
