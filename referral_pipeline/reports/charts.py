@@ -348,7 +348,7 @@ def _by_label(rows: Sequence[dict[str, Any]], width: int) -> alt.Y:
     """The names beside the rows, with room for a font that is wider than the one they were measured in."""
     import altair as alt
 
-    most = 150 if width < _PHONE else 260
+    most = 200 if width < _PHONE else 260
     room = min(most, max(len(row["label"]) for row in rows) * _LETTER)
     return alt.Y(
         "label:N",

@@ -19,7 +19,7 @@ import click
 
 from referral_pipeline_tests.benchmarks.result import Result
 
-NAMES = ("attribution", "chaos", "crash", "event_burst", "event_latency", "identity", "receiver", "refresh")
+NAMES = ("attribution", "chaos", "crash", "event_burst", "event_latency", "identity", "receiver", "refresh", "report")
 
 
 def machine() -> dict[str, object]:
