@@ -20,7 +20,6 @@ from referral_pipeline.reports.money import Costs
 from referral_pipeline.reports.page import Page
 from referral_pipeline.reports.renderer import RenderFailed, rendered
 from referral_pipeline.reports.svg import embedded
-from referral_pipeline.sync.bonus.money import decimals_of
 
 if TYPE_CHECKING:
     import altair as alt
@@ -255,15 +254,14 @@ def _costs(costs: Costs, width: int) -> _Plan:
     """Cost per hire by quarter, one bar a channel; a quarter without a value has no bar, and the table says why."""
     import altair as alt
 
-    unit = 10 ** decimals_of(costs.currency)
     quarters = [period for period in reversed(costs.periods) if period.quarter is not None]
     quarters = quarters[-3:] if width < _PHONE else quarters
     rows = [
         {
             "quarter": period.label,
             "channel": channel.channel,
-            "value": None if channel.value.value is None else channel.value.value / unit,
-            "text": _short_amount(None if channel.value.value is None else channel.value.value / unit),
+            "value": channel.value.value,
+            "text": _short_amount(channel.value.value),
         }
         for period in quarters
         for channel in period.channels

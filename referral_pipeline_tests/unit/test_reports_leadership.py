@@ -236,10 +236,14 @@ def test_a_difference_that_includes_none_could_be_chance(changed: Changed) -> No
     assert "could be chance" in page.time_to_hire.difference_words
 
 
-def test_cost_per_hire_is_told_by_channel_and_quarter_in_whole_units(outline: Outline) -> None:
+def test_cost_per_hire_is_told_by_channel_and_quarter_in_whole_units(html: str, outline: Outline) -> None:
     assert "To date 3,000 EUR 123,000 EUR for 41 hires 8,989 EUR 791,000 EUR for 88 hires" in outline.text
     assert "Q3 2026 Not complete yet 20,300 EUR for 8 hires" in outline.text
     assert "Q2 2026 2,821 EUR" in outline.text
+    for width in ("wide", "narrow"):
+        chart = re.search(rf'<svg class="chart {width}"[^>]*costs-{width}-title.*?</svg>', html, re.DOTALL)
+        assert chart is not None
+        assert ">2.8k</text>" in chart[0]
 
 
 def test_the_return_is_shown_with_its_inputs(outline: Outline) -> None:
