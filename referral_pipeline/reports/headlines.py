@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import inf, sqrt
 
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.reports.figures import Basis, Figure, Interval, measured
@@ -28,6 +28,8 @@ from referral_pipeline.reports.words import (
 )
 
 _SHOWN_QUARTERS = 6
+_SUMS = frozenset({"cost_per_hire", "roi"})
+"""Made of totals, not of a sample: they have no interval."""
 _CHANNELS = {"advocacy": "Advocates", "other": "Others"}
 
 
@@ -142,6 +144,16 @@ def _ends(row: KpiRow) -> tuple[float, float] | None:
     return row.ci_low, row.ci_high
 
 
+def _bounds(row: KpiRow | None) -> tuple[float, float] | None:
+    """Between which values the true one lies; None for a sum, which is what it is.
+
+    So few cases that nothing bounds them on a side leave that side open: they meet and miss no target for certain.
+    """
+    if row is None or not row.is_known or row.kpi in _SUMS:
+        return None
+    return (-inf if row.ci_low is None else row.ci_low, inf if row.ci_high is None else row.ci_high)
+
+
 def _gauge(value: float | None, ends: tuple[float, float] | None, target: float | None, unit: str) -> Gauge | None:
     if value is None:
         return None
@@ -250,7 +262,7 @@ def _compared(now: KpiRow, before: KpiRow, shown: QuarterFigure) -> Change:
         before=quarter_figure(before, before.quarter),
         difference=Figure(difference, now.unit, by_how_much(difference, now.unit, now.currency)),
         interval=None if ends is None else _difference_words(ends, now),
-        verdict=_direction(difference, ends, lower_is_better=kpi_words(now.kpi).lower_is_better),
+        verdict=_direction(difference, ends, now.kpi),
     )
 
 
@@ -277,12 +289,14 @@ def _difference_words(ends: tuple[float, float], row: KpiRow) -> Interval:
     return Interval(low, high, f"{number if is_same_unit else low.text} to {high.text}")
 
 
-def _direction(difference: float, ends: tuple[float, float] | None, *, lower_is_better: bool) -> Verdict:
+def _direction(difference: float, ends: tuple[float, float] | None, kpi: str) -> Verdict:
     if difference == 0:
         return Verdict("open", "No change")
-    is_better = (difference < 0) == lower_is_better
-    if ends is None:  # sums of money: counted, not sampled
+    is_better = (difference < 0) == kpi_words(kpi).lower_is_better
+    if kpi in _SUMS:
         return Verdict("met" if is_better else "missed", "Lower" if difference < 0 else "Higher")
+    if ends is None:
+        return Verdict("open", MATURITY_WORDS["insufficient"])
     if ends[0] <= 0 <= ends[1]:
         return Verdict("near", "Could be chance")
     return Verdict("met", "Better") if is_better else Verdict("missed", "Worse")

@@ -203,6 +203,25 @@ def test_a_quarter_with_a_gap_before_it_is_compared_with_nothing(changed: Change
     assert change.verdict.words == "No quarter to compare with"
 
 
+def test_too_few_hires_to_bound_a_median_meet_no_target_and_show_no_change(changed: Changed) -> None:
+    page = changed.by("UPDATE mart.kpi SET ci_low = NULL, ci_high = NULL WHERE kpi = 'time_to_hire_days'")
+    assert page.headlines[1].verdict.words == "Ahead, could still be chance"
+    assert [c.verdict.words for c in page.changes if c.label == "Time to hire"] == ["Too few cases to tell"]
+
+
+def test_sums_of_money_are_lower_or_higher_without_chance(changed: Changed) -> None:
+    before, now = (
+        f"('cost_per_hire', 'quarter', '{start}', 'all', 'all', {value}, 'currency', {value * 500}, 5, NULL, NULL, "
+        "'mature', NULL)"
+        for start, value in (("2026-01-01", 3000), ("2026-04-01", 2500))
+    )
+    page = changed.by(f"INSERT INTO mart.kpi VALUES {before}, {now}")
+    change = next(c for c in page.changes if c.label == "Cost per hire")
+    assert (change.verdict.words, change.verdict.tone, change.interval) == ("Lower", "met", None)
+    assert change.difference is not None
+    assert change.difference.text == "−500.00\u00a0EUR"
+
+
 def test_the_interval_of_a_difference_is_that_of_newcombe(changed: Changed) -> None:
     """Newcombe 1998, example (a): 56 of 70 against 48 of 80 gives 0.0524 to 0.3339 by method 10."""
     changed.by(
