@@ -121,9 +121,7 @@ def _headline(name: str, promised: float, kpis: Kpis, currency: str) -> Headline
         interval=interval,
         basis=row.basis() if row else None,
         channels=_by_channel(name, kpis),
-        verdict=verdict(
-            value.value, target, ends, row.maturity if row else None, lower_is_better=words.lower_is_better
-        ),
+        verdict=verdict(value.value, target, _bounds(row), maturity, lower_is_better=words.lower_is_better),
         maturity=maturity,
         gauge=_gauge(value.value, ends, target, unit),
         trend=_trend(name, kpis),
