@@ -10,6 +10,7 @@ import pytest
 from openpyxl import load_workbook
 
 from referral_pipeline.orchestration.bridge import PUBLISHED_TABLES
+from referral_pipeline.orchestration.run import run_job
 
 
 def test_every_candidate_application_tag_and_status_is_as_the_truth_says(twice):
@@ -93,6 +94,15 @@ def test_page_workbook_parquet_and_asset_tell_the_same_numbers(twice):
     assert page == {kpi: value for kpi, value in parquet.items() if kpi in page}
     promised = {"referral_conversion_rate", "time_to_hire_days", "attribution_coverage"}
     assert {kpi for kpi in promised if parquet[kpi] is not None} <= set(page)
+
+
+def test_the_quarterly_review_keeps_an_edition_and_tells_where(twice):
+    outcome = run_job("quarterly_review", twice.settings, sink=lambda *_: None)
+    assert outcome.success, outcome.errors
+    told = outcome.metadata["quarterly_edition"]
+    folder = twice.home / "data" / "published" / "editions" / told["quarter"]
+    assert {path.name for path in folder.iterdir()} == {"leadership.html", "leadership.xlsx", "manifest.json"}
+    assert twice.outcomes[1].metadata["leadership_report"]["headline"].startswith("| number | value |")
 
 
 def test_no_personal_data_leaves_raw_and_staging(twice):
