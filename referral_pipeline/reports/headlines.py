@@ -195,9 +195,13 @@ def quarter_figure(row: KpiRow, quarter: Quarter) -> QuarterFigure:
         value=row.figure(),
         interval=row.interval(),
         basis=row.basis(),
-        state=None if row.is_known else MATURITY_WORDS.get(row.maturity or "", UNKNOWN.capitalize()),
+        state=None if row.is_known else _state(row),
         maturity=row.maturity,
     )
+
+
+def _state(row: KpiRow) -> str:
+    return MATURITY_WORDS.get("immature" if row.is_running else row.maturity or "", UNKNOWN.capitalize())
 
 
 def quarter_figures(kpi: str, kpis: Kpis, segment_kind: str = "all", segment: str = "all") -> tuple[QuarterFigure, ...]:

@@ -47,7 +47,10 @@ class ReadsTables(Protocol):
 
 @dataclass(frozen=True)
 class KpiRow:
-    """One row of `mart.kpi`, nulls as None. `currency` is what amounts are in; empty where none is known."""
+    """One row of `mart.kpi`, nulls as None.
+
+    `currency` is what amounts are in; empty where none is known. `is_running` is true of the quarter that is not over.
+    """
 
     kpi: str
     period_kind: str
@@ -63,6 +66,7 @@ class KpiRow:
     maturity: str | None
     target: float | None
     currency: str = ""
+    is_running: bool = False
 
     @property
     def key(self) -> str:
@@ -72,8 +76,11 @@ class KpiRow:
 
     @property
     def is_known(self) -> bool:
-        """Whether it has a value to show: a young cohort has none, whatever was counted of it."""
-        return self.maturity == "mature" and self.value is not None
+        """Whether it has a value to show: neither a young cohort has one nor a quarter that is not over.
+
+        What was counted of these so far is not a rate: the first hire of a quarter would make it 0 or 100 %.
+        """
+        return self.maturity == "mature" and self.value is not None and not self.is_running
 
     @property
     def quarter(self) -> Quarter | None:
@@ -220,7 +227,7 @@ def read_marts(warehouse: ReadsTables, *, as_of: datetime, currency: str) -> Mar
         "ORDER BY kind DESC, records DESC, entity, reason, level",
     )
     return Marts(
-        kpis=Kpis(tuple(_kpi_row(row, currency) for row in kpis)),
+        kpis=Kpis(tuple(_kpi_row(row, currency, Quarter.of(as_of).start) for row in kpis)),
         campaigns=tuple(_kpi_row(row, currency) for row in campaigns),
         funnel={str(row["stage"]): _whole(row["units"]) for row in funnel},
         curve=tuple(
@@ -258,7 +265,7 @@ def _rows(
     return [{str(name): _plain(value) for name, value in row.items()} for row in frame.to_dict("records")]
 
 
-def _kpi_row(row: Mapping[str, Any], currency: str) -> KpiRow:
+def _kpi_row(row: Mapping[str, Any], currency: str, running: date | None = None) -> KpiRow:
     return KpiRow(
         kpi=str(row["kpi"]),
         period_kind=str(row["period_kind"]),
@@ -274,6 +281,7 @@ def _kpi_row(row: Mapping[str, Any], currency: str) -> KpiRow:
         maturity=row["maturity"],
         target=row["target"],
         currency=currency,
+        is_running=running is not None and row["period_start"] == running,
     )
 
 

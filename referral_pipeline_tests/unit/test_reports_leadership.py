@@ -196,6 +196,19 @@ def test_what_changed_compares_the_latest_mature_quarter_with_the_one_before(out
     assert "Time to hire 40.4 days Q1 2026 39.0 days Q2 2026 −1.4 days" in outline.text
 
 
+def test_a_quarter_that_is_not_over_is_not_judged_by_its_first_hires(changed: Changed) -> None:
+    page = changed.by(
+        "INSERT INTO mart.kpi VALUES ('attribution_coverage', 'quarter', '2026-04-01', 'all', 'all', 1, 'ratio', 4, 4, "
+        "0.51, 1, 'mature', NULL), ('attribution_coverage', 'quarter', '2026-07-01', 'all', 'all', 0, 'ratio', 0, 1, "
+        "0, 0.79, 'mature', NULL)"
+    )
+    trend = page.headlines[2].trend
+    assert trend is not None
+    assert trend.words == "By quarter: Q2\u00a02026 100.0\u00a0%. Too early to tell: Q3\u00a02026."
+    (change,) = [c for c in page.changes if c.label == "Hires with full evidence"]
+    assert change.now.quarter.code == "2026-Q2"
+
+
 def test_a_quarter_with_a_gap_before_it_is_compared_with_nothing(changed: Changed) -> None:
     page = changed.by("DELETE FROM mart.kpi WHERE period_start = '2026-01-01' AND kpi = 'referral_conversion_rate'")
     change = page.changes[0]
