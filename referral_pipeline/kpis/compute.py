@@ -119,6 +119,7 @@ def compute_kpis(warehouse: Warehouse, contract: Contract, *, as_of: datetime) -
             "mart.kpi": warehouse.replace("mart.kpi", kpis),
             "mart.time_to_hire_curve": warehouse.replace("mart.time_to_hire_curve", curve),
             "mart.funnel": warehouse.build("mart.funnel"),
+            "mart.data_quality": warehouse.build("mart.data_quality"),
         }
 
 

@@ -36,6 +36,8 @@ from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.orchestration.catalog import BY_NAME
 from referral_pipeline.orchestration.state import refuse_other_systems, refuse_unapproved, remember_system, state_folder
 from referral_pipeline.privacy.crypto import Cipher
+from referral_pipeline.reports.editions import Edition, write_quarterly_edition
+from referral_pipeline.reports.leadership import Written as WrittenReport
 from referral_pipeline.reports.leadership import write_leadership_report
 from referral_pipeline.settings import Settings, load_settings
 from referral_pipeline.sync.advocate_results import send_results
@@ -78,6 +80,7 @@ PUBLISHED_TABLES = (
     "mart.funnel",
     "mart.advocate",
     "mart.bonus",
+    "mart.data_quality",
 )
 
 
@@ -478,9 +481,17 @@ class Bridge:
         """Publish the tables that others read, by atomic rename; `as_of` where the numbers stand at another moment."""
         return self.warehouse.publish(PUBLISHED_TABLES, as_of=as_of)
 
-    def write_report(self, *, as_of: datetime) -> Path:
-        """Write the leadership page."""
-        return write_leadership_report(self.warehouse, self.contract, self.settings.published_dir, as_of=as_of)
+    def write_report(self, *, as_of: datetime) -> WrittenReport:
+        """Write the leadership report as page and workbook."""
+        with self.warehouse.connect():  # held for the step: each opening of the file costs 20 to 40 ms
+            return write_leadership_report(self.warehouse, self.contract, self.settings.published_dir, as_of=as_of)
+
+    def write_edition(self, *, as_of: datetime, force: bool = False) -> Edition:
+        """Keep the edition of the last quarter that is over, once."""
+        with self.warehouse.connect():
+            return write_quarterly_edition(
+                self.warehouse, self.contract, self.settings.published_dir, as_of=as_of, force=force
+            )
 
 
 @contextmanager

@@ -47,6 +47,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
             sync.advocate_results,
             analytics.published_tables,
             analytics.leadership_report,
+            analytics.quarterly_edition,
         ],
         asset_checks=build_checks(),
         jobs=[*JOBS, events.process_events, prune, *alerting.JOBS],

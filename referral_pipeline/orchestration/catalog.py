@@ -322,9 +322,17 @@ CATALOG: tuple[AssetEntry, ...] = (
     AssetEntry(
         "leadership_report",
         "reports",
-        "What the programme is worth, on one page: headline numbers against their targets, funnel, coverage and "
-        "data quality in plain words.",
-        frozenset({"html"}),
+        "What the programme is worth, as a page and a workbook: headline numbers against their targets, what changed, "
+        "funnel, time to hire, cost per hire, return, campaigns, coverage and data quality in plain words.",
+        frozenset({"html", "excel"}),
+        deps=("kpis",),
+    ),
+    AssetEntry(
+        "quarterly_edition",
+        "reports",
+        "The leadership report as it stood when a quarter was over, kept by date under data/published/editions and "
+        "never changed. A young quarter is told as such. Made by the job quarterly_review, not by a refresh.",
+        frozenset({"html", "excel"}),
         deps=("kpis",),
     ),
 )

@@ -16,10 +16,11 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
 
 _RECONCILIATION = dg.AssetSelection.assets("reconciliation")
 _COSTS = dg.AssetSelection.assets("costs")  # of no system that is brought level
+_EDITION = dg.AssetSelection.assets("quarterly_edition")
 
 refresh = dg.define_asset_job(
     name="refresh",
-    selection=dg.AssetSelection.all() - _RECONCILIATION,
+    selection=dg.AssetSelection.all() - _RECONCILIATION - _EDITION,
     description="The whole way: pull both systems, write candidates, return statuses, publish jobs, rebuild "
     "attribution and KPIs, check them, publish.",
     config=_QUIET,
@@ -35,4 +36,13 @@ reconcile = dg.define_asset_job(
     tags={"owner": "talent-operations"},
 )
 
-JOBS: tuple[Any, ...] = (refresh, reconcile)
+quarterly_review = dg.define_asset_job(
+    name="quarterly_review",
+    selection=_EDITION,
+    description="The edition of the last quarter that is over, kept by date, from the numbers of the last refresh. One "
+    "that is kept already stays as it is.",
+    config=_QUIET,
+    tags={"owner": "talent-operations"},
+)
+
+JOBS: tuple[Any, ...] = (refresh, reconcile, quarterly_review)

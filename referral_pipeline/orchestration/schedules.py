@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from referral_pipeline.orchestration.jobs import reconcile, refresh
+from referral_pipeline.orchestration.jobs import quarterly_review, reconcile, refresh
 from referral_pipeline.orchestration.pruning import PRUNE_DAILY
 
 SCHEDULES = (
@@ -27,6 +27,14 @@ SCHEDULES = (
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="What webhooks missed on either side enters the inbox; how much that was is a health figure.",
+    ),
+    dg.ScheduleDefinition(
+        name="quarterly_review_on_the_fifth",
+        job=quarterly_review,
+        cron_schedule="0 6 5 1,4,7,10 *",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="The edition of the quarter that is over, five days into the next one.",
     ),
     PRUNE_DAILY,
 )

@@ -5,11 +5,18 @@ Belongs here: wording and rounding. Does not belong here: computing a number (`k
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from referral_pipeline.sync.bonus.money import decimals_of
+
 _HARD = "\u00a0"  # a space that does not break: a number stays on one line with its unit
+
+_UNREADABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_WHOLE_FROM = 1_000
+"""From here on decimals of an amount tell leadership nothing."""
 
 UNKNOWN = "not known yet"
 """What stands where a value is null. Never 0: that is another answer."""
@@ -46,28 +53,42 @@ KPI_WORDS: Mapping[str, KpiWords] = MappingProxyType(
             "are known, over all hires through advocates.",
             "hires",
         ),
-        "share_to_click_rate": KpiWords("Shares that are clicked", "Shares with at least one click over all shares."),
+        "share_to_click_rate": KpiWords(
+            "Shares that are clicked", "Shares with at least one click over all shares.", "shares"
+        ),
         "click_to_apply_rate": KpiWords(
-            "Clicks that become applications", "Visitors who applied for a job over visitors who clicked on it."
+            "Clicks that become applications",
+            "Visitors who applied for a job over visitors who clicked on it.",
+            "visitors",
         ),
         "apply_to_interview_rate": KpiWords(
             "Applications that reach an interview", "Interviewed over applied, through advocates.", "applications"
         ),
-        "interview_to_offer_rate": KpiWords("Interviews that lead to an offer", "Offered over interviewed."),
-        "offer_to_hire_rate": KpiWords("Offers that are accepted", "Hired over offered."),
+        "interview_to_offer_rate": KpiWords(
+            "Interviews that lead to an offer", "Offered over interviewed, through advocates.", "interviews"
+        ),
+        "offer_to_hire_rate": KpiWords("Offers that are accepted", "Hired over offered, through advocates.", "offers"),
         "hire_probability_by_day": KpiWords(
-            "Chance of a hire by day 90",
-            "The probability that an application has ended in a hire by then, with rejection and withdrawal as "
-            "competing ends (Aalen-Johansen).",
+            "Chance of a hire in time",
+            "The probability that an application has ended in a hire by the end of the decision period (90 days, "
+            "unless set otherwise). Rejection and withdrawal are other ends; an application still open counts for as "
+            "long as it was watched, and is not taken for a failure (Aalen-Johansen).",
+            "applications",
         ),
         "time_in_stage_days": KpiWords(
-            "Days in a stage", "The median time an application spends in one status.", lower_is_better=True
+            "Days in a stage", "The median time an application spends in one status.", "stays", lower_is_better=True
         ),
         "cost_per_hire": KpiWords(
-            "Cost per hire", "External and internal costs over hires of the period.", "hires", lower_is_better=True
+            "Cost per hire",
+            "All costs of a channel in a period, external and internal, with its part of shared costs, over the hires "
+            "of that period (ANSI/SHRM 06001, ISO 30407). Not known without hires or without costs.",
+            "hires",
+            lower_is_better=True,
         ),
         "advocate_participation_rate": KpiWords(
-            "Advocates who take part", "Eligible advocates with a share or referral over all eligible.", "advocates"
+            "Advocates who take part",
+            "Eligible advocates with a share or a referral in the period over all who were eligible in it.",
+            "advocates",
         ),
         "advocate_conversion_rate": KpiWords(
             "Hires per application of an advocate", "Hires over applications credited to the advocate.", "applications"
@@ -79,16 +100,35 @@ KPI_WORDS: Mapping[str, KpiWords] = MappingProxyType(
             lower_is_better=True,
         ),
         "sync_latency_seconds": KpiWords(
-            "Seconds from one system to the other",
-            "Received to confirmed in the other system, 95th percentile.",
+            "Time from one system to the other",
+            "From receipt to confirmation in the other system; 95 of 100 events take no longer.",
+            "events",
             lower_is_better=True,
         ),
-        "roi": KpiWords("Return on the programme", "Cost saved by hires through advocates over the programme's cost."),
+        "roi": KpiWords(
+            "Return on the programme",
+            "What a hire costs less through advocates than elsewhere, times the hires through advocates, over what the "
+            "programme cost. 100 % means that each unit spent saved one. Not known when one of its inputs is missing.",
+        ),
         "source_of_hire_share": KpiWords(
             "Hires that came through advocates", "Hires of the advocacy channel over all hires.", "hires"
         ),
     }
 )
+
+_FURTHER_WORDS: Mapping[str, KpiWords] = MappingProxyType(
+    {
+        "time_to_hire_difference_days": KpiWords(
+            "Time to hire, advocates less others",
+            "The median time to hire through advocates minus the median of all other channels.",
+            "hires",
+            lower_is_better=True,
+        ),
+    }
+)
+"""Rows of mart.kpi that no contract can name."""
+
+_QUANTILE = re.compile(r"_p(\d\d)$")
 
 MATURITY_WORDS: Mapping[str, str] = MappingProxyType(
     {
@@ -123,23 +163,55 @@ FIELD_WORDS: Mapping[str, str] = MappingProxyType(
 
 
 def kpi_words(name: str) -> KpiWords:
-    """The words of a KPI; a KPI without any is named by its own name."""
-    return KPI_WORDS.get(name, KpiWords(name.replace("_", " ").capitalize(), "As defined in the contract."))
+    """The words of a KPI; one without any is named by its own name. `_p25` and the like are quantiles of a KPI."""
+    found = KPI_WORDS.get(name) or _FURTHER_WORDS.get(name)
+    if found is not None:
+        return found
+    quantile, base = _QUANTILE.search(name), _QUANTILE.sub("", name)
+    if quantile and base in KPI_WORDS:
+        return replace(KPI_WORDS[base], label=f"{KPI_WORDS[base].label}, {quantile[1]} of 100")
+    return KpiWords(name.replace("_", " ").capitalize(), "As defined in the contract.")
+
+
+def definitions(names: Collection[str]) -> tuple[tuple[str, str], ...]:
+    """Label and definition of each of these KPIs that has words, in the order of the definitions."""
+    known = {**KPI_WORDS, **_FURTHER_WORDS}
+    return tuple((words.label, words.definition) for name, words in known.items() if name in names)
+
+
+def guessed_unit(kpi: str) -> str:
+    """The unit of a KPI that has no row yet."""
+    base = _QUANTILE.sub("", kpi)
+    if base == "cost_per_hire":
+        return "currency"
+    return "days" if base.endswith("_days") else "s" if base.endswith("_seconds") else "ratio"
 
 
 def figure(value: float | None, unit: str, currency: str = "") -> str:
-    """A value with its unit as people write it; null is `UNKNOWN`. Ratios are shown in percent."""
+    """A value with its unit as people write it; null is `UNKNOWN`.
+
+    Ratios are shown in percent. An amount is in the unit "currency", or in "smallest" when it counts the currency's
+    smallest unit; from a thousand on it is shown without decimals.
+    """
     if value is None:
         return UNKNOWN
     if unit == "ratio":
-        return f"{100 * value:.1f}{_HARD}%"
+        return f"{_number(100 * value, 1)}{_HARD}%"
     if unit == "days":
-        return f"{value:,.1f}{_HARD}days"
-    if unit in {"s", "seconds"}:
-        return f"{value:,.1f}{_HARD}s"
-    if unit in {"currency", currency} and currency:
-        return f"{value:,.2f}{_HARD}{currency}"
-    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}"
+        return f"{_number(value, 1)}{_HARD}days"
+    if unit == "s":
+        return f"{_number(value, 1)}{_HARD}s"
+    if unit in {"currency", "smallest"}:
+        decimals = decimals_of(currency)
+        amount = value / 10**decimals if unit == "smallest" else value
+        return f"{_number(amount, 0 if abs(amount) >= _WHOLE_FROM else decimals)}{_HARD}{currency}".rstrip(_HARD)
+    return _number(value, 0 if float(value).is_integer() else 2)
+
+
+def _number(value: float, decimals: int) -> str:
+    """Digits in groups of three; a minus sign that is one, and none before zero."""
+    text = f"{value:,.{decimals}f}"
+    return text.replace("-", "" if not text.strip("-0.,") else "\u2212")
 
 
 def spread(low: float, high: float, unit: str, currency: str = "") -> str:
@@ -147,6 +219,19 @@ def spread(low: float, high: float, unit: str, currency: str = "") -> str:
     lower, upper = figure(low, unit, currency), figure(high, unit, currency)
     number, _, sign = lower.rpartition(_HARD)
     return f"{number} to {upper}" if number and upper.endswith(f"{_HARD}{sign}") else f"{lower} to {upper}"
+
+
+def by_how_much(difference: float, unit: str, currency: str = "") -> str:
+    """A difference with its sign; of ratios in points of a percent: "+1.5 points"."""
+    sign = "+" if difference > 0 else ""
+    if unit == "ratio":
+        return f"{sign}{_number(100 * difference, 1)}{_HARD}points"
+    return f"{sign}{figure(difference, unit, currency)}"
+
+
+def readable(text: str) -> str:
+    """A text from outside without what neither XML nor a reader can take; each such character stays visible as one."""
+    return _UNREADABLE.sub("\ufffd", text)
 
 
 def whole(value: float | None) -> str:

@@ -19,7 +19,20 @@ import click
 
 from referral_pipeline_tests.benchmarks.result import Result
 
-NAMES = ("attribution", "chaos", "crash", "event_burst", "event_latency", "identity", "kpis", "receiver", "refresh")
+NAMES = (
+    *(
+        "attribution",
+        "chaos",
+        "crash",
+        "event_burst",
+        "event_latency",
+        "identity",
+        "kpis",
+        "receiver",
+        "refresh",
+        "report",
+    ),
+)
 
 
 def machine() -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What a person sees: the asset graph, an asset with its checks, the leadership page."""
+"""What a person sees: the asset graph, an asset with its checks."""
 
 from __future__ import annotations
 
@@ -84,18 +84,3 @@ def test_a_check_that_did_not_pass_says_what_to_do(page, webserver, screenshots)
     text = page.inner_text("body")
     assert "Mend: add the stages to stage_map in integration.yaml" in text
     assert "what_to_do" in text
-
-
-@pytest.mark.parametrize(("name", "width"), [("desktop", 1280), ("phone", 390)])
-def test_the_leadership_page_reads_well(browser, chromium, refreshed, screenshots, name, width):
-    context = browser.new_context(viewport={"width": width, "height": 900})
-    page = context.new_page()
-    failures = []
-    page.on("requestfailed", lambda request: failures.append(request.url))
-    page.goto((refreshed.home / "data/published/leadership.html").as_uri())
-    page.screenshot(path=screenshots / f"leadership-{name}.png", full_page=True)
-    assert page.locator("h1").count() == 1
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "it scrolls sideways"
-    assert page.evaluate("document.documentElement.lang") == "en"
-    assert failures == []
-    context.close()

@@ -10,9 +10,11 @@ from pathlib import Path
 import duckdb
 import pytest
 from click.testing import CliRunner
+from openpyxl import load_workbook
 
 from referral_pipeline.cli import main
 from referral_pipeline.orchestration.bridge import PUBLISHED_TABLES, Bridge
+from referral_pipeline.orchestration.run import run_job
 
 
 def test_every_candidate_application_tag_and_status_is_as_the_truth_says(twice):
@@ -158,7 +160,7 @@ def test_published_files_are_those_that_others_read(twice):
     published = twice.home / "data" / "published"
     names = {path.name for path in published.iterdir() if not path.name.startswith(".")}
     expected = {f"{table.split('.')[1]}.parquet" for table in PUBLISHED_TABLES}
-    assert expected | {"warehouse.duckdb", "leadership.html", "manifest.json"} <= names
+    assert expected | {"warehouse.duckdb", "leadership.html", "leadership.xlsx", "manifest.json"} <= names
     with duckdb.connect(published / "warehouse.duckdb", read_only=True) as db:
         schemas = {
             row[0] for row in db.execute("SELECT DISTINCT table_schema FROM information_schema.tables").fetchall()
@@ -168,6 +170,38 @@ def test_published_files_are_those_that_others_read(twice):
             name = table.split(".")[1]
             in_file = db.execute(f"SELECT count(*) FROM '{published}/{name}.parquet'").fetchone()
             assert in_file == db.execute(f"SELECT count(*) FROM {table}").fetchone()
+
+
+def test_page_workbook_parquet_and_asset_tell_the_same_numbers(twice):
+    """Digit for digit, headline by headline; what one of them does not know none of them knows."""
+    published = twice.home / "data" / "published"
+    with duckdb.connect() as db:
+        rows = db.execute(
+            f"SELECT kpi, value FROM '{published}/kpi.parquet' WHERE period_kind = 'all' AND segment_kind = 'all'"
+        ).fetchall()
+    parquet = dict(rows)
+    html = (published / "leadership.html").read_text(encoding="utf-8")
+    shown = re.findall(r'data-value="([^"]+)" data-key="(\w+)\|all\|\|all\|all#value"', html)
+    page = {kpi: float(value) for value, kpi in shown}
+    heading, *lines = load_workbook(published / "leadership.xlsx")["KPIs"].iter_rows(values_only=True)
+    cells = (dict(zip(heading, line, strict=True)) for line in lines)
+    sheet = {row["kpi"]: row["value"] for row in cells if (row["period_kind"], row["segment_kind"]) == ("all", "all")}
+    told = twice.outcomes[1].metadata["kpis"]
+    asset = {kpi: told[kpi] for kpi in parquet if kpi in told}
+    assert sheet == parquet
+    assert asset == {kpi: value for kpi, value in parquet.items() if value is not None}
+    assert page == {kpi: value for kpi, value in parquet.items() if kpi in page}
+    promised = {"referral_conversion_rate", "time_to_hire_days", "attribution_coverage"}
+    assert {kpi for kpi in promised if parquet[kpi] is not None} <= set(page)
+
+
+def test_the_quarterly_review_keeps_an_edition_and_tells_where(twice):
+    outcome = run_job("quarterly_review", twice.settings, sink=lambda *_: None)
+    assert outcome.success, outcome.errors
+    told = outcome.metadata["quarterly_edition"]
+    folder = twice.home / "data" / "published" / "editions" / told["quarter"]
+    assert {path.name for path in folder.iterdir()} == {"leadership.html", "leadership.xlsx", "manifest.json"}
+    assert twice.outcomes[1].metadata["leadership_report"]["headline"].startswith("| number | value |")
 
 
 def test_no_personal_data_leaves_raw_and_staging(twice):

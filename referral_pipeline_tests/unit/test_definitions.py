@@ -47,7 +47,7 @@ GROUPS = {
         "processed_events",
     },
     "kpis": {"allocated_costs", "kpis", "advocate_performance"},
-    "reports": {"published_tables", "leadership_report"},
+    "reports": {"published_tables", "leadership_report", "quarterly_edition"},
 }
 
 
@@ -92,10 +92,11 @@ def test_every_rule_is_a_check_and_those_that_guard_attribution_block(defs):
 def test_jobs_schedules_and_sensors_have_the_names_that_the_runbook_uses(defs):
     repository = defs.get_repository_def()
     jobs = {job.name for job in repository.get_all_jobs()}
-    assert {"process_events", "refresh", "reconcile", "prune", "alert_heartbeat"} <= jobs
+    assert {"process_events", "refresh", "reconcile", "quarterly_review", "prune", "alert_heartbeat"} <= jobs
     assert {s.name: s.execution_timezone for s in repository.schedule_defs} == {
         "refresh_hourly": "UTC",
         "reconcile_every_15_minutes": "UTC",
+        "quarterly_review_on_the_fifth": "UTC",
         "prune_daily": "UTC",
         "alert_heartbeat_daily": "UTC",
     }
@@ -117,6 +118,14 @@ def test_reconcile_pulls_and_compares_and_refresh_writes_by_itself(defs):
     writes = GROUPS["sync"] - {"reconciliation", "processed_events"}
     assert writes < assets("refresh")
     assert "reconciliation" not in assets("refresh")
+
+
+def test_an_edition_is_kept_by_the_quarterly_review_alone(defs):
+    def assets(job: str) -> set[str]:
+        return {key.to_user_string() for key in defs.resolve_job_def(job).asset_layer.executable_asset_keys}
+
+    assert assets("quarterly_review") == {"quarterly_edition"}
+    assert "quarterly_edition" not in assets("refresh")
 
 
 def test_numbers_and_publication_wait_for_the_checks_of_attribution(specs):

@@ -110,8 +110,43 @@ def published_tables(config: AsOfConfig, bridge: BridgeResource) -> dg.Materiali
 
 @dg.multi_asset(name="write_report", specs=[spec("leadership_report")], pool=WAREHOUSE_POOL)
 def leadership_report(config: AsOfConfig, bridge: BridgeResource) -> dg.MaterializeResult[Any]:
-    """Write the leadership page."""
-    path = bridge.bridge.write_report(as_of=config.moment)
+    """Write the leadership report."""
+    written = bridge.bridge.write_report(as_of=config.moment)
+    lines = ["| number | value | target | reading |", "|---|---:|---:|---|"]
+    lines += [
+        f"| {one.label} | {one.value.text} | {one.target_side} {one.target.text} | {one.verdict.words} |"
+        for one in written.headlines
+    ]
     return dg.MaterializeResult(
-        asset_key="leadership_report", metadata={"path": dg.MetadataValue.path(str(path)), "bytes": path.stat().st_size}
+        asset_key="leadership_report",
+        metadata={
+            "path": dg.MetadataValue.path(str(written.html)),
+            "bytes": written.html.stat().st_size,
+            "workbook": dg.MetadataValue.path(str(written.xlsx)),
+            "headline": dg.MetadataValue.md("\n".join(lines)),
+        },
+    )
+
+
+class EditionConfig(AsOfConfig):
+    """Which edition: that of the last quarter over at `as_of`; `force` writes one again that is kept already."""
+
+    force: bool = False
+
+
+@dg.multi_asset(name="keep_edition", specs=[spec("quarterly_edition")], pool=WAREHOUSE_POOL)
+def quarterly_edition(
+    context: dg.AssetExecutionContext, config: EditionConfig, bridge: BridgeResource
+) -> dg.MaterializeResult[Any]:
+    """Keep the edition of the last quarter that is over."""
+    edition = bridge.bridge.write_edition(as_of=config.moment, force=config.force)
+    context.log.info("written" if edition.is_new else "kept since before: an edition is not changed")
+    return dg.MaterializeResult(
+        asset_key="quarterly_edition",
+        metadata={
+            "quarter": edition.quarter.code,
+            "written_now": edition.is_new,
+            "path": dg.MetadataValue.path(str(edition.html)),
+            "workbook": dg.MetadataValue.path(str(edition.xlsx)),
+        },
     )
