@@ -11,8 +11,9 @@ import pytest
 
 from referral_pipeline.connectors.records import BonusSum, Conversion
 from referral_pipeline.kpis.advocates import build_advocates, read_results
+from referral_pipeline.kpis.compute import compute_kpis
 from referral_pipeline.kpis.statistics import wilson
-from referral_pipeline_tests.unit.core_world import DAY0, World, day
+from referral_pipeline_tests.unit.core_world import DAY0, World, attribution_rules, day
 
 BONUS = 200_000
 
@@ -94,6 +95,26 @@ def test_young_applications_are_never_shown_as_a_low_conversion(world: World):
         referred(world, number, number)
     assert conversion(built(world, as_of=91)["A1"]) == (0, 2, None, "immature")
     assert conversion(built(world, as_of=94)["A1"]) == (0, 5, 0.0, "mature")
+
+
+def test_the_conversion_of_a_dashboard_is_that_of_the_kpi_also_where_advocates_share_credit(world: World):
+    world.contract = attribution_rules(world.contract, model="linear")
+    for number in range(7):
+        referred(world, number, 0, **({"status": "hired", "hired": 20} if number % 3 == 0 else {}))
+    for number in range(6):
+        name = f"G{chr(97 + number)} F{chr(97 + number)}"
+        world.referral(f"Q{number}", "A2", -1, person=name)
+    found = built(world)
+    compute_kpis(world.warehouse, world.contract, as_of=DAY0 + timedelta(days=365))
+    kpis = world.rows_of(
+        "SELECT segment, value, numerator, denominator, ci_low, ci_high, maturity FROM mart.kpi"
+        " WHERE kpi = 'advocate_conversion_rate' AND segment_kind = 'advocate' AND period_kind = 'all' ORDER BY segment"
+    )
+    assert [(row["segment"], row["numerator"], row["denominator"]) for row in kpis] == [("A1", 3, 7), ("A2", 2, 6)]
+    for row in kpis:
+        own = found[row["segment"]]
+        names = ("conversion", "mature_hires", "mature_applications", "conversion_low", "conversion_high", "maturity")
+        assert [own[name] for name in names] == list(row.values())[1:]
 
 
 def test_bonuses_are_summed_by_state_and_the_next_day_is_that_of_the_first_that_waits(world: World):

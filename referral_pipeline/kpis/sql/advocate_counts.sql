@@ -1,11 +1,12 @@
--- What came of each advocate's referrals: one row per advocate of the platform, by id. An application is the advocate's
--- whom core.attribution shows. It reached a stage when it was ever in it; an undone hire is no hire.
+-- What came of each advocate's referrals: one row per advocate of the platform, by id. An application counts for each
+-- advocate who holds part of its credit (weight above 0), once however many shares earned it, as in
+-- advocate_conversion_rate. It reached a stage when it was ever in it; an undone hire is no hire.
 -- `mature_applications` are as old as the horizon, `mature_hires` those of them that were hired within it, as in
 -- referral_conversion_rate: what is younger may still become a hire, and must not be read as a failure.
 -- Parameters: horizon_days, as_of.
 WITH reached AS (
     SELECT
-        attribution.advocate_id,
+        credit.advocate_id,
         attribution.status = 'hired' AS is_hired,
         attribution.interviewed_at IS NOT NULL OR coalesce(history.was_interviewed, false) AS was_interviewed,
         attribution.offered_at IS NOT NULL OR coalesce(history.was_offered, false) AS was_offered,
@@ -16,7 +17,8 @@ WITH reached AS (
             <= attribution.applied_at + to_hours(24 * $horizon_days::BIGINT),
             false
         ) AS is_hit
-    FROM core.attribution AS attribution
+    FROM (SELECT DISTINCT application_key, advocate_id FROM core.attribution_credit WHERE weight > 0) AS credit
+    JOIN core.attribution AS attribution ON attribution.application_key = credit.application_key
     LEFT JOIN (
         SELECT
             application_key,
@@ -25,7 +27,6 @@ WITH reached AS (
         FROM core.status_history
         GROUP BY application_key
     ) AS history ON history.application_key = attribution.application_key
-    WHERE attribution.channel = 'advocacy'
 )
 SELECT
     advocate.id AS advocate_id,
