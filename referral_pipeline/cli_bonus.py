@@ -89,7 +89,7 @@ def bonus() -> None:
 @_json
 def list_(state: str | None, advocate: str | None, as_json: bool) -> None:
     """Show bonuses with state, amount and dates, and the sums of each state and currency."""
-    from referral_pipeline.sync.bonus.money import totals
+    from referral_pipeline.money import totals
     from referral_pipeline.warehouse.publish import published_at
 
     with _installation() as own:
@@ -181,7 +181,7 @@ def _as_json(one: Bonus) -> dict[str, Any]:
 
 
 def _draw(rows: Sequence[dict[str, Any]]) -> None:
-    from referral_pipeline.sync.bonus.money import as_decimal
+    from referral_pipeline.money import as_decimal
 
     columns = ("bonus", "state", "amount", "currency", "advocate", "application", "eligible", "paid", "export", "why")
     lines = [
@@ -309,7 +309,7 @@ def _require_free(out: Path, *, same: bytes | None = None) -> None:
 
 def _tell_export(told: _Told, *, as_json: bool) -> None:
     from referral_pipeline.ledger.bonuses import bonus_id
-    from referral_pipeline.sync.bonus.money import totals
+    from referral_pipeline.money import totals
 
     chosen = told.result.chosen if told.result is not None else ()
     held = told.result.held if told.result is not None else ()
@@ -404,7 +404,7 @@ def reconcile(file: Path, apply_: bool, by: str | None, as_json: bool) -> None:
 
 
 def _tell_reconciliation(result: Reconciliation, *, applied: bool) -> None:
-    from referral_pipeline.sync.bonus.money import as_decimal
+    from referral_pipeline.money import as_decimal
 
     for one in result.differences:
         where = f"line {one.line}" if one.line is not None else f"export {one.export_id}"
@@ -427,7 +427,7 @@ def _tell_reconciliation(result: Reconciliation, *, applied: bool) -> None:
 
 
 def _money(by_currency: Any) -> str:
-    from referral_pipeline.sync.bonus.money import as_decimal
+    from referral_pipeline.money import as_decimal
 
     return ", ".join(f"{as_decimal(cents, code)} {code}" for code, cents in by_currency.items()) or "nothing"
 

@@ -289,7 +289,7 @@ def _weight(text: str | None) -> str:
 
 
 def _money(cents: int, currency: str) -> str:
-    from referral_pipeline.sync.bonus.money import as_decimal
+    from referral_pipeline.money import as_decimal
 
     return f"{as_decimal(cents, currency)} {currency}" if cents else "0"
 

@@ -15,7 +15,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import Final
 
-from referral_pipeline.sync.bonus.money import decimals_of, from_decimal
+from referral_pipeline.money import decimals_of, from_decimal
 
 ADVOCACY: Final = "advocacy"
 SHARED: Final = "shared"

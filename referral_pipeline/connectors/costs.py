@@ -28,7 +28,7 @@ from referral_pipeline.connectors.cost_table import CostFileError, CostTable, Ta
 from referral_pipeline.connectors.records import RowProblem
 from referral_pipeline.connectors.values import shape
 from referral_pipeline.contract.sections import Costs
-from referral_pipeline.sync.bonus.money import decimals_of
+from referral_pipeline.money import decimals_of
 
 ENTITY: Final = "costs"
 SYSTEM: Final = "files"

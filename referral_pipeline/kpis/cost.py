@@ -20,7 +20,7 @@ from typing import Any
 import pandas as pd
 
 from referral_pipeline.contract.models import Contract
-from referral_pipeline.sync.bonus.money import decimals_of
+from referral_pipeline.money import decimals_of
 from referral_pipeline.warehouse.store import Warehouse
 
 __all__ = ["COST_KPIS", "cost_rows"]
@@ -57,7 +57,12 @@ def cost_rows(warehouse: Warehouse, contract: Contract, as_of: datetime) -> pd.D
     rows += [row for each in inputs for row in _roi(each, whole_unit, targets.get("roi"))]
     frame = pd.DataFrame(rows, columns=_COLUMNS)
     return frame.astype(
-        {"numerator": "Int64", "denominator": "Int64", **dict.fromkeys(("value", "ci_low", "ci_high", "target"), float)}
+        {
+            "period_start": "datetime64[s]",
+            **dict.fromkeys(("numerator", "denominator"), "Int64"),
+            **dict.fromkeys(("value", "ci_low", "ci_high", "target"), float),
+            **dict.fromkeys(("kpi", "period_kind", "segment_kind", "unit", "maturity"), "category"),
+        }
     )
 
 

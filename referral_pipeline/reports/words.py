@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from referral_pipeline.sync.bonus.money import decimals_of
+from referral_pipeline.money import decimals_of
 
 _HARD = "\u00a0"  # a space that does not break: a number stays on one line with its unit
 

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
+from referral_pipeline.money import decimals_of
 from referral_pipeline.reports.figures import Figure, Interval
 from referral_pipeline.reports.headlines import QuarterFigure, quarter_figure
 from referral_pipeline.reports.hiring import CHANNELS, Rate
 from referral_pipeline.reports.page import Page
 from referral_pipeline.reports.words import readable
-from referral_pipeline.sync.bonus.money import decimals_of
 
 if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet

@@ -302,7 +302,7 @@ def test_conversion_is_never_off_by_more_than_half_of_the_smallest_unit(
 @given(st.integers(-(10**12), 10**12))
 def test_an_amount_that_is_written_is_the_amount_that_is_read_as_text_and_as_a_number(cents: int):
     from referral_pipeline.connectors.cost_cells import amount
-    from referral_pipeline.sync.bonus.money import as_decimal
+    from referral_pipeline.money import as_decimal
 
     text = as_decimal(cents, "USD")
     assert amount(text, "USD") == amount(float(text), "USD") == cents

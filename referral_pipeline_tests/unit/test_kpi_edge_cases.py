@@ -202,7 +202,8 @@ def test_one_candidate_of_three_advocates_is_one_application_one_hire_and_one_bo
     assert by_advocate == [(0, 0), (0, 0), (1, 1)]
     advocates = [story.advocate(f"A{number}") for number in (1, 2, 3)]
     assert [bonus for *_, bonus in advocates] == [0, 0, BONUS]
-    assert sum(applications for applications, *_ in advocates) == 1
+    # On a dashboard it counts for each advocate who holds part of its credit; in the programme's numbers it is one.
+    assert sum(applications for applications, *_ in advocates) == (3 if model == "linear" else 1)
     credits = world.rows_of("SELECT weight FROM core.attribution_credit WHERE weight > 0")
     assert (len(credits), sum(row["weight"] for row in credits)) == (3 if model == "linear" else 1, 1)
     assert story.funnel()["hires"] == 1

@@ -53,6 +53,7 @@ class Year:
             as_of: datetime = MAY) -> dict[str, Any]:  # fmt: skip
         frame = cost_rows(self.warehouse, self.contract, as_of)
         assert list(frame.columns) == COLUMNS
+        frame = frame.assign(period_start=frame["period_start"].dt.date)
         (found,) = [
             row
             for row in frame.astype(object).where(frame.notna(), None).to_dict("records")

@@ -271,8 +271,15 @@ def test_a_candidate_made_beside_one_that_was_there_is_a_duplicate_of_ours(world
 def test_of_nothing_every_kpi_has_one_row_that_says_so(nothing: World):
     rows = nothing.rows_of("SELECT * FROM mart.kpi")
     assert {
-        (r["period_kind"], r["maturity"], r["value"], r["ci_low"], r["ci_high"], r["denominator"]) for r in rows
+        (r["period_kind"], r["maturity"], r["value"], r["ci_low"], r["ci_high"], r["denominator"])
+        for r in rows
+        if r["kpi"] != "roi"
     } == {("all", "insufficient", None, None, None, 0)}
+    # Of money nothing is on record, which is not the same as none that was spent.
+    assert {(r["maturity"], r["value"], r["denominator"]) for r in rows if r["kpi"] == "roi"} >= {
+        ("insufficient", None, None)
+    }
+    assert {(r["maturity"], r["value"]) for r in rows} == {("insufficient", None)}
     assert len({(r["kpi"], r["segment_kind"], r["segment"]) for r in rows}) == len(rows)
     scopes = sorted((r["kpi"], r["segment"]) for r in rows if r["segment_kind"] == "scope")
     assert [segment for kpi, segment in scopes if kpi == "time_in_stage_days"] == [

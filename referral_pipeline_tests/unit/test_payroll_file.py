@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from referral_pipeline.ledger.bonuses import bonus_id
 from referral_pipeline.ledger.records import PayrollEntry, PayrollExport
-from referral_pipeline.sync.bonus.money import as_decimal, decimals_of, from_decimal, totals
+from referral_pipeline.money import as_decimal, decimals_of, from_decimal, totals
 from referral_pipeline.sync.bonus.payroll_file import COLUMNS, PayrollFileError, as_csv, read_file, write_file
 
 AT = datetime(2026, 4, 30, 23, 30, tzinfo=UTC)

@@ -21,7 +21,7 @@ from typing import Final
 
 from referral_pipeline.ledger.bonuses import bonus_id
 from referral_pipeline.ledger.records import PayrollEntry, PayrollExport
-from referral_pipeline.sync.bonus.money import as_decimal, from_decimal
+from referral_pipeline.money import as_decimal, from_decimal
 
 COLUMNS: Final = (
     "export_id",

@@ -19,8 +19,8 @@ from referral_pipeline.contract.models import Contract
 from referral_pipeline.ledger.bonuses import bonus_id
 from referral_pipeline.ledger.records import PayrollEntry
 from referral_pipeline.ledger.store import Ledger
+from referral_pipeline.money import as_decimal, totals
 from referral_pipeline.sync.bonus import export as due
-from referral_pipeline.sync.bonus.money import as_decimal, totals
 from referral_pipeline.sync.bonus.payroll_file import PayrollFileError, PayrollLine
 from referral_pipeline.sync.bonus.rehires import Families
 
