@@ -248,5 +248,13 @@ _STATEMENTS = (
     CREATE OR REPLACE TABLE core.bonus_share AS
     SELECT id AS advocate_id, 0::BIGINT AS paid_cents, 0::BIGINT AS open_cents FROM staging.advocate WHERE false
     """,
+    """
+    CREATE OR REPLACE TABLE staging.quarantine AS
+    SELECT
+        'advocacy' AS system, 'referrals' AS entity, 'ref_' || i AS record_id, 'phone' AS field, 'unreadable' AS reason,
+        '7 characters' AS shape, 'field' AS "level"
+    FROM made
+    WHERE is_advocacy AND i % 100 = 3
+    """,
     "DROP TABLE made",
 )
