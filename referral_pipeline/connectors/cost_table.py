@@ -24,11 +24,15 @@ from referral_pipeline.connectors.values import shape
 SUFFIXES: Final = (".csv", ".xlsx")
 _DELIMITERS: Final = (",", ";", "\t")
 _EXCEL_SEPARATOR: Final = re.compile(r"sep=(.)", re.IGNORECASE)
+REQUIRED: Final = ("period", "channel", "kind", "amount", "currency")
+COLUMNS: Final = (*REQUIRED, "allocation_key", "note")
 _NOT_A_WORKBOOK: Final = (
+    LookupError,
+    RuntimeError,
+    AttributeError,
     zipfile.BadZipFile,
     zlib.error,
     EOFError,
-    KeyError,
     ValueError,
     TypeError,
     SyntaxError,
@@ -102,7 +106,8 @@ def _table(rows: _Rows, notes: list[str]) -> CostTable:
     columns = [plain_name(cell) for cell in filled[0][1]]
     while columns and not columns[-1]:
         columns.pop()
-    repeated = sorted({name for name in columns if name and columns.count(name) > 1})
+    # Only names of ours: a file without a header has anybody's words there, which must not be told.
+    repeated = [name for name in COLUMNS if columns.count(name) > 1]
     if repeated:
         raise CostFileError(repeated[0], "stands in the header twice; keep one of the columns", "2 columns")
     found: list[TableRow] = []

@@ -24,7 +24,16 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from referral_pipeline.connectors import cost_cells
-from referral_pipeline.connectors.cost_table import CostFileError, CostTable, TableRow, files_of, is_empty, read_table
+from referral_pipeline.connectors.cost_table import (
+    COLUMNS,
+    REQUIRED,
+    CostFileError,
+    CostTable,
+    TableRow,
+    files_of,
+    is_empty,
+    read_table,
+)
 from referral_pipeline.connectors.records import RowProblem
 from referral_pipeline.connectors.values import shape
 from referral_pipeline.contract.sections import Costs
@@ -32,8 +41,6 @@ from referral_pipeline.money import decimals_of
 
 ENTITY: Final = "costs"
 SYSTEM: Final = "files"
-REQUIRED: Final = ("period", "channel", "kind", "amount", "currency")
-COLUMNS: Final = (*REQUIRED, "allocation_key", "note")
 _EXACT: Final = Context(prec=60, rounding=ROUND_HALF_EVEN)
 
 

@@ -197,7 +197,7 @@ def _times_to_hire(inputs: Inputs) -> list[rows.Rows]:
     quantiles = {"": 0.5, "_p25": 0.25, "_p75": 0.75, "_p90": 0.9}
     return [
         *rows.quantile_rows(_TIME_TO_HIRE, facts, quantiles, target=inputs.target(_TIME_TO_HIRE.kpi)),
-        *rows.difference_rows(_DIFFERENCE, facts),
+        *rows.difference_rows(_DIFFERENCE, facts, float(inputs.contract.objectives.horizon_days)),
     ]
 
 

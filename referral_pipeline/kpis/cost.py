@@ -99,12 +99,15 @@ class _Inputs:
     other_cents: int | None
     other_hires: int
     other_maturity: str
+    is_comparable: bool
 
     @property
     def maturity(self) -> str:
-        """That of the weakest input; without a programme cost there is nothing to divide by."""
+        """That of the weakest input; insufficient with no programme cost to divide by, or costs of different months."""
         both = {self.advocacy_maturity, self.other_maturity}
         if "insufficient" in both or self.advocacy_cents == 0:
+            return "insufficient"
+        if both == {"mature"} and not self.is_comparable:
             return "insufficient"
         return "immature" if "immature" in both else "mature"
 

@@ -233,24 +233,27 @@ def quantile_rows(shape: Shape, facts: Facts, quantiles: dict[str, float], *, ta
     return made
 
 
-def difference_rows(shape: Shape, facts: Facts) -> list[Rows]:
+def difference_rows(shape: Shape, facts: Facts, horizon_days: float) -> list[Rows]:
     """Rows of the median of the advocacy channel minus that of the others, with Price and Bonett's interval.
 
-    `facts` as in `quantile_rows`, with `is_advocacy`. Nothing is said where either side has fewer than five.
+    `facts` as in `quantile_rows`, with `is_advocacy`. Compared are those of mature applications, within the horizon: of
+    a channel that is younger than the other only the quick ones are over, and it would seem quicker for that alone.
+    Nothing is said where either side has fewer than five.
     """
+    is_fair = facts.numbers["is_mature"].astype(bool) & (facts.numbers["measure"] <= horizon_days)
+    is_own = is_fair & facts.numbers["is_advocacy"].astype(bool)
     made: list[Rows] = []
     seen: set[tuple[str, str]] = set()
     for group in groupings(facts, shape.segment_kinds):
         seen |= _headlines_of(group)
         is_all_mature = group.sums(facts.numbers["is_mature"]) == group.counts
-        sides = group.sums(facts.numbers["is_advocacy"])
-        is_enough = np.minimum(sides, group.counts - sides) >= FEWEST_TO_COMPARE
+        compared, sides = group.sums(is_fair), group.sums(is_own)
+        is_enough = np.minimum(sides, compared - sides) >= FEWEST_TO_COMPARE
         is_shown = is_enough & (is_all_mature | (group.period_kind == "all"))
         found = np.full((len(group.counts), 3), np.nan)
-        measures, channels = group.split(facts.numbers["measure"]), group.split(facts.numbers["is_advocacy"])
+        measures, fair, own = group.split(facts.numbers["measure"]), group.split(is_fair), group.split(is_own)
         for i in np.flatnonzero(is_shown):
-            own = channels[i].astype(bool)
-            found[i] = median_difference(measures[i][own], measures[i][~own])
+            found[i] = median_difference(measures[i][own[i]], measures[i][fair[i] & ~own[i]])
         made.append(
             Rows(
                 shape.kpi,
@@ -261,7 +264,7 @@ def difference_rows(shape: Shape, facts: Facts) -> list[Rows]:
                 low=found[:, 1],
                 high=found[:, 2],
                 numerator=None,
-                denominator=group.counts,
+                denominator=compared,
                 target=None,
             )
         )
@@ -271,8 +274,9 @@ def difference_rows(shape: Shape, facts: Facts) -> list[Rows]:
 def incidence_rows(shape: Shape, facts: Facts, day: float, *, target: float | None) -> list[Rows]:
     """Rows of the probability to have ended as asked by `day`, by Aalen-Johansen.
 
-    `facts` has `measure` (days), `ended` (see survival) and `is_mature`. A group is mature when some unit of it is at
-    least the horizon old and the curve reaches that day: the younger ones then say what they can, as censored.
+    `facts` has `measure` (days), `ended` (see survival) and `is_mature`. All time is mature when five units are at
+    least the horizon old, or all are, and the curve reaches that day: the younger ones then say what they can, as
+    censored. A quarter or month is mature when all of it is: a few old units must not stand for a young cohort.
     """
     made: list[Rows] = []
     seen: set[tuple[str, str]] = set()
@@ -285,7 +289,9 @@ def incidence_rows(shape: Shape, facts: Facts, day: float, *, target: float | No
         ):
             curve = aalen_johansen(times, ends, at)
             found[i] = curve.probability[0], curve.low[0], curve.high[0], curve.happened[0]
-        is_mature = (group.sums(facts.numbers["is_mature"]) > 0) & ~np.isnan(found[:, 0])
+        old = group.sums(facts.numbers["is_mature"])
+        is_enough = (old == group.counts) | ((old >= FEWEST_TO_COMPARE) & (group.period_kind == "all"))
+        is_mature = is_enough & ~np.isnan(found[:, 0])
         made.append(_curve_rows(shape, group, found, is_mature, target))
     return [*made, *_nothing(shape, shape.kpi, seen, target)]
 

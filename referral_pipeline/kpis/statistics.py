@@ -57,6 +57,24 @@ def wilson_of(hits: Whole, units: Whole) -> tuple[Floats, Floats]:
     return found[:, 0], found[:, 1]
 
 
+def differs(hits: int, units: int, other_hits: int, other_units: int, *, looks: int = 1) -> bool:
+    """Whether two ratios of counts differ by more than chance: Fisher's exact test, two-sided, at 1 - `CONFIDENCE`.
+
+    Args:
+        hits: of the one; `units` are all of it.
+        units: see `hits`.
+        other_hits: of the other, which shares no unit with the one.
+        other_units: see `other_hits`.
+        looks: how many such comparisons are shown together. Each is held to that part of the level (Bonferroni), so
+            that of any number of equal ones hardly ever one seems to differ.
+    """
+    from scipy.stats import fisher_exact
+
+    table = [[hits, units - hits], [other_hits, other_units - other_hits]]
+    tested: Any = fisher_exact(table)
+    return float(tested.pvalue) * looks < 1 - CONFIDENCE
+
+
 # ---------------------------------------------------------------- quantiles
 
 

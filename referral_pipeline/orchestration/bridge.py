@@ -39,6 +39,7 @@ from referral_pipeline.privacy.crypto import Cipher
 from referral_pipeline.reports.editions import Edition, write_quarterly_edition
 from referral_pipeline.reports.leadership import Written as WrittenReport
 from referral_pipeline.reports.leadership import write_leadership_report
+from referral_pipeline.reports.periods import Quarter
 from referral_pipeline.settings import Settings, load_settings
 from referral_pipeline.sync.advocate_results import send_results
 from referral_pipeline.sync.candidates import CandidateWriteBack
@@ -57,8 +58,10 @@ from referral_pipeline.vocabulary import Side
 from referral_pipeline.warehouse.core import build_bonus_ledger, build_core
 from referral_pipeline.warehouse.costs import CostAllocation, allocate_costs, stage_costs
 from referral_pipeline.warehouse.duplicates import DuplicatesReport, score_duplicates
+from referral_pipeline.warehouse.failures import WarehouseError
 from referral_pipeline.warehouse.ingest import IngestReport, ingest
 from referral_pipeline.warehouse.people import PeopleReport, build_people
+from referral_pipeline.warehouse.publish import published_as_of, published_at
 from referral_pipeline.warehouse.staging import StagingReport, stage_advocacy, stage_ats, stage_ledger
 from referral_pipeline.warehouse.store import Warehouse
 
@@ -481,17 +484,33 @@ class Bridge:
         """Publish the tables that others read, by atomic rename; `as_of` where the numbers stand at another moment."""
         return self.warehouse.publish(PUBLISHED_TABLES, as_of=as_of)
 
-    def write_report(self, *, as_of: datetime) -> WrittenReport:
+    def write_report(self, *, as_of: datetime, is_backdated: bool = False) -> WrittenReport:
         """Write the leadership report as page and workbook."""
         with self.warehouse.connect():  # held for the step: each opening of the file costs 20 to 40 ms
-            return write_leadership_report(self.warehouse, self.contract, self.settings.published_dir, as_of=as_of)
-
-    def write_edition(self, *, as_of: datetime, force: bool = False) -> Edition:
-        """Keep the edition of the last quarter that is over, once."""
-        with self.warehouse.connect():
-            return write_quarterly_edition(
-                self.warehouse, self.contract, self.settings.published_dir, as_of=as_of, force=force
+            return write_leadership_report(
+                self.warehouse, self.contract, self.settings.published_dir, as_of=as_of, is_backdated=is_backdated
             )
+
+    def write_edition(self, *, force: bool = False) -> Edition:
+        """Keep the edition of the last quarter that is over, once, from the numbers that were published last.
+
+        Raises:
+            WarehouseError: those numbers are not there, are from before the end of that quarter, or stand at a moment
+                that somebody chose: an edition is kept for good, and must say when its numbers were true.
+        """
+        published_dir = self.settings.published_dir
+        built, chosen = published_at(published_dir), published_as_of(published_dir)
+        quarter = Quarter.last_over(datetime.now(UTC))
+        if built is None or chosen is not None or Quarter.last_over(built) != quarter:
+            found = (
+                "none are published" if built is None else "they are from before" if chosen is None else "as_of is set"
+            )
+            raise WarehouseError(
+                f"no edition of {quarter.code} was kept: its numbers must be published after its end ({found}). "
+                "Run `referral-pipeline refresh`, then quarterly_review again"
+            )
+        with self.warehouse.connect():
+            return write_quarterly_edition(self.warehouse, self.contract, published_dir, as_of=built, force=force)
 
 
 @contextmanager

@@ -325,7 +325,7 @@ CATALOG: tuple[AssetEntry, ...] = (
         "What the programme is worth, as a page and a workbook: headline numbers against their targets, what changed, "
         "funnel, time to hire, cost per hire, return, campaigns, coverage and data quality in plain words.",
         frozenset({"html", "excel"}),
-        deps=("kpis",),
+        deps=("kpis", "published_tables"),
     ),
     AssetEntry(
         "quarterly_edition",

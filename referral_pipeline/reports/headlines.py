@@ -293,7 +293,8 @@ def _difference_words(ends: tuple[float, float], row: KpiRow) -> Interval:
 
 def _direction(difference: float, ends: tuple[float, float] | None, kpi: str) -> Verdict:
     if difference == 0:
-        return Verdict("open", "No change")
+        # Two equal numbers of a few cases each do not say that nothing changed.
+        return Verdict("open", "No change") if kpi in _SUMS else Verdict("near", "No difference seen")
     is_better = (difference < 0) == kpi_words(kpi).lower_is_better
     if kpi in _SUMS:
         return Verdict("met" if is_better else "missed", "Lower" if difference < 0 else "Higher")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from referral_pipeline.kpis.statistics import differs
 from referral_pipeline.reports.figures import Basis, Figure, Interval, count, interval, measured
 from referral_pipeline.reports.headlines import QuarterFigure, quarter_figures
 from referral_pipeline.reports.marts import CurvePoint, KpiRow, Kpis
@@ -87,7 +88,7 @@ class TimeToHire:
 
 @dataclass(frozen=True)
 class Campaign:
-    """A campaign by its hires. `against_all` says how its rate stands to that of all applications."""
+    """A campaign by its hires. `against_all` says how its rate stands to that of the rest."""
 
     name: str
     hires: Figure
@@ -214,28 +215,33 @@ def _curve_day(day: int, curve: Sequence[CurvePoint]) -> CurveDay:
 
 
 def campaigns(rows: Sequence[KpiRow], kpis: Kpis) -> tuple[Campaign, ...]:
-    """The campaigns in the order read, each against the rate of all applications of the advocacy channel."""
+    """The campaigns in the order read, each against the applications of the advocacy channel that are not its own."""
     overall = kpis.total("referral_conversion_rate")
     return tuple(
         Campaign(
             name=row.segment,
             hires=row.counted("numerator"),
             rate=rate_of(row),
-            against_all=_against(row, overall),
+            against_all=_against(row, overall, looks=len(rows)),
         )
         for row in rows
     )
 
 
-def _against(row: KpiRow, overall: KpiRow | None) -> Verdict:
+def _against(row: KpiRow, overall: KpiRow | None, *, looks: int) -> Verdict:
+    """A campaign against the applications of all others, told apart only where ten equal campaigns would not be."""
     if not row.is_known:
         return Verdict("open", MATURITY_WORDS.get(row.maturity or "", UNKNOWN.capitalize()))
-    found = row.interval()
-    if overall is None or not overall.is_known or overall.value is None or found is None or row.value is None:
+    if overall is None or not overall.is_known:
         return Verdict("open", "Nothing to compare with")
-    if found.holds(overall.value):
+    hits, units = int(row.numerator or 0), int(row.denominator or 0)
+    other_hits, other_units = int(overall.numerator or 0) - hits, int(overall.denominator or 0) - units
+    if not units or not 0 <= other_hits <= other_units or not other_units:
+        return Verdict("open", "Nothing to compare with")
+    if not differs(hits, units, other_hits, other_units, looks=looks):
         return Verdict("near", "Could be chance")
-    return Verdict("met", "Above the rest") if row.value > overall.value else Verdict("missed", "Below the rest")
+    is_above = hits * other_units > other_hits * units
+    return Verdict("met", "Above the rest") if is_above else Verdict("missed", "Below the rest")
 
 
 def participation(kpis: Kpis) -> Participation | None:

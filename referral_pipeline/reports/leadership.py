@@ -40,7 +40,7 @@ class Written:
 
 
 def write_leadership_report(
-    warehouse: ReadsTables, contract: Contract, published_dir: Path, *, as_of: datetime
+    warehouse: ReadsTables, contract: Contract, published_dir: Path, *, as_of: datetime, is_backdated: bool = False
 ) -> Written:
     """Write `leadership.html` and `leadership.xlsx` into `published_dir`, each by atomic rename.
 
@@ -49,11 +49,13 @@ def write_leadership_report(
         contract: its KPIs with their 90-day targets are the headline.
         published_dir: made when it does not exist.
         as_of: the moment the numbers are for, aware.
+        is_backdated: whether that moment was chosen, over the facts of today.
     """
-    page = read_page(warehouse, contract, as_of=as_of)
+    page = read_page(warehouse, contract, as_of=as_of, is_backdated=is_backdated)
+    drawn, sheets = html(page), workbook(page)  # both before either is put in place
     return Written(
-        html=put(published_dir / FILE_NAME, html(page)),
-        xlsx=put(published_dir / WORKBOOK_NAME, workbook(page)),
+        html=put(published_dir / FILE_NAME, drawn),
+        xlsx=put(published_dir / WORKBOOK_NAME, sheets),
         headlines=page.headlines,
     )
 

@@ -131,6 +131,10 @@ def _words(value: float | None) -> str:
         return "The return is not known yet: one of its inputs is missing."
     if value < 0:
         return "Hires through advocates cost more than hires through other channels."
+    if value == 0:
+        return "Hires through advocates cost as much as hires through other channels."
     if value < 1:
         return "Hires through advocates cost less, and the saving covers a part of what the programme cost."
+    if value == 1:
+        return "Hires through advocates cost less, and the saving is as much as the programme cost."
     return "Hires through advocates cost less, and the saving is more than the programme cost."

@@ -28,6 +28,8 @@ class Page:
     as_of: str
     edition: Quarter | None
     sandbox: bool
+    is_backdated: bool
+    """The numbers stand at a moment of the past, over the facts of today."""
     owner: str
     currency: str
     summary: str
@@ -50,7 +52,14 @@ class Page:
     model: str
 
 
-def read_page(warehouse: ReadsTables, contract: Contract, *, as_of: datetime, edition: Quarter | None = None) -> Page:
+def read_page(
+    warehouse: ReadsTables,
+    contract: Contract,
+    *,
+    as_of: datetime,
+    edition: Quarter | None = None,
+    is_backdated: bool = False,
+) -> Page:
     """Read the report's numbers as they stand in the marts.
 
     Args:
@@ -58,6 +67,7 @@ def read_page(warehouse: ReadsTables, contract: Contract, *, as_of: datetime, ed
         contract: for the targets, the owner and the rule of credit.
         as_of: the moment the numbers are for, aware.
         edition: the quarter that a kept edition reviews.
+        is_backdated: whether `as_of` was chosen, over the facts of today; the page then says so.
     """
     read = read_marts(warehouse, as_of=as_of, currency=str(contract.rules.bonus.currency))
     kpis, currency = read.kpis, read.currency
@@ -67,6 +77,7 @@ def read_page(warehouse: ReadsTables, contract: Contract, *, as_of: datetime, ed
         as_of=f"{as_of:%d %B %Y, %H:%M} UTC".lstrip("0"),
         edition=edition,
         sandbox=contract.environment == "sandbox",
+        is_backdated=is_backdated,
         owner=contract.owner.name,
         currency=currency,
         summary=_headlines.summary(found),

@@ -40,9 +40,17 @@ def rendered(charts: Sequence[dict[str, Any]]) -> list[str]:
         )
     except subprocess.TimeoutExpired as error:
         raise RenderFailed(f"drawing {len(charts)} charts took more than {_SECONDS} s") from error
+    except OSError as error:
+        raise RenderFailed(f"the process that draws could not be started: {error.strerror}") from error
     if done.returncode != 0:
         raise RenderFailed(f"vl-convert ended with {done.returncode} while it drew {len(charts)} charts")
-    return [str(svg) for svg in json.loads(done.stdout)]
+    try:
+        drawn = [str(svg) for svg in json.loads(done.stdout)]
+    except ValueError as error:
+        raise RenderFailed("vl-convert's answer cannot be read") from error
+    if len(drawn) != len(charts):
+        raise RenderFailed(f"vl-convert drew {len(drawn)} of {len(charts)} charts")
+    return drawn
 
 
 def main() -> None:

@@ -95,7 +95,8 @@ KPI_WORDS: Mapping[str, KpiWords] = MappingProxyType(
         ),
         "duplicate_rate": KpiWords(
             "Records that were duplicates",
-            "Records that identity resolution merged over records received.",
+            "Records that told of a person already known over records received: referrals, and candidates of the "
+            "applicant tracking system that the integration did not create itself.",
             "records",
             lower_is_better=True,
         ),

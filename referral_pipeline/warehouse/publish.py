@@ -85,6 +85,15 @@ def published_at(published_dir: Path) -> datetime | None:
     return datetime.fromisoformat(str(found["published_at"]))
 
 
+def published_as_of(published_dir: Path) -> datetime | None:
+    """The moment that was chosen for the present set's numbers; None when none was, and when there is no set."""
+    try:
+        found = cast(dict[str, Any], json.loads((published_dir / MANIFEST).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    return None if found.get("as_of") is None else datetime.fromisoformat(str(found["as_of"]))
+
+
 def _install(beside: Path, published_dir: Path) -> None:
     """Rename every file of a complete set into place, the manifest last. Can be repeated from any point."""
     before = _files_of(published_dir / MANIFEST)

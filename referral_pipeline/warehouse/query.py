@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -27,6 +28,8 @@ __all__ = ["Asked", "ColumnInfo", "TableInfo", "as_csv", "as_json_value", "as_te
 _PAGE = 10_000
 _READING = frozenset({"SELECT", "EXPLAIN"})
 """Kinds of statements that only read. DESCRIBE, SHOW, SUMMARIZE, FROM and WITH count as SELECT."""
+
+_RUNS_IT = re.compile(r"(?is)(?:--[^\n]*\n|/\*.*?\*/|\s)*explain(?:--[^\n]*\n|/\*.*?\*/|\s|\()*analy[sz]e\b")
 
 _LOOK = "`referral-pipeline query --tables` describes tables and columns"
 
@@ -76,6 +79,8 @@ def ask(connection: DuckDBPyConnection, sql: str) -> Asked:
     kind = statements[0].type.name
     if kind not in _READING:
         raise WarehouseError(f"the published copy can only be read: write SELECT, not {kind}")
+    if kind == "EXPLAIN" and _RUNS_IT.match(statements[0].query.strip()):
+        raise WarehouseError("EXPLAIN ANALYZE runs what it explains, whatever that is: write EXPLAIN, or the SELECT")
     try:
         answer = connection.execute(statements[0])
     except duckdb.Error as error:

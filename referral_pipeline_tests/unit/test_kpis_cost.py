@@ -203,6 +203,18 @@ def test_roi_is_what_the_hires_of_advocacy_saved_over_what_the_programme_cost(ye
     assert (row["segment_kind"], row["unit"], row["ci_low"], row["ci_high"]) == ("all", "ratio", None, None)
 
 
+def test_channels_whose_costs_are_of_different_months_are_not_compared(year: Year):
+    for month in (1, 2):
+        year.cost(month, "other", 1_000_000)
+        year.hires(month, "other", 2)
+    for month in (3, 4):
+        year.cost(month, "advocacy", 300_000)
+        year.hires(month, "advocacy")
+        year.hires(month, "other", 5)
+    assert year.row(kpi="roi")["maturity"] == "insufficient"
+    assert year.row(kpi="roi")["value"] is None
+
+
 def test_the_inputs_of_roi_stand_beside_it_and_are_those_of_cost_per_hire(year: Year):
     quarter(year)
     scope = {"kpi": "roi", **FIRST_QUARTER}

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from referral_pipeline.kpis.facts import Facts
-from referral_pipeline.kpis.rows import Shape, difference_rows, kpi_frame
+from referral_pipeline.kpis.rows import Shape, difference_rows, incidence_rows, kpi_frame
 from referral_pipeline.kpis.statistics import (
     Samples,
+    differs,
     quantile,
     quantile_interval,
     quantile_intervals_of,
@@ -85,13 +86,47 @@ def test_medians_of_two_channels_are_compared_from_five_hires_a_side_on():
         },
         segments={"department": (np.array([0] * 10 + [1]), ["Engineering", "Sales"])},
     )
-    frame = kpi_frame(difference_rows(Shape("difference", "days", ("all", "department")), facts))
+    frame = kpi_frame(difference_rows(Shape("difference", "days", ("all", "department")), facts, 90))
     rows = {(row.period_kind, row.segment): row for row in frame.itertuples()}
     assert (rows["all", "all"].value, rows["all", "all"].maturity) == (3.0 - 8.5, "mature")
     assert rows["month", "all"].ci_low < -5.5 < rows["month", "all"].ci_high
     assert str(rows["month", "all"].period_start.date()) == "2026-02-01"
     assert (rows["all", "Engineering"].value, rows["all", "Engineering"].denominator) == (3.0 - 8.0, 10)
     assert (rows["all", "Sales"].maturity, np.isnan(rows["all", "Sales"].value)) == ("insufficient", True)
+
+
+def test_a_young_channel_is_not_quicker_because_only_its_quick_hires_are_over():
+    measure = np.concatenate([np.arange(60.0, 75.0), np.arange(12.0, 18.0)])
+    is_own = np.arange(21) >= 15
+    facts = Facts(
+        month=np.array([673] * 21),
+        numbers={"measure": measure, "is_mature": ~is_own, "is_advocacy": is_own},
+        segments={},
+    )
+    frame = kpi_frame(difference_rows(Shape("difference", "days", ("all",)), facts, 90))
+    assert set(frame["maturity"]) == {"insufficient"}
+    assert frame["value"].isna().all()
+
+
+def test_one_old_application_does_not_stand_for_a_cohort_that_is_young():
+    facts = Facts(
+        month=np.array([673] * 50),
+        numbers={
+            "measure": np.array([91.0] + [8.0] * 49),
+            "ended": np.zeros(50, dtype=np.int8),
+            "is_mature": np.arange(50) < 1,
+        },
+        segments={},
+    )
+    frame = kpi_frame(incidence_rows(Shape("probability", "ratio", ("all",)), facts, 90, target=None))
+    assert set(frame["maturity"]) == {"immature"}
+    assert frame["value"].isna().all()
+
+
+def test_of_ten_equal_campaigns_none_stands_out_and_a_real_difference_does():
+    assert differs(12, 60, 51, 540)
+    assert not differs(12, 60, 51, 540, looks=10)  # one of ten looks like this by chance
+    assert differs(75, 800, 5, 200, looks=10)
 
 
 def test_the_interval_of_a_median_covers_it_at_least_as_often_as_it_says():

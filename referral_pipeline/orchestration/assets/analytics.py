@@ -111,7 +111,7 @@ def published_tables(config: AsOfConfig, bridge: BridgeResource) -> dg.Materiali
 @dg.multi_asset(name="write_report", specs=[spec("leadership_report")], pool=WAREHOUSE_POOL)
 def leadership_report(config: AsOfConfig, bridge: BridgeResource) -> dg.MaterializeResult[Any]:
     """Write the leadership report."""
-    written = bridge.bridge.write_report(as_of=config.moment)
+    written = bridge.bridge.write_report(as_of=config.moment, is_backdated=config.given is not None)
     lines = ["| number | value | target | reading |", "|---|---:|---:|---|"]
     lines += [
         f"| {one.label} | {one.value.text} | {one.target_side} {one.target.text} | {one.verdict.words} |"
@@ -128,8 +128,8 @@ def leadership_report(config: AsOfConfig, bridge: BridgeResource) -> dg.Material
     )
 
 
-class EditionConfig(AsOfConfig):
-    """Which edition: that of the last quarter over at `as_of`; `force` writes one again that is kept already."""
+class EditionConfig(dg.Config):
+    """`force` writes the edition of the last quarter that is over again, although it is kept already."""
 
     force: bool = False
 
@@ -139,7 +139,7 @@ def quarterly_edition(
     context: dg.AssetExecutionContext, config: EditionConfig, bridge: BridgeResource
 ) -> dg.MaterializeResult[Any]:
     """Keep the edition of the last quarter that is over."""
-    edition = bridge.bridge.write_edition(as_of=config.moment, force=config.force)
+    edition = bridge.bridge.write_edition(force=config.force)
     context.log.info("written" if edition.is_new else "kept since before: an edition is not changed")
     return dg.MaterializeResult(
         asset_key="quarterly_edition",

@@ -3,7 +3,8 @@
 -- A cost of a longer period is spread evenly over its months; of the cents that do not divide, the first months take one
 -- each. A shared cost is then divided by its key within each month: hires of the month by hired_at, applications of the
 -- month by applied_at (UTC; evenly in a month that has none), evenly, or by the stated share; by largest remainder, of
--- two equal ones advocacy bears the cent, so that its costs are never told too low.
+-- two equal ones advocacy bears the cent, so that its costs are never told too low. A channel that bears nothing of a shared
+-- cost has no row of it: a zero that only division made is no cost on record.
 WITH spread AS (
     SELECT
         cost.*,
@@ -69,9 +70,13 @@ charged AS (
     FROM spread
     WHERE channel <> 'shared'
     UNION ALL
-    SELECT month, channel, kind, reporting_currency, advocacy_cents, 'advocacy' FROM divided WHERE channel = 'shared'
+    SELECT month, channel, kind, reporting_currency, advocacy_cents, 'advocacy'
+    FROM divided
+    WHERE channel = 'shared' AND advocacy_cents <> 0
     UNION ALL
-    SELECT month, channel, kind, reporting_currency, cents - advocacy_cents, 'other' FROM divided WHERE channel = 'shared'
+    SELECT month, channel, kind, reporting_currency, cents - advocacy_cents, 'other'
+    FROM divided
+    WHERE channel = 'shared' AND cents <> advocacy_cents
 )
 SELECT
     month,
