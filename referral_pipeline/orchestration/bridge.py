@@ -62,6 +62,7 @@ from referral_pipeline.warehouse.failures import WarehouseError
 from referral_pipeline.warehouse.ingest import IngestReport, ingest
 from referral_pipeline.warehouse.people import PeopleReport, build_people
 from referral_pipeline.warehouse.publish import published_as_of, published_at
+from referral_pipeline.warehouse.query import PublishedTables
 from referral_pipeline.warehouse.staging import StagingReport, stage_advocacy, stage_ats, stage_ledger
 from referral_pipeline.warehouse.store import Warehouse
 
@@ -502,15 +503,16 @@ class Bridge:
         built, chosen = published_at(published_dir), published_as_of(published_dir)
         quarter = Quarter.last_over(datetime.now(UTC))
         if built is None or chosen is not None or Quarter.last_over(built) != quarter:
-            found = (
-                "none are published" if built is None else "they are from before" if chosen is None else "as_of is set"
-            )
+            before = "they are from before" if chosen is None else "they were judged as of another moment"
+            found = "none are published" if built is None else before
             raise WarehouseError(
                 f"no edition of {quarter.code} was kept: its numbers must be published after its end ({found}). "
                 "Run `referral-pipeline refresh`, then quarterly_review again"
             )
-        with self.warehouse.connect():
-            return write_quarterly_edition(self.warehouse, self.contract, published_dir, as_of=built, force=force)
+        with self.warehouse.published() as copy:
+            return write_quarterly_edition(
+                PublishedTables(copy), self.contract, published_dir, as_of=built, force=force
+            )
 
 
 @contextmanager

@@ -78,20 +78,20 @@ def sweep(published_dir: Path) -> None:
 
 def published_at(published_dir: Path) -> datetime | None:
     """When the present set was published; None when there is none."""
-    try:
-        found = cast(dict[str, Any], json.loads((published_dir / MANIFEST).read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return None
-    return datetime.fromisoformat(str(found["published_at"]))
+    return _time_in_manifest(published_dir, "published_at")
 
 
 def published_as_of(published_dir: Path) -> datetime | None:
     """The moment that was chosen for the present set's numbers; None when none was, and when there is no set."""
+    return _time_in_manifest(published_dir, "as_of")
+
+
+def _time_in_manifest(published_dir: Path, name: str) -> datetime | None:
     try:
         found = cast(dict[str, Any], json.loads((published_dir / MANIFEST).read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
-    return None if found.get("as_of") is None else datetime.fromisoformat(str(found["as_of"]))
+    return None if found.get(name) is None else datetime.fromisoformat(str(found[name]))
 
 
 def _install(beside: Path, published_dir: Path) -> None:

@@ -1,10 +1,12 @@
 """Questions that people ask the published copy in SQL, and the answers in words that can be printed.
 
 Belongs here: which statements are let through, what an error means to the one who typed, exact text of every value,
-which tables there are. Does not belong here: opening the copy (store.Warehouse.published), drawing (cli_query).
+which tables there are, reading them as a warehouse is read. Does not belong here: opening the copy
+(store.Warehouse.published), drawing (cli_query).
 
 The copy is open read-only, without files, network or settings (`published(locked=True)`): what is refused here is
-refused for a better message, not for safety. Nothing published names a person, so errors may show what DuckDB says.
+refused for a better message, but for EXPLAIN ANALYZE, which could write to DuckDB's own folder for spilling. Nothing
+published names a person, so errors may show what DuckDB says.
 """
 
 from __future__ import annotations
@@ -16,14 +18,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
 from duckdb import DuckDBPyConnection
 
 from referral_pipeline.warehouse.failures import WarehouseError
 
-__all__ = ["Asked", "ColumnInfo", "TableInfo", "as_csv", "as_json_value", "as_text", "ask", "published_tables"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "Asked",
+    "ColumnInfo",
+    "PublishedTables",
+    "TableInfo",
+    "as_csv",
+    "as_json_value",
+    "as_text",
+    "ask",
+    "published_tables",
+]
 
 _PAGE = 10_000
 _READING = frozenset({"SELECT", "EXPLAIN"})
@@ -41,6 +56,25 @@ class Asked:
     columns: tuple[str, ...]
     types: tuple[str, ...]
     pages: Iterator[Sequence[tuple[Any, ...]]]
+
+
+@dataclass(frozen=True)
+class PublishedTables:
+    """The published copy, read as a warehouse is: what stands in it belongs together and is of one moment."""
+
+    connection: DuckDBPyConnection
+
+    def frame(self, sql: str, params: Sequence[Any] | None = None) -> pd.DataFrame:
+        """The answer to a query, times in UTC."""
+        return self.connection.execute(sql, params).df()
+
+    def has_table(self, table: str) -> bool:
+        """Whether `layer.name` is in the copy."""
+        layer, _, name = table.partition(".")
+        found = self.connection.execute(
+            "SELECT count(*) FROM duckdb_tables() WHERE schema_name = ? AND table_name = ?", [layer, name]
+        ).fetchall()
+        return bool(found[0][0])
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from openpyxl import load_workbook
 from referral_pipeline.cli import main
 from referral_pipeline.orchestration.bridge import PUBLISHED_TABLES, Bridge
 from referral_pipeline.orchestration.run import run_job
+from referral_pipeline.warehouse.failures import WarehouseError
 
 
 def test_every_candidate_application_tag_and_status_is_as_the_truth_says(twice):
@@ -201,7 +202,28 @@ def test_the_quarterly_review_keeps_an_edition_and_tells_where(twice):
     told = outcome.metadata["quarterly_edition"]
     folder = twice.home / "data" / "published" / "editions" / told["quarter"]
     assert {path.name for path in folder.iterdir()} == {"leadership.html", "leadership.xlsx", "manifest.json"}
+    published = json.loads((twice.home / "data" / "published" / "manifest.json").read_text(encoding="utf-8"))
+    kept = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    assert kept["as_of"] == published["published_at"]
     assert twice.outcomes[1].metadata["leadership_report"]["headline"].startswith("| number | value |")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"published_at": "2026-01-05T00:00:00Z"}, "they are from before"),
+        ({"as_of": "2026-01-05T00:00:00Z"}, "judged as of another moment"),
+    ],
+)
+def test_no_edition_is_kept_of_numbers_that_are_not_those_of_its_quarter(twice, change, words):
+    manifest = twice.home / "data" / "published" / "manifest.json"
+    before = manifest.read_text(encoding="utf-8")
+    manifest.write_text(json.dumps(json.loads(before) | change), encoding="utf-8")
+    try:
+        with Bridge.open(twice.settings) as bridge, pytest.raises(WarehouseError, match=words):
+            bridge.write_edition(force=True)
+    finally:
+        manifest.write_text(before, encoding="utf-8")
 
 
 def test_no_personal_data_leaves_raw_and_staging(twice):

@@ -217,6 +217,14 @@ def test_a_file_that_cannot_be_read_is_named_with_field_and_mend(
     assert words in reason
 
 
+def test_what_stands_where_a_header_should_is_told_to_nobody(tmp_path: Path):
+    address = "someone@example.com"
+    (tmp_path / "costs.csv").write_text(f"2026-03,advocacy,external,5000,USD,{address},{address}\n", encoding="utf-8")
+    ((_, blamed, reason),) = told(found := read_costs(section(files="costs.csv"), tmp_path))
+    assert blamed == "period"
+    assert "someone" not in f"{reason} {found.notes} {found.problems}"
+
+
 def test_a_file_that_is_not_there_and_a_folder_without_one_are_told(tmp_path: Path):
     missing = told(read_costs(section(files="data/costs.csv"), tmp_path))
     assert missing == [("costs.csv", "file", "is not there; put it in its place, or mend costs.files")]

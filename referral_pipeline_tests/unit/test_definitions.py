@@ -128,6 +128,11 @@ def test_an_edition_is_kept_by_the_quarterly_review_alone(defs):
     assert "quarterly_edition" not in assets("refresh")
 
 
+def test_the_report_waits_for_the_tables_that_it_says_are_published_beside_it(defs):
+    graph = defs.resolve_asset_graph()
+    assert dg.AssetKey("published_tables") in graph.get(dg.AssetKey("leadership_report")).parent_keys
+
+
 def test_numbers_and_publication_wait_for_the_checks_of_attribution(specs):
     downstream = {dep.asset_key.to_user_string() for dep in specs["kpis"].deps}
     assert {"attribution", "attribution_credit"} <= downstream

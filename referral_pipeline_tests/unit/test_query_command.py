@@ -177,6 +177,8 @@ def test_sql_comes_from_standard_input_too(home: Path):
         ("DELETE FROM core.attribution", "write SELECT, not DELETE"),
         ("CREATE TEMP TABLE t AS SELECT 1", "write SELECT, not CREATE"),
         ("COPY core.attribution TO '/tmp/stolen.csv'", "write SELECT, not COPY"),
+        ("EXPLAIN ANALYZE COPY core.attribution TO '/tmp/stolen.csv'", "EXPLAIN ANALYZE runs what it explains"),
+        ("/* look */ explain (analyze) SELECT 1", "EXPLAIN ANALYZE runs what it explains"),
         ("ATTACH '/tmp/other.duckdb'", "write SELECT, not ATTACH"),
         ("SET memory_limit = '99GB'", "write SELECT, not SET"),
         ("SELECT * FROM read_text('/etc/hostname')", "no file, no network"),

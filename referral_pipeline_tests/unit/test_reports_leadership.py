@@ -444,6 +444,21 @@ def test_a_renderer_that_dies_takes_the_charts_and_nothing_else(
     assert "spring" not in caplog.text
 
 
+def test_a_renderer_that_cannot_be_started_takes_the_charts_and_nothing_else(
+    changed: Changed, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = changed.by("DELETE FROM mart.time_to_hire_curve")
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    assert '<svg class="chart' not in render(page).decode()
+    assert "no charts: the process that draws could not be started" in caplog.text
+
+
+def test_a_page_whose_moment_was_chosen_says_what_that_means(changed: Changed) -> None:
+    page = changed.by("DELETE FROM mart.kpi", "DELETE FROM mart.time_to_hire_curve")
+    assert "Judged as of" not in Outline(render(page).decode()).text
+    assert "What happened is told as known today" in Outline(render(replace(page, is_backdated=True)).decode()).text
+
+
 def test_the_page_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = put(tmp_path / "leadership.html", b"before")
 
