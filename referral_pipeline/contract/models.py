@@ -40,6 +40,7 @@ from referral_pipeline.contract.sections import (
     Warehouse,
     WebhookChannel,
 )
+from referral_pipeline.contract.verification import FieldAudit, ParallelRun, Verification
 from referral_pipeline.vocabulary import CandidateStatus, Side
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "Costs",
     "Dedupe",
     "EmailChannel",
+    "FieldAudit",
     "Kpi",
     "Ledger",
     "LogChannel",
@@ -57,6 +59,7 @@ __all__ = [
     "Monitoring",
     "Objectives",
     "Owner",
+    "ParallelRun",
     "Phases",
     "Privacy",
     "Rate",
@@ -66,6 +69,7 @@ __all__ = [
     "Sync",
     "System",
     "SystemsOfRecord",
+    "Verification",
     "Warehouse",
     "WebhookChannel",
 ]
@@ -97,6 +101,7 @@ class Contract(Section):
     )
     costs: Costs | None = None
     privacy: Privacy
+    verification: Verification = Field(default_factory=Verification)
     monitoring: Monitoring = Field(default_factory=Monitoring)
     warehouse: Warehouse = Field(default_factory=Warehouse)
     ledger: Ledger = Field(default_factory=Ledger)

@@ -387,3 +387,40 @@ class AlertRecord:
     acknowledged_by: str | None
     resolved_at: datetime | None
     details: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Something that was verified of the integration, or decided about it, and what it was true of.
+
+    Attributes:
+        id: in order of making.
+        kind: one of VERIFICATION_KINDS.
+        passed: whether it held; of a decision, whether it was a yes.
+        environment: sandbox or production, as the contract said.
+        fingerprint: of what it covers (`connectors.covered.fingerprint_of`); another one, and it counts no longer.
+        made_at: when.
+        made_by: the address of the person, or the job that made it.
+        facts: counts, rates, ids of records; no personal data.
+    """
+
+    id: int
+    kind: str
+    passed: bool
+    environment: str
+    fingerprint: str
+    made_at: datetime
+    made_by: str
+    facts: Mapping[str, Any]
+
+
+VERIFICATION_KINDS = (
+    "check",
+    "api_audit",
+    "sandbox_run",
+    "field_audit",
+    "attribution",
+    "parallel_run",
+    "sign_off",
+    "go_live",
+)

@@ -2,7 +2,8 @@
 
 Belongs here: opening and closing, and the public methods on cursors, calls, deliveries, links, identity, history and
 consents. Does not belong here: the other parts of the same object (inbox.py, mirror.py, health.py, alerts.py,
-recognitions.py, payroll.py, decisions.py, overrides.py, identity_refresh.py, locks.py), transactions (transactions.py),
+recognitions.py, payroll.py, decisions.py, overrides.py, identity_refresh.py, verifications.py, locks.py), transactions
+(transactions.py),
 schema (tables.py, migrations/), what differs between databases (engine.py), the transitions of a delivery
 (deliveries.py), business rules (sync, privacy).
 
@@ -62,8 +63,10 @@ from referral_pipeline.ledger.records import (
     PayrollExport,
     Recognition,
     StatusFact,
+    Verification,
 )
 from referral_pipeline.ledger.transactions import MOST_VALUES, parts
+from referral_pipeline.ledger.verifications import VerificationPart
 from referral_pipeline.vocabulary import Block, CandidateStatus
 
 __all__ = [
@@ -93,6 +96,7 @@ __all__ = [
     "Recognition",
     "StatusFact",
     "UnknownDeliveryError",
+    "Verification",
 ]
 
 _SLICE = 5_000
@@ -133,7 +137,15 @@ _RECORD_CALLS = sa.insert(tables.api_calls)
 
 
 class Ledger(
-    InboxPart, MirrorPart, HealthPart, PayrollPart, DecisionPart, OverridePart, AlertPart, IdentityRefreshPart
+    InboxPart,
+    MirrorPart,
+    HealthPart,
+    PayrollPart,
+    DecisionPart,
+    OverridePart,
+    AlertPart,
+    IdentityRefreshPart,
+    VerificationPart,
 ):
     """The operational store. Open with `Ledger.open`, close when done (or use as a context manager)."""
 

@@ -428,3 +428,31 @@ counters = sa.Table(
     sa.Column("name", sa.String, primary_key=True),
     sa.Column("value", sa.BigInteger, nullable=False),
 )
+
+verifications = sa.Table(
+    "verifications",
+    metadata,
+    sa.Column("id", _row_id, primary_key=True, autoincrement=True),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("passed", sa.Boolean, nullable=False),
+    sa.Column("environment", sa.String, nullable=False),
+    sa.Column("fingerprint", sa.String, nullable=False),  # of what it is true of: contract, connectors, stage map
+    sa.Column("made_at", UtcDateTime, nullable=False),
+    sa.Column("made_by", sa.String, nullable=False),  # a person's address, or the job that made it
+    sa.Column("facts", sa.JSON, nullable=False),  # counts, rates, ids; no personal data
+    sa.CheckConstraint(
+        "kind IN ('check', 'api_audit', 'sandbox_run', 'field_audit', 'attribution', 'parallel_run', 'sign_off', "
+        "'go_live')",
+        name="kind",
+    ),
+    sa.Index(None, "kind", "id"),
+)
+
+daily_volume = sa.Table(
+    "daily_volume",
+    metadata,
+    sa.Column("day", sa.Date, primary_key=True),  # UTC, over
+    sa.Column("system", sa.String, primary_key=True),
+    sa.Column("measure", sa.String, primary_key=True),  # webhooks, reconciled, calls, failed_calls
+    sa.Column("count", sa.BigInteger, nullable=False),
+)

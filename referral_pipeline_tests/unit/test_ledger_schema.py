@@ -49,6 +49,8 @@ DESIGNED = {
     "attribution_overrides",
     "payroll_exports",
     "payroll_entries",
+    "verifications",
+    "daily_volume",
 }
 
 
