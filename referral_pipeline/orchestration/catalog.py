@@ -296,7 +296,8 @@ CATALOG: tuple[AssetEntry, ...] = (
         "advocate_results",
         "sync",
         "Results return: what came of each advocate's sharing goes back to the advocacy platform for their dashboard, "
-        "once per change. Ids and counts only. Nothing is sent while status_return is off, or with as_of.",
+        "once per change. Ids and counts only. Nothing is sent while status_return is off, nor of "
+        "numbers that a run with as_of made.",
         frozenset({"python"}),
         deps=("advocate_performance", "advocacy_referral_statuses"),
     ),

@@ -33,11 +33,11 @@ def stage_events(warehouse: Warehouse, ledger: Ledger) -> int:
     is that of another ledger: it is read from its beginning, and what was taken before stays.
     """
     with warehouse.transaction() as connection:
-        if not warehouse.has_table(_TABLE):
-            warehouse.replace(_TABLE, frame_of([], EVENT))
-            connection.execute("DELETE FROM ops.meta WHERE key = ?", [_READ_UNTIL])
         found = connection.execute("SELECT value FROM ops.meta WHERE key = ?", [_READ_UNTIL]).fetchall()
         taken = int(found[0][0]) if found else 0
+        if not warehouse.has_table(_TABLE):
+            taken = 0
+            warehouse.replace(_TABLE, frame_of([], EVENT))
         done = ledger.done_events(max(taken - _AGAIN, 0))
         if done.last_id < taken:
             taken, done = 0, ledger.done_events()
