@@ -60,7 +60,8 @@ def flows_of(contract: Contract) -> list[Flow]:
     if contract.phases.candidate_creation:
         flows += _write_back(contract)
     if contract.phases.status_return:
-        flows += [_status_return(contract), _recognitions(), _results()]
+        flows += [_status_return(contract), _results()]
+    flows.append(_recognitions())  # the lane tells of hires whichever phases are on
     flows.append(_jobs(contract))
     if contract.crm is not None and contract.phases.candidate_creation:
         flows.append(_crm(contract))

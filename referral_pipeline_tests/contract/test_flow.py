@@ -96,12 +96,12 @@ def test_a_mapping_of_an_advocates_address_is_marked_as_regulated():
     ("phases", "gone"),
     [
         (("content_enrichment",), {"content enrichment"}),
-        (("status_return",), {"status return", "recognition", "results return"}),
+        (("status_return",), {"status return", "results return"}),
         (
             ("candidate_creation", "status_return", "content_enrichment"),
             {
                 *("candidate creation", "application tags", "content enrichment"),
-                *("status return", "recognition", "results return"),
+                *("status return", "results return"),
             },
         ),
     ],
