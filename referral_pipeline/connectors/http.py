@@ -13,6 +13,7 @@ Rules
 5. Redirects are not followed, and a `next` link only to the system's own host: tokens go nowhere else.
 6. With a breaker an attempt, token and all, is sent only while the breaker lets it pass (`connectors.breaker`).
 7. Every attempt is recorded, token calls too. Bodies, ids and parameters are not.
+8. With a guard nothing that writes is sent while the guard refuses; what only reads passes.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from referral_pipeline.connectors.failures import (
     Forbidden,
     HttpFailure,
     Invalid,
+    NotApproved,
     NotFound,
     PermanentFailure,
     RateLimited,
@@ -87,6 +89,7 @@ __all__ = [
     "HttpClient",
     "HttpFailure",
     "Invalid",
+    "NotApproved",
     "NotFound",
     "PermanentFailure",
     "RateLimited",
@@ -95,10 +98,15 @@ __all__ = [
     "TransientFailure",
     "Unauthorized",
     "Unreachable",
+    "WriteGuard",
 ]
+
+WriteGuard = Callable[[str, str], None]
+"""Called with system and operation; raises NotApproved when the write must not be sent."""
 
 _T = TypeVar("_T")
 _THREADS = 8
+_READING = ("GET", "HEAD")
 _MOST_BYTES = 64 * 1024 * 1024
 _BROKEN_TRANSPORT = (requests.RequestException, TransportError, OSError)
 
@@ -242,6 +250,7 @@ class HttpClient:
         retry: How transient failures are retried.
         clock: Time, for tests.
         breaker: The breaker of the system; None for none.
+        guard: Asked with system and operation before anything that writes; raises NotApproved. None for none.
     """
 
     def __init__(
@@ -256,6 +265,7 @@ class HttpClient:
         retry: RetryPolicy | None = None,
         clock: Clock | None = None,
         breaker: Breaker | None = None,
+        guard: WriteGuard | None = None,
     ) -> None:
         self.system = system
         self.base_url = base_url.rstrip("/")
@@ -268,6 +278,7 @@ class HttpClient:
         self._retry = retry or RetryPolicy()
         self._clock = clock or Clock()
         self._breaker = breaker
+        self._guard = guard
         self._oauth = self._open_session()
         # The same object: Authlib's session is a requests session, which its type stubs do not tell.
         self._session = cast("requests.Session", self._oauth)
@@ -296,6 +307,7 @@ class HttpClient:
         json: Any = None,
         headers: Mapping[str, str] | None = None,
         repeatable: bool | None = None,
+        writes: bool | None = None,
     ) -> Answer:
         """Send one request, with its retries.
 
@@ -307,7 +319,13 @@ class HttpClient:
             json: Body.
             headers: Further headers.
             repeatable: Whether doing it twice does no harm. Default: everything but POST.
+            writes: Whether it changes anything there. Default: everything but GET and HEAD.
+
+        Raises:
+            NotApproved: it writes, and the guard refuses.
         """
+        if self._guard is not None and (method not in _READING if writes is None else writes):
+            self._guard(self.system, operation)
         request = _Request(
             operation=operation,
             method=method,

@@ -286,6 +286,8 @@ REFERRAL_PIPELINE_KEY=
 # Keys the hashes of e-mail addresses and phone numbers; 16 characters or more, never changed afterwards. Make one with:
 #   python -c "import secrets; print(secrets.token_hex(32))"
 REFERRAL_PIPELINE_HASH_KEY=
+# Signs the approval of go-live on its way from the sandbox to production; 16 characters or more, the same in both.
+REFERRAL_PIPELINE_APPROVAL_KEY=
 
 # Optional: the folder that holds data/ (default: the current folder). Set it in the process, not in this file.
 REFERRAL_PIPELINE_HOME=

@@ -36,6 +36,7 @@ from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.orchestration.catalog import BY_NAME
 from referral_pipeline.orchestration.state import refuse_other_systems, refuse_unapproved, remember_system, state_folder
 from referral_pipeline.privacy.crypto import Cipher
+from referral_pipeline.quality.go_live import WriteGuard
 from referral_pipeline.reports.editions import Edition, write_quarterly_edition
 from referral_pipeline.reports.leadership import Written as WrittenReport
 from referral_pipeline.reports.leadership import write_leadership_report
@@ -117,8 +118,11 @@ class Bridge:
         self.ledger = Ledger.open(contract.ledger.url, home=settings.home)
         self.warehouse = Warehouse(contract.warehouse.url, home=settings.home, published_dir=settings.published_dir)
         self.calls = CallRecorder(self.ledger.record_calls)
-        self.ats: AtsConnector = build_ats(contract, settings, recorder=self.calls, state_dir=state)
-        self.advocacy: AdvocacyConnector = build_advocacy(contract, settings, recorder=self.calls, state_dir=state)
+        guard = WriteGuard(contract, self.ledger)
+        self.ats: AtsConnector = build_ats(contract, settings, recorder=self.calls, state_dir=state, guard=guard)
+        self.advocacy: AdvocacyConnector = build_advocacy(
+            contract, settings, recorder=self.calls, state_dir=state, guard=guard
+        )
         cipher = Cipher(settings.secret("REFERRAL_PIPELINE_KEY"))
         self._sealer = Sealer(cipher)
         # What is pulled is what the lane knows of the programme: it cannot read the warehouse.
@@ -136,7 +140,7 @@ class Bridge:
         """
         settings = settings or load_settings()
         contract = load_contract(settings)
-        refuse_unapproved(contract)
+        refuse_unapproved(contract, settings)
         refuse_other_systems(contract, settings)
         return cls(settings=settings, contract=contract, progress=progress)
 
