@@ -37,12 +37,15 @@ def refuse_unapproved(contract: Contract, settings: Settings) -> None:
     """
     if contract.environment == "sandbox":
         return
+    from referral_pipeline.ledger.engine import resolve_url
     from referral_pipeline.ledger.store import Ledger
     from referral_pipeline.quality.go_live import approval_of
 
-    state_folder(settings)
-    with Ledger.open(contract.ledger.url, home=settings.home) as ledger:
-        approval = approval_of(contract, ledger)
+    approval = None
+    url = resolve_url(contract.ledger.url, home=settings.home)
+    if url.get_backend_name() != "sqlite" or Path(url.database or "").exists():  # a refusal makes no ledger
+        with Ledger.open(contract.ledger.url, home=settings.home) as ledger:
+            approval = approval_of(contract, ledger)
     if approval is not None and approval.approved:
         return
     found = "whose go-live was revoked" if approval is not None else "whose go-live has not been approved"

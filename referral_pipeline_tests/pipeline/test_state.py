@@ -87,6 +87,7 @@ def test_the_bridge_does_not_open_in_production(settings):
     path.write_text(integration_yaml(Choices(environment="production")), encoding="utf-8")
     with pytest.raises(ContractError, match="environment: found production, whose go-live has not been approved"):
         Bridge.open(settings)
+    assert not settings.state_dir.exists()
 
 
 def test_state_of_other_systems_is_refused_with_the_mend(settings, monkeypatch):
