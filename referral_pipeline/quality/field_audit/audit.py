@@ -304,9 +304,8 @@ def _that_stays(before: Audited, after: Audited | None) -> Audited:
     """A record after the second look: wrong is what was wrong at both."""
     if after is None:
         return Audited(before.link, Standing.HELD_BACK)
-    if Standing.UNREADABLE in (before.standing, after.standing) or after.standing is not Standing.DIFFERS:
-        # Unreadable at first, it was seen once: what differs then may be under way, and is not known to stay.
-        return after if after.standing is not Standing.DIFFERS else replace(after, standing=Standing.DIFFERS)
+    if after.standing is not Standing.DIFFERS or before.standing is Standing.UNREADABLE:
+        return after  # of what could not be read at first, the second look is all there is
     seen = {(one.side, one.field) for one in before.wrong}
     stays = tuple(one for one in after.wrong if (one.side, one.field) in seen)
     return replace(after, wrong=stays, standing=Standing.DIFFERS if stays else Standing.AGREES)

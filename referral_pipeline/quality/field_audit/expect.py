@@ -68,7 +68,9 @@ def comparisons(record: Gathered, contract: Contract) -> list[Comparison]:
         return []
     if record.application is None:
         return [_known(ATS, "application_id", Difference.GONE, record.link.application_id)]
-    found = [*_candidate(record, contract), *_application(record, record.application, contract)]
+    found = list(_candidate(record, contract))
+    if not any(one.difference is Difference.GONE for one in found):  # anonymizing empties the application's fields too
+        found += _application(record, record.application, contract)
     if contract.status_sources():
         found += [*_told(record, record.application, contract), *_recognised(record, record.application, contract)]
     return [one for one in found if one.difference is not None or not (is_blank(one.expected) and is_blank(one.found))]
