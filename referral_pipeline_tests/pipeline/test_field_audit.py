@@ -210,6 +210,12 @@ def _inject(rig: Rig) -> None:
     rig.tell(rig.take("old_status", is_dated_hire), status=CandidateStatus.APPLIED, hired_at=None, starts_on=None)
     rig.tell(rig.take("other_application"), ats_application_id="1")
 
+    # One application with referrals of two advocates: the credit is one's, and the field names the other.
+    first, second = _two_advocates(rig)
+    current = rig.application(first)["custom_fields"]["advocate_id"]["value"]
+    rig.tags(first, advocate_id=first.advocate_id if first.advocate_id != current else second.advocate_id)
+    rig.taken |= {"other_advocate": first, "other_advocate_too": second}
+
     rig.ats("delete_candidate", candidate_id=int(rig.take("deleted").candidate_id or 0))
     rig.ats("anonymize", candidate_id=int(rig.take("anonymized").candidate_id or 0))
     link = rig.take("merged")
@@ -221,6 +227,22 @@ def _inject(rig: Rig) -> None:
     rig.platform("edit_referral", referral_id=rig.take("unreadable").referral_id, stage="nonsense")
     rig.platform("edit_referral", referral_id=rig.take("moved_abroad").referral_id, candidate={"country": "BR"})
     rig.ats("reject", application_id=int(rig.take("just_rejected", _is_open).application_id or 0))
+
+
+def _two_advocates(rig: Rig) -> tuple[Link, Link]:
+    """The links of an application that two advocates referred the same person for."""
+    by_application: dict[str, list[Link]] = {}
+    for link in rig.bridge.ledger.links():
+        if link.application_id:
+            by_application.setdefault(link.application_id, []).append(link)
+    return next(
+        (own[0], own[1])
+        for own in by_application.values()
+        if len(own) == 2
+        and own[0].advocate_id != own[1].advocate_id
+        and not any(x.block for x in own)
+        and rig.application(own[0])["custom_fields"]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -248,6 +270,8 @@ def record_of(rig: Rig, audit: Audit, fault: str) -> Audited:
         ("tag_changed", {"ats.advocate_id": "other"}),
         ("tag_removed", {"ats.campaign_tag": "missing"}),
         ("tags_swapped", {"ats.share_id": "swapped", "ats.content_id": "swapped"}),
+        ("other_advocate", {"ats.advocate_id": "stale"}),
+        ("other_advocate_too", {"ats.advocate_id": "stale"}),
         ("wrong_stage_map", {"advocacy.status": "vocabulary"}),
         (
             "old_status",

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from referral_pipeline.connectors.failures import Invalid
 from referral_pipeline.ledger.records import Link
 from referral_pipeline.quality.field_audit.judge import Verdict, percent, rate, verdict_on
+from referral_pipeline.quality.field_audit.live import read_many
 from referral_pipeline.quality.field_audit.sample import allocate, clean_sample_for, draw, stratum_of
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -172,3 +174,21 @@ def test_a_share_is_not_rounded_to_all_or_nothing():
     assert [percent(x) for x in (None, 0.0, 1.0, 0.9423, 0.99999, 0.00001)] == [
         "unknown", "0.0 %", "100.0 %", "94.2 %", "above 99.9 %", "below 0.1 %",
     ]  # fmt: skip
+
+
+# ---------------------------------------------------------------- reading
+
+
+@given(st.sets(st.integers(0, 400).map(str), max_size=140), st.sets(st.integers(0, 400).map(str), max_size=9))
+def test_a_record_that_cannot_be_read_hides_no_other(there, broken):
+    absent = {"900", "901"}
+
+    def read(batch):
+        assert len(batch) <= 50
+        if broken & set(batch):
+            raise Invalid("greenhouse", "applications.list", detail="a row cannot be read")
+        return {record_id: record_id for record_id in batch if record_id not in absent}
+
+    found, unreadable = read_many(there | absent, read)
+    assert found.keys() == there - broken
+    assert unreadable == there & broken
