@@ -89,15 +89,15 @@ def _show(kept: Verification, claim: float | None) -> None:
 
     facts = kept.facts
     table = Table(title=f"Field accuracy audit {kept.id}, seed {facts['seed']}", title_justify="left")
-    for name in ("side", "field", "checked", "wrong", "accuracy", "at least", "how"):
-        is_text = name in {"side", "field", "how"}
+    for name in ("field", "checked", "wrong", "accuracy", "at least", "how"):
+        is_text = name in {"field", "how"}
         table.add_column(name, justify="left" if is_text else "right", overflow="fold", no_wrap=name != "how")
     for one in facts["rates"]:
         unreadable = {"unreadable": one["unreadable"]} if one["unreadable"] else {}
         how = ", ".join(f"{n.replace('_', ' ')} {c}" for n, c in {**one["differences"], **unreadable}.items() if c)
-        shares = (percent(one["accuracy"]), percent(one["lower"]))
+        field = "records" if one["field"] == "record" else f"{one['side']}.{one['field']}"
         mark = "[bold red]" if one["wrong"] else ""
-        cells = (one["side"], one["field"], str(one["checked"]), str(one["wrong"]), *shares, how)
+        cells = (field, str(one["checked"]), str(one["wrong"]), percent(one["accuracy"]), percent(one["lower"]), how)
         table.add_row(*(f"{mark}{cell}" if cell else "" for cell in cells))
     console = Console()
     console.print(table)

@@ -461,6 +461,17 @@ def test_audit_run_tells_what_is_wrong_and_audit_list_keeps_it(rig: Rig, faulty:
     ]
 
 
+def test_audit_run_says_in_one_line_which_system_failed_and_keeps_nothing(rig: Rig, monkeypatch: pytest.MonkeyPatch):
+    before = len(rig.bridge.ledger.verifications("field_audit"))
+    monkeypatch.setenv("GREENHOUSE_CLIENT_SECRET", "no-secret-of-this-account")
+    ran = CliRunner().invoke(main, ["audit", "run"])
+    assert ran.exit_code == 1
+    (line,) = [line for line in ran.stderr.splitlines() if line.startswith("Error")]
+    assert "could not read greenhouse" in line
+    assert "referral-pipeline check" in line
+    assert len(rig.bridge.ledger.verifications("field_audit")) == before
+
+
 def test_an_installation_without_an_audit_says_how_to_make_one(
     tmp_path: Path, rig: Rig, monkeypatch: pytest.MonkeyPatch
 ):

@@ -199,10 +199,11 @@ class FieldAudit:
         try:
             records = self._looked_at(drawn.links)
         except HttpFailure as failure:
+            # Without its cause, which is in the words: a run is told by its innermost error, and that has no mend.
             raise AuditFailed(
                 f"the audit could not read {failure.system} to the end and kept nothing: {failure}. Mend that (see "
                 f"`referral-pipeline check`), then run it again; --seed {seed} draws the same records"
-            ) from failure
+            ) from None
         audit = Audit(seed, rules.confidence, rules.minimum_accuracy, claim, began_at, s.clock(), drawn, tuple(records))
         return replace(audit, rates=tuple(_rates(records, rules.confidence)))
 

@@ -83,7 +83,8 @@ def mismatch_words(facts: Mapping[str, Any]) -> str:
     words = f"worst is {worst['side']}.{worst['field']}: {worst['wrong']} of {worst['checked']} differ, {_most(worst)}"
     others = [f"{one['side']}.{one['field']} {one['wrong']}" for one in wrong[1:]]
     more = f"; also {', '.join(others)}" if others else ""
-    return f"{facts['mismatches_in_all']} mismatches stayed at a second look; {words}{more}"
+    count = int(facts["mismatches_in_all"])
+    return f"{count} mismatch{'es' if count > 1 else ''} stayed at a second look; {words}{more}"
 
 
 def what_to_do(facts: Mapping[str, Any]) -> str:
