@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from referral_pipeline import __version__
+from referral_pipeline.cli_audit import audit
 from referral_pipeline.cli_bonus import bonus
 from referral_pipeline.cli_credit import credit
 from referral_pipeline.cli_events import events, past_moment
@@ -345,6 +346,9 @@ def _keep_check(settings: Settings, *, findings: int, problems: list[str]) -> No
             keep("check", contract, ledger, passed=not problems, facts={"looked_at": findings, "problems": problems})
     except ContractError:
         return
+
+
+main.add_command(audit)
 
 
 def _require_ready(settings: Settings) -> None:

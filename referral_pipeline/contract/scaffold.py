@@ -272,6 +272,11 @@ monitoring: {error_rate_threshold: 0.02, minimum_calls: 50, latency_p95_seconds:
 # How far an incremental pull looks back, and how often everything is pulled to see deletions.
 sync: {lookback_minutes: 15, full_pull_hours: 24}
 
+# How it is shown that both systems hold the same: so many records, drawn at random each month, read again from both and
+# compared. Of all records at least minimum_accuracy must agree, with this confidence.
+verification:
+  field_audit: {sample: 50, confidence: 0.95, minimum_accuracy: 0.9}
+
 # The two stores, relative to the home folder. The ledger may be a postgresql:// address.
 warehouse: {url: "data/state/warehouse.duckdb"}
 ledger: {url: "sqlite:///data/state/ledger.sqlite"}

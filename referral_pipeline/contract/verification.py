@@ -5,6 +5,7 @@ Belongs here: the sections and their limits. Does not belong here: the audits th
 
 from __future__ import annotations
 
+from math import ceil, log
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -45,6 +46,19 @@ class FieldAudit(Section):
         description="a number above 0 and below 1, held against the lower bound",
         examples=[0.9],
     )
+
+    @model_validator(mode="after")
+    def _can_be_shown(self) -> FieldAudit:
+        # So many records without a single error put the one-sided exact bound at the minimum.
+        needed = ceil(log(1 - self.confidence) / log(self.minimum_accuracy) - 1e-9)
+        if self.sample < needed:
+            raise at_key(
+                "sample",
+                f"found {self.sample}; allowed for this minimum_accuracy and confidence: {needed} or more, since fewer "
+                "cannot show it even without an error",
+                "Raise sample, or lower minimum_accuracy",
+            )
+        return self
 
 
 def _known(columns: dict[str, str]) -> dict[str, str]:

@@ -336,6 +336,22 @@ CATALOG: tuple[AssetEntry, ...] = (
         frozenset({"html", "excel"}),
         deps=("kpis",),
     ),
+    AssetEntry(
+        "field_accuracy_audit",
+        "quality",
+        "A sample of linked records, read again from both systems and compared field by field: accuracy with exact "
+        "bounds, per field and per record, and what differs by its kind. Values are never shown. One row per audit, "
+        "side and field. Made by the job monthly_audit or by `referral-pipeline audit run`, not by a refresh.",
+        frozenset({"python", "duckdb"}),
+        "ops.field_accuracy",
+        (
+            *("audit_id", "made_at", "side", "field", "checked", "mismatches", "accuracy", "lower", "upper"),
+            *("missing", "truncated", "swapped", "case_or_space", "time_zone", "format", "stale", "vocabulary"),
+            *("currency", "gone", "merged", "other"),
+        ),
+        deps=("ats_referral_candidates", "advocacy_referral_statuses"),
+        first="audit_id DESC, field <> 'record', mismatches DESC, side, field",
+    ),
 )
 
 BY_NAME = {entry.name: entry for entry in CATALOG}
