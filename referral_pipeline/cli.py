@@ -333,6 +333,7 @@ main.add_command(bonus)
 main.add_command(query)
 main.add_command(quarantine)
 main.add_command(go_live)
+main.add_command(audit)
 
 
 def _keep_check(settings: Settings, *, findings: int, problems: list[str]) -> None:
@@ -346,9 +347,6 @@ def _keep_check(settings: Settings, *, findings: int, problems: list[str]) -> No
             keep("check", contract, ledger, passed=not problems, facts={"looked_at": findings, "problems": problems})
     except ContractError:
         return
-
-
-main.add_command(audit)
 
 
 def _require_ready(settings: Settings) -> None:
