@@ -6,7 +6,6 @@ longer steps (steps_*.py, functions that take the bridge), rules of the domain (
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -52,8 +51,6 @@ from referral_pipeline.warehouse.publish import published_as_of, published_at
 from referral_pipeline.warehouse.query import PublishedTables
 from referral_pipeline.warehouse.staging import StagingReport, stage_advocacy, stage_ats, stage_ledger
 from referral_pipeline.warehouse.store import Warehouse
-
-_LOG = logging.getLogger(__name__)
 
 ProgressSink = Callable[[str, int, int], None]
 """Called with (what, done, total) during long work."""
