@@ -1,7 +1,7 @@
 """The step that returns statuses: the platform is told how each application stands, and hires are recognised.
 
 Belongs here: the order inside this step, over an open bridge. Does not belong here: dagster (the assets call the
-bridge), what is told (sync.statuses), who has earned what (sync.recognitions).
+bridge), what is told (sync.statuses), who has earned what (sync.recognition_decision).
 """
 
 from __future__ import annotations

@@ -34,7 +34,8 @@ from referral_pipeline.sync.lane.people import Neighbourhood, People
 from referral_pipeline.sync.lifecycle import Event, Facts, State, advance
 from referral_pipeline.sync.overrides import decisions_on, with_chosen
 from referral_pipeline.sync.owners import links_of_owner, owner_of
-from referral_pipeline.sync.recognitions import HireCase, Recogniser, Settlement
+from referral_pipeline.sync.recognition_decision import HireCase
+from referral_pipeline.sync.recognitions import Recogniser, Settlement
 from referral_pipeline.sync.statuses import StatusReturn, lock_of
 from referral_pipeline.vocabulary import Block, CandidateStatus
 
