@@ -24,8 +24,8 @@ from referral_pipeline.connectors.records import AtsApplication, AtsCandidate, A
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.ledger.records import Recognition
 from referral_pipeline.ledger.store import Ledger, Link, StatusFact
-from referral_pipeline.sync.candidates import CandidateWriteBack, PersonCase
-from referral_pipeline.sync.cases import case_of, most_gone
+from referral_pipeline.sync.candidates import CandidateWriteBack
+from referral_pipeline.sync.cases import PersonCase, case_of, most_gone
 from referral_pipeline.sync.creation import NotYetVisibleError
 from referral_pipeline.sync.evidence import Sealer
 from referral_pipeline.sync.facts import credited_referral
@@ -639,7 +639,7 @@ class Leveller:
         decisions = decisions_on(self._s.ledger, self._s.ats.system, application.id)
         unblocked = [r for r in referrals if (link := links.get(r.id)) is not None and link.block is None]
         may_count = with_chosen(may_count, unblocked, decisions)
-        return may_count, write_back.credits(may_count, application.applied_at, opened_for, decisions)
+        return may_count, write_back.crediting.credits(may_count, application.applied_at, opened_for, decisions)
 
 
 def _links_before(case: PersonCase, links: Iterable[Link]) -> list[Link]:
