@@ -7,13 +7,13 @@ bridge), what is told (sync.statuses), who has earned what (sync.recognition_dec
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from referral_pipeline.connectors.failures import HttpFailure, TransientFailure
 from referral_pipeline.connectors.records import AtsApplication
+from referral_pipeline.sync.lane.hires import Hires
 from referral_pipeline.sync.lane.people import People
-from referral_pipeline.sync.lane.persons import Leveller, Systems
+from referral_pipeline.sync.lane.systems import Systems
 from referral_pipeline.sync.recognitions import Recogniser
 from referral_pipeline.sync.report import SyncFailure, SyncReport
 from referral_pipeline.sync.statuses import StatusReturn
@@ -68,13 +68,13 @@ def _recognise(bridge: Bridge, applications: Mapping[str, AtsApplication], repor
             SyncFailure(row.referral_id, "recognise", row.last_error or "refused", transient=False)
         ),
     )
-    leveller = Leveller(systems, started_at=datetime.now(UTC))
-    for application_id in leveller.recognisable(applications):
+    hires = Hires(systems)
+    for application_id in hires.recognisable(applications):
         try:
-            leveller.recognise_applications([application_id])
+            hires.recognise_applications([application_id])
         except HttpFailure as failure:
             is_passing = isinstance(failure, TransientFailure)
             report.fail(SyncFailure(application_id, "recognise", str(failure), transient=is_passing))
         else:
             report.count("hires_settled")
-    leveller.recognise_due()
+    hires.recognise_due()

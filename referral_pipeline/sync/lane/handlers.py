@@ -23,7 +23,8 @@ from referral_pipeline.ledger.store import Link
 from referral_pipeline.privacy.crypto import Cipher, CryptoError
 from referral_pipeline.sync.jobs import jobs_due, tell_job
 from referral_pipeline.sync.lane.mirror import ENTITIES, Fresh, changed_at
-from referral_pipeline.sync.lane.persons import Leveller, Systems
+from referral_pipeline.sync.lane.persons import Leveller
+from referral_pipeline.sync.lane.systems import Systems
 from referral_pipeline.sync.lifecycle import State
 from referral_pipeline.vocabulary import Block
 
