@@ -37,11 +37,12 @@ from referral_pipeline.privacy.crypto import Cipher
 from referral_pipeline.settings import Settings
 from referral_pipeline.sync.evidence import Sealer
 from referral_pipeline.sync.lane.engine import LATE_AFTER, Engine, Watch
-from referral_pipeline.sync.lane.handlers import Handlers, Stopped
+from referral_pipeline.sync.lane.handlers import Handlers
 from referral_pipeline.sync.lane.mirror import Mirror
 from referral_pipeline.sync.lane.people import People
 from referral_pipeline.sync.lane.persons import Leveller
 from referral_pipeline.sync.lane.systems import Systems
+from referral_pipeline.sync.lane.work import Stopped
 from referral_pipeline.sync.recognitions import Recogniser
 from referral_pipeline.sync.statuses import StatusReturn
 from referral_pipeline.vocabulary import Side
