@@ -15,13 +15,12 @@ from hypothesis import strategies as st
 
 from referral_pipeline.identity.names import Likeness, Name, likeness
 from referral_pipeline.identity.population import (
-    Matching,
     PopulationReport,
-    PopulationTables,
     binding_links,
     resolve_changes,
     resolve_population,
 )
+from referral_pipeline.identity.population_tables import Matching, PopulationTables
 from referral_pipeline.identity.resolve import Record, resolve
 from referral_pipeline.warehouse.store import Warehouse
 
