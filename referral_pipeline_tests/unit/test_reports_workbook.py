@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,17 @@ def test_the_kpi_sheet_holds_the_rows_of_the_mart_as_they_are(book: Workbook, ta
         cells = found[row["kpi"], row["segment_kind"], row["segment"]]
         for column in ("value", "numerator", "denominator", "ci_low", "ci_high"):
             assert cells[column] == (None if row[column] != row[column] else row[column])
+
+
+def test_a_share_in_a_cell_does_not_read_as_all_or_nothing_when_it_is_neither(page: Page) -> None:
+    def shown(value: float) -> str:
+        share = replace(page.coverage[0].rate, value=value)
+        book = load_workbook(io.BytesIO(workbook(replace(page, coverage=(replace(page.coverage[0], rate=share),)))))
+        cell = book["Coverage"].cell(2, 4)
+        assert cell.value == value
+        return cell.number_format
+
+    assert [shown(value) for value in (0.9, 1.0, 0.0, 0.9996, 0.00004)] == ["0.0%", "0.0%", "0.0%", "0.00%", "0.000%"]
 
 
 def test_the_same_numbers_make_the_same_bytes(page: Page, content: bytes) -> None:
