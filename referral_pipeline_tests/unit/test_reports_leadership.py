@@ -597,6 +597,42 @@ def test_a_renderer_that_cannot_be_started_takes_the_charts_and_nothing_else(
     assert "no charts: the process that draws could not be started" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ("", "vl-convert's answer cannot be read"),
+        ("warning: no font\\n[", "vl-convert's answer cannot be read"),
+        ("\\377\\376\\0", "vl-convert's answer cannot be read"),
+        ("[" * 9, "vl-convert's answer cannot be read"),
+        ("5", "vl-convert's answer is no list of charts"),
+        ("null", "vl-convert's answer is no list of charts"),
+        ('{"a": "b", "c": "d"}', "vl-convert's answer is no list of charts"),
+        ("[]", "vl-convert drew 0 of 2 charts"),
+        ('["<svg/>"]', "vl-convert drew 1 of 2 charts"),
+        ('["<svg/>", null]', "vl-convert drew 1 of 2 charts"),
+        ('["<svg/>", "<svg/>", "<svg/>"]', "vl-convert drew 3 of 2 charts"),
+        ('["<svg/>", "<svg><g>"]', "what vl-convert drew is no whole SVG"),
+        ('["<svg/>", "spring"]', "what vl-convert drew is no whole SVG"),
+        ('["<svg/>", "<html/>"]', "what vl-convert drew is no SVG"),
+    ],
+)
+def test_a_renderer_that_answers_nonsense_takes_the_charts_and_nothing_else(
+    changed: Changed, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+    answer: str, words: str,
+) -> None:  # fmt: skip
+    """The child is a real one, which reads what it is given and answers this."""
+    page = changed.by()
+    page = replace(page, time_to_hire=None, costs=None, funnel=())  # one chart, at two widths
+    child = tmp_path / "renderer"
+    child.write_text(f"#!/bin/sh\ncat > /dev/null\nprintf '{answer}'\n")
+    child.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(child))
+    drawn = render(page).decode()
+    assert '<svg class="chart' not in drawn
+    assert "14 of 120 applications" in Outline(drawn).text
+    assert caplog.messages == [f"the report has no charts: {words}"]
+
+
 def test_a_page_whose_moment_was_chosen_says_what_that_means(changed: Changed) -> None:
     page = changed.by("DELETE FROM mart.kpi", "DELETE FROM mart.time_to_hire_curve")
     assert "Judged as of" not in Outline(render(page).decode()).text
