@@ -201,23 +201,27 @@ def quantile_rows(shape: Shape, facts: Facts, quantiles: dict[str, float], *, ta
 
     Args:
         shape: name and segments.
-        facts: one row per unit of the cohort, ascending by `measure`; `is_mature` of the unit, `is_over` when its
-            duration is known, `is_counted` when it is and may be counted.
+        facts: ascending by `measure`; one row per duration that is over (`is_over`), of which some count
+            (`is_counted`), and per unit that is not mature (`is_mature`). Groups without one that is over have no row.
         quantiles: suffix of the KPI's name -> quantile.
         target: of the KPI without a suffix.
     """
     made: list[Rows] = []
     seen: set[tuple[str, str]] = set()
     is_counted = facts.numbers["is_counted"].astype(bool)
-    for group in groupings(facts, shape.segment_kinds):
+    is_over = facts.numbers["is_over"].astype(bool)
+    for every in groupings(facts, shape.segment_kinds):
+        group = every.only(every.sums(is_over) > 0)
+        if not len(group.counts):
+            continue
         seen |= _headlines_of(group)
-        counted, over = group.sums(is_counted), group.sums(facts.numbers["is_over"])
+        counted, over = group.sums(is_counted), group.sums(is_over)
         is_some = counted > 0
         samples = Samples(facts.numbers["measure"][group.order[is_counted[group.order]]], counted[is_some])
         is_settled = (group.sums(facts.numbers["is_mature"]) == group.counts) | (group.period_kind == "all")
         is_shown = is_settled & is_some
-        # Old enough, and nothing came of it within the horizon: no more of it will count.
-        is_hopeless = (over == 0) | (is_settled & (group.period_kind != "all") & ~is_some)
+        # A period that is old enough, and nothing of it came within the horizon: no more of it will count.
+        is_hopeless = is_settled & (group.period_kind != "all") & ~is_some
         maturity = np.where(is_shown, MATURE, np.where(is_hopeless, INSUFFICIENT, IMMATURE))
         for suffix, q in quantiles.items():
             found = np.full((3, len(counted)), np.nan)
