@@ -35,7 +35,7 @@ _SIGNS: Final = "=+\\-@＝＋－＠"
 """Where a formula begins; Excel takes the wide forms for it too, where people write with those."""
 _RUNS: Final = re.compile(rf"[\s\x00\"]*[{_SIGNS}]|[\t\r\n\x00']")
 """What a spreadsheet takes for the beginning of a formula, and the mark that keeps it from it."""
-_RUNS_INSIDE: Final = re.compile(rf"([;\t\r\n][\s\"]*)(?=[{_SIGNS}])")
+_RUNS_INSIDE: Final = re.compile(rf"([;\t\r\n][\s\x00\"]*)(?=[{_SIGNS}])")
 """Where a formula would begin for a spreadsheet that parts cells elsewhere: half of Europe does so at a semicolon, and
 quotes do not keep it from that in the middle of what it takes for a cell."""
 

@@ -181,7 +181,7 @@ def summary(found: Sequence[Headline]) -> str:
     parts = [
         f"{tones.count(tone)} {words}"
         for tone, words in (
-            ("met", "met for certain"),
+            ("met", "met beyond the likely range"),
             ("near", "too close to call"),
             ("missed", "missed"),
             ("told", "of money, told without certainty"),

@@ -76,7 +76,9 @@ def _line(one: QualityCount) -> Line:
         return Line(figure, f"{subject} kept out of the applicant tracking system, because {pronoun} {reason}.")
     if one.kind == "by_record":
         subject, counts, what = ("hire has", "it counts", "it") if is_one else ("hires have", "they count", "them")
-        return Line(figure, f"{subject} no date, so {counts} in the month in which the tracking system noted {what}.")
+        fault = "a date before the application" if one.reason == "negative_time_to_hire" else "no date"
+        where = f"{counts} in the month in which the tracking system last changed {what}"
+        return Line(figure, f"{subject} {fault}, so {where}.")
     field = FIELD_WORDS.get(one.reason, one.reason.replace("_", " "))
     noun = one.entity.removeprefix("ats_").replace("_", " ")
     noun = noun.removesuffix("s") if is_one else noun if noun.endswith(("s", "content")) else f"{noun}s"

@@ -43,8 +43,8 @@ KPI_WORDS: Mapping[str, KpiWords] = MappingProxyType(
         "time_to_hire_days": KpiWords(
             "Time to hire",
             "The median time from the application to the accepted offer, by the applicant tracking system's own dates, "
-            "of all channels. Only applications old enough to have been decided (90 days, unless set otherwise) count, "
-            "and hires within that time.",
+            "of all channels. Hires of applications that are at least 90 days old count, unless set otherwise: of "
+            "younger ones only the quick hires are known.",
             "hires",
             lower_is_better=True,
         ),
@@ -122,7 +122,8 @@ _FURTHER_WORDS: Mapping[str, KpiWords] = MappingProxyType(
     {
         "time_to_hire_difference_days": KpiWords(
             "Time to hire, advocates less others",
-            "The median time to hire through advocates minus the median of all other channels, among the same hires.",
+            "The median time to hire through advocates minus the median of all other channels, among hires "
+            "within 90 days (unless set otherwise), which is as long as every application that counts has had.",
             "hires",
             lower_is_better=True,
         ),

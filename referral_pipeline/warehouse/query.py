@@ -247,7 +247,9 @@ def as_csv(values: Sequence[Any], *, exact: bool = False) -> str:
 
 def _csv_text(value: Any, *, exact: bool) -> str:
     text = as_text(value)
-    return text if exact or isinstance(value, bool | int | float | Decimal | date | time) else safe_cell(text)
+    return (
+        text if exact or isinstance(value, bool | int | float | Decimal | date | time | timedelta) else safe_cell(text)
+    )
 
 
 def _csv_field(text: str) -> str:

@@ -149,7 +149,10 @@ def test_a_column_that_is_not_known_is_told_and_takes_nothing_away(tmp_path: Pat
         *((word, "advocacy") for word in ("Advocacy Programme", "advocate", "employee-advocacy", "Advocates")),
         *((word, "advocacy") for word in ("Employee Advocacy Platform", "advocacy_bonuses", "our advocates")),
         *((word, "shared") for word in ("shared_cost", "Shared Costs", "shared overhead", "Shared")),
-        *((word, word) for word in ("job_board", "agency", "other_referrals", "other_advocacy", "other")),
+        *(
+            (word, word)
+            for word in ("job_board", "agency", "reference_checks", "other_referrals", "other_advocacy", "other")
+        ),
     ],
 )
 def test_a_channel_that_can_mean_one_thing_only_is_read_as_it(tmp_path: Path, word: str, channel: str):
@@ -184,6 +187,10 @@ def test_the_words_that_count_as_other_channels_are_named(tmp_path: Path):
         ("2026-03,advocay,internal,1,USD,,", "channel", "is nearly advocacy"),
         ("2026-03,Employee Referral,internal,1,USD,,", "channel", "may mean the advocacy programme, and would count"),
         ("2026-03,referral,internal,1,USD,,", "channel", "write advocacy where its advocates earn from it, or else"),
+        ("2026-03,employee/referral,internal,1,USD,,", "channel", "may mean the advocacy programme"),
+        ("2026-03,refer a friend,internal,1,USD,,", "channel", "may mean the advocacy programme"),
+        ("2026-03,Employee bonus,internal,1,USD,,", "channel", "may mean the advocacy programme"),
+        ("2026-03,total costs,internal,1,USD,,", "channel", "may mean a cost of all channels"),
         ("2026-03,advocacy_agency,internal,1,USD,,", "channel", "may mean the advocacy programme"),
         ("2026-03,non-advocacy,internal,1,USD,,", "channel", "may mean the advocacy programme"),
         ("2026-03,shared_services,internal,1,USD,even,", "channel", "write shared and an allocation_key"),

@@ -122,7 +122,7 @@ def test_medians_of_two_channels_are_compared_from_five_hires_a_side_on():
         numbers={
             "measure": measure,
             "is_mature": np.ones(11, dtype=bool),
-            "is_counted": np.ones(11, dtype=bool),
+            "is_comparable": np.ones(11, dtype=bool),
             "is_advocacy": np.arange(11) < 5,
         },
         segments={"department": (np.array([0] * 10 + [1]), ["Engineering", "Sales"])},
@@ -141,7 +141,7 @@ def test_a_young_channel_is_not_quicker_because_only_its_quick_hires_are_over():
     is_own = np.arange(21) >= 15
     facts = Facts(
         month=np.array([673] * 21),
-        numbers={"measure": measure, "is_mature": ~is_own, "is_counted": ~is_own, "is_advocacy": is_own},
+        numbers={"measure": measure, "is_mature": ~is_own, "is_comparable": ~is_own, "is_advocacy": is_own},
         segments={},
     )
     frame = kpi_frame(difference_rows(Shape("difference", "days", ("all",)), facts))

@@ -241,8 +241,8 @@ def _kpis(applications: list[Json], plot: Plot) -> Json:
     """The three KPIs of the advocacy channel (credited applications), by their definitions.
 
     Conversion: hired within 90 days / applications that are at least 90 days old. Time to hire: fractional days from
-    the application's date to the acceptance, median, of the same hires. Coverage: hires with advocate, share or
-    content, campaign, ids and both dates / hires.
+    the application's date to the acceptance, median, hires of those applications. Coverage: hires with advocate, share
+    or content, campaign, ids and both dates / hires.
     """
     advocacy = [row for row in applications if row["channel"] == "advocacy"]
     mature = [
@@ -251,11 +251,9 @@ def _kpis(applications: list[Json], plot: Plot) -> Json:
     hires = [row for row in advocacy if row["expected_status"] == "hired"]
     dated = [row for row in hires if row["hired_at"]]
     of_all = [
-        days
+        days_between(one.created_at, one.hired_at)
         for one in plot.ats.applications
-        if one.hired_at
-        and (days := days_between(one.created_at, one.hired_at)) <= MATURITY_DAYS
-        and days_between(one.created_at, plot.as_of) >= MATURITY_DAYS
+        if one.hired_at and days_between(one.created_at, plot.as_of) >= MATURITY_DAYS
     ]
     on_time = [
         row
@@ -264,7 +262,11 @@ def _kpis(applications: list[Json], plot: Plot) -> Json:
         and row["hired_at"]
         and days_between(_read(row["applied_at"]), _read(row["hired_at"])) <= MATURITY_DAYS
     ]
-    durations = [days_between(_read(row["applied_at"]), _read(row["hired_at"])) for row in on_time]
+    durations = [
+        days_between(_read(row["applied_at"]), _read(row["hired_at"]))
+        for row in mature
+        if row["expected_status"] == "hired" and row["hired_at"]
+    ]
     complete = [row for row in dated if row["campaign_tag"] and (row["share_id"] or row["content_id"])]
     return {
         "referral_conversion_rate": _ratio(len(on_time), len(mature)),
