@@ -37,7 +37,7 @@ from referral_pipeline.identity.population_ids import give_ids
 from referral_pipeline.identity.population_tables import COLUMNS, FINGERPRINT, KEYS_OF, Matching, PopulationTables
 from referral_pipeline.identity.resolve import EMAIL, PHONE, Record, resolve, still_binds
 
-RULES_VERSION: Final = 2
+RULES_VERSION: Final = 3
 """Raised when the rules change: what was resolved under others is then resolved anew."""
 
 Pairs = Iterable[tuple[str, str]]
@@ -266,12 +266,14 @@ def _resolve_contested(connection: DuckDBPyConnection, matching: Matching) -> in
             record.first_name,
             record.last_name,
             list(key.rank) FILTER (WHERE key.rank IS NOT NULL),
-            list(key.key) FILTER (WHERE key.rank IS NOT NULL)
+            list(key.key) FILTER (WHERE key.rank IS NOT NULL),
+            -- also those that nobody shares: two people of one name and mailbox are told by their phones
+            any_value(record.phone_keys)
         FROM population_home AS home
         JOIN population_record AS record ON record.n = home.n
         LEFT JOIN population_key AS key ON key.n = home.n
         WHERE home.home NOT IN (FROM population_plain)
-        GROUP BY ALL
+        GROUP BY record.record_id, record.first_name, record.last_name
         """
     ).fetchall()
     links = connection.execute(
@@ -344,10 +346,11 @@ _UNDATED: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def _record(row: tuple[Any, ...], matching: Matching) -> Record:
-    record_id, first, last, ranks, keys = row
-    of: dict[str, list[str]] = {EMAIL: [], PHONE: []}
+    record_id, first, last, ranks, keys, phones = row
+    of: dict[str, list[str]] = {EMAIL: [], PHONE: list(phones or ())}
     for rank, key in sorted(zip(ranks or (), keys or (), strict=True)):
-        of[matching.match_on[rank]].append(key)
+        if matching.match_on[rank] != PHONE:
+            of[matching.match_on[rank]].append(key)
     # The time is left out: only the person ids depend on it, and those are given out over all at once.
     return Record(record_id, tuple(of[EMAIL]), tuple(of[PHONE]), first, last, _UNDATED)
 

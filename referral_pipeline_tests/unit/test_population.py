@@ -230,6 +230,19 @@ def test_names_are_compared_in_sql_as_they_are_one_by_one(
     assert (whole(connection, rows).contested == 0) == (alike and all(name.is_full for name in names))
 
 
+def test_two_people_of_one_name_in_a_shared_mailbox_are_told_by_phones_that_nobody_shares(
+    connection: DuckDBPyConnection,
+) -> None:
+    rows = [
+        record("x:0", "John Doe", email="family@example.com"),
+        record("x:1", "Janet Doe", email="family@example.com", phone="+14155552671"),
+        record("x:2", "Janet Doe", email="family@example.com", phone="+14155552672", day=1),
+    ]
+    whole(connection, rows)
+    assert outcome(connection) == by_the_rules(rows, {}, [], [])
+    assert len(set(person_of(connection).values())) == 3
+
+
 NAMES = st.sampled_from(
     ["Jane Doe", "J. Doe", "Janet Doe", "John Doe", "Bob Roe", "Robert Roe", "Robert Row", "Jane", ""]
 )
