@@ -101,6 +101,8 @@ _Rows = Iterable[tuple[int, Sequence[Any]]]
 
 def _table(rows: _Rows, notes: list[str]) -> CostTable:
     filled = [(line, cells) for line, cells in rows if not all(map(is_empty, cells))]
+    if not filled and notes:
+        raise CostFileError("file", f"is empty as far as it is read: {notes[0]}", "no line")
     if not filled:
         raise CostFileError("file", "is empty; write a header line, and a line for each cost", "no line")
     columns = [plain_name(cell) for cell in filled[0][1]]

@@ -30,11 +30,11 @@ from referral_pipeline.quality.field_audit.live import (
     read_candidates,
     read_referrals,
 )
-from referral_pipeline.sync.candidates import CandidateWriteBack
-from referral_pipeline.sync.facts import Programme
+from referral_pipeline.sync.crediting import Crediting
 from referral_pipeline.sync.overrides import decisions_on, with_chosen
 from referral_pipeline.sync.owners import links_of_owner, owner_of
-from referral_pipeline.sync.recognitions import HireCase, Recogniser
+from referral_pipeline.sync.recognition_decision import HireCase
+from referral_pipeline.sync.recognitions import Recogniser
 from referral_pipeline.vocabulary import Block
 
 
@@ -195,7 +195,7 @@ class Gatherer:
         return any(one.in_force and one.verdict == "merge" for one in decisions)
 
     def _counting(self, application: AtsApplication, owned: Sequence[Link], look: _Look) -> Counting:
-        """What counts for an application, by the rules by which its fields are written (`CandidateWriteBack`)."""
+        """What counts for an application, by the rules by which its fields are written (`sync.crediting`)."""
         s, programme, read = self._s, look.programme, look.referrals.found
         live = {x.referral_id: read[x.referral_id].referral for x in owned if x.referral_id in read}
         erased = {x.referral_id for x in owned if x.block == Block.ERASED}
@@ -216,21 +216,9 @@ class Gatherer:
         opened_for = frozenset(
             x.referral_id for x in owned if x.created_application and x.application_id == application.id
         )
-        credits = self._write_back(programme).credits(may_count, application.applied_at, opened_for, decisions)
+        crediting = Crediting(s.contract, lambda: programme)
+        credits = crediting.credits(may_count, application.applied_at, opened_for, decisions)
         return Counting(live, frozenset(assigned), may_count, credits, opened_for, decisions, programme)
-
-    def _write_back(self, programme: Programme) -> CandidateWriteBack:
-        """Asked for credit only: it writes nothing until it is given a case."""
-        s = self._s
-        return CandidateWriteBack(
-            ats=s.ats,
-            ledger=s.ledger,
-            contract=s.contract,
-            programme=lambda: programme,
-            jobs={},
-            person_of_candidate={},
-            clock=s.clock,
-        )
 
     def _recognised(
         self,
