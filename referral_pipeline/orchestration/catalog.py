@@ -335,6 +335,26 @@ CATALOG: tuple[AssetEntry, ...] = (
         frozenset({"html", "excel"}),
         deps=("kpis",),
     ),
+    AssetEntry(
+        "manual_intake",
+        "ingest",
+        "What people kept by hand beside the integration, from the contract's CSV and XLSX files, read whole each "
+        "time. Rows that failed are in staging.quarantine with field, reason and mend. One row per row.",
+        frozenset({"python", "duckdb", "file"}),
+        "staging.manual_intake",
+        ("place", "entered_on", "has_time", "status"),
+    ),
+    AssetEntry(
+        "parallel_run",
+        "quality",
+        "Manual intake held against the integration, day by day for the launch window: what is missing on either side, "
+        "what differs, each with its cause. One row per finding or agreement, no personal data. Sign it off with "
+        "`referral-pipeline parallel-run sign-off`.",
+        _PLATFORM,
+        "ops.parallel_run",
+        deps=("manual_intake", "people", "attribution", "status_history", "referrals", "ats_candidates"),
+        first="NOT is_open, day, manual_record, referral_id",
+    ),
 )
 
 BY_NAME = {entry.name: entry for entry in CATALOG}
