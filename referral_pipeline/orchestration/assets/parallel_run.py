@@ -113,7 +113,7 @@ def _told(numbers: "Numbers") -> dict[str, Any]:
 
 def _checks(numbers: "Numbers", lines: "tuple[Line, ...]", minimum: float) -> Iterator[dg.AssetCheckResult]:
     from referral_pipeline.quality.parallel_run.records import Cause, Finding
-    from referral_pipeline.quality.parallel_run.words import what_to_do
+    from referral_pipeline.quality.parallel_run.words import agreement_words, what_to_do
 
     mapped = [line for line in lines if line.cause == Cause.MAPPING_ERROR]
     details = sorted({f"{line.field}: {line.detail}" for line in mapped})
@@ -127,19 +127,8 @@ def _checks(numbers: "Numbers", lines: "tuple[Line, ...]", minimum: float) -> It
     rate = numbers.unexplained_rate
     is_good = rate is None or rate >= minimum
     failed = 0 if is_good or rate is None else round((1 - rate) * numbers.matched)
-    shown = "nothing to compare" if numbers.rate is None else agreement_words(numbers)
-    yield _check(RECORDS_AGREE, failed, f"{_SEE} {what_to_do(Cause.UNKNOWN)}", told=[shown], passed=is_good)
-
-
-def agreement_words(numbers: "Numbers") -> str:
-    """The rate of agreement with its exact bound, in words."""
-    if numbers.rate is None or numbers.low is None:
-        return "no record is in both"
-    sure = f"{numbers.confidence:.0%}"
-    return (
-        f"{numbers.agreeing} of {numbers.matched} records agree ({numbers.rate:.1%}); with {sure} confidence at least "
-        f"{numbers.low:.1%} of such records do"
-    )
+    mend = f"{_SEE} {what_to_do(Cause.UNKNOWN)}"
+    yield _check(RECORDS_AGREE, failed, mend, told=[agreement_words(numbers)], passed=is_good)
 
 
 def _check(

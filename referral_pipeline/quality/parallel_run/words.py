@@ -6,9 +6,12 @@ Belongs here: one sentence a cause, for whoever mends it at night. Does not belo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from referral_pipeline.quality.parallel_run.records import GATE, QUARANTINED, Cause, Finding
+
+if TYPE_CHECKING:
+    from referral_pipeline.quality.parallel_run.numbers import Numbers
 
 WHAT_TO_DO: Final[Mapping[str, str]] = {
     Cause.MAPPING_ERROR: "The same field differs in most rows: mend the mapping, the custom field or the stage_map of "
@@ -59,3 +62,14 @@ def what_to_do(cause: str | None) -> str:
     if cause.startswith(QUARANTINED):
         return _QUARANTINED.format(field=cause.removeprefix(QUARANTINED).replace("_", " "))
     return WHAT_TO_DO[cause]
+
+
+def agreement_words(numbers: Numbers) -> str:
+    """The rate of agreement with its exact bound, in words."""
+    if numbers.rate is None or numbers.low is None:
+        return "no record is in both"
+    sure = f"{numbers.confidence:.0%}"
+    return (
+        f"{numbers.agreeing} of {numbers.matched} records agree ({numbers.rate:.1%}); with {sure} confidence at least "
+        f"{numbers.low:.1%} of such records do"
+    )
