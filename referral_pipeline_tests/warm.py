@@ -16,11 +16,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO
 
+_LONGEST_SECONDS = 300.0
+"""A command that has not ended by then is killed; the longest of the tests takes a fifth of it."""
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["referral_pipeline_tests.warm_imports"])
 
@@ -38,6 +41,10 @@ class WarmCommand:
         writing.close()
         self.stderr: IO[str] = io.TextIOWrapper(os.fdopen(os.dup(reading.fileno()), "rb"), encoding="utf-8")
         reading.close()
+        # Also whoever reads its lines one by one comes to an end.
+        self._longest = threading.Timer(_LONGEST_SECONDS, self.kill)
+        self._longest.daemon = True
+        self._longest.start()
 
     @property
     def returncode(self) -> int | None:
@@ -60,13 +67,25 @@ class WarmCommand:
             raise subprocess.TimeoutExpired("referral-pipeline", timeout or 0.0)
         return self._process.exitcode
 
-    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
-        """Wait for the end; standard output and what is left of standard error."""
-        errors = self.stderr.read()  # to its end, which is the command's
+    def communicate(self, timeout: float) -> tuple[str, str]:
+        """Wait for the end; standard output and what is left of standard error.
+
+        Raises:
+            subprocess.TimeoutExpired: it has not ended in time; it is killed, so that nothing waits for it.
+        """
+        read: list[str] = []
+        # To its end, which is the command's; whoever else holds the pipe must not hold the tests.
+        reader = threading.Thread(target=lambda: read.append(self.stderr.read()), daemon=True)
+        reader.start()
+        reader.join(timeout)
+        if reader.is_alive():
+            self.kill()
+            raise subprocess.TimeoutExpired("referral-pipeline", timeout)
         self.wait(timeout)
+        self._longest.cancel()
         self.stderr.close()
         with self._output:
-            return self._output.read().decode(), errors
+            return self._output.read().decode(), "".join(read)
 
 
 def _run(arguments: list[str], environment: dict[str, str], folder: str, output: str, errors: Connection) -> None:

@@ -27,6 +27,17 @@ MOST_CENTS: Final = 10**15
 _PERIOD: Final = re.compile(r"(?P<year>(?:19|20|21)\d\d)(?:-?Q(?P<quarter>[1-4])|-(?P<month>0[1-9]|1[0-2]))?", re.I)
 _CHANNEL: Final = re.compile(r"[a-z0-9][a-z0-9_&./+]{0,39}")
 _SHARE: Final = re.compile(r"advocacy\s*=\s*(\d{1,3}(?:\.\d{1,4})?)\s*%")
+_ADVOCATES: Final = frozenset({"advocacy", "advocate", "advocates"})
+_PROGRAMME: Final = """
+employee employees staff our programme programmes program programs platform tool software licence license
+bonus bonuses reward rewards cost costs expense expenses channel
+"""
+_TOGETHER: Final = "shared cost costs expense expenses overhead overheads all channels"
+_ALL: Final = "all all_channels both common general total unallocated overhead overheads"
+_OF_A_PROGRAMME: Final = frozenset(_PROGRAMME.split())
+_OF_SHARED: Final = frozenset(_TOGETHER.split())
+_OF_ALL: Final = frozenset(_ALL.split())
+_MAY_BE_ADVOCACY: Final = ("advocacy", "advocate", "referral")
 _PERIOD_MEND: Final = "write a month (2026-03), a quarter (2026-Q1) or a year (2026)"
 
 
@@ -75,18 +86,43 @@ def _month(year: int, month: int) -> Period:
 def channel(cell: object) -> str:
     """The channel in one spelling: "Job Board" is job_board. All but advocacy and shared count as other channels.
 
+    Words that can only mean one of these two are read as it ("Advocacy Programme", "shared_costs"); words that may mean
+    it are refused, because they would count as another channel unseen. What begins with other_ is another channel.
+
     Raises:
-        ValueError: it is no short word, or nearly one of the two that mean something.
+        ValueError: it is no short word, or may mean one of the two.
     """
-    word = re.sub(r"[\s_\-]+", "_", str(cell).strip().casefold())
+    word = channel_word(cell)
     if not _CHANNEL.fullmatch(word):
         raise ValueError("is no short word; write advocacy, shared, or where else the money went, such as job_board")
+    parts = set(word.split("_"))
+    if word.partition("_")[0] == "other":
+        return word
+    if parts & _ADVOCATES and parts <= _ADVOCATES | _OF_A_PROGRAMME:
+        return ADVOCACY
+    if SHARED in parts and parts <= _OF_SHARED:
+        return SHARED
+    if any(part.startswith(_MAY_BE_ADVOCACY) for part in parts):
+        raise ValueError(
+            "may mean the advocacy programme, and would count as another channel; write advocacy where its advocates "
+            "earn from it, or else a word that begins with other_, such as other_referrals"
+        )
+    if SHARED in parts or word in _OF_ALL:
+        raise ValueError(
+            "may mean a cost of all channels, and would count as another channel; write shared and an allocation_key, "
+            "or else a word that begins with other_"
+        )
     near = get_close_matches(word, (ADVOCACY, SHARED), n=1, cutoff=0.8)
-    if near and word != near[0]:
+    if near:
         raise ValueError(
             f"is nearly {near[0]}, and would count as another channel; write {near[0]}, or a different word"
         )
     return word
+
+
+def channel_word(cell: object) -> str:
+    """What stands in a cell of the channel, in one spelling and nothing else done to it."""
+    return re.sub(r"[\s_\-]+", "_", str(cell).strip().casefold())
 
 
 def kind(cell: object) -> str:

@@ -5,7 +5,7 @@ Belongs here: findings in words. Does not belong here: reading the files (costs)
 
 from __future__ import annotations
 
-from referral_pipeline.connectors.costs import problem_lines, read_costs
+from referral_pipeline.connectors.costs import other_channels, problem_lines, read_costs
 from referral_pipeline.connectors.records import Finding
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.settings import Settings
@@ -29,6 +29,8 @@ def look_at_costs(contract: Contract, settings: Settings) -> list[Finding]:
             for field, reason, where in problem_lines(read.problems, most=3)
         ]
     told = [f"{len(read.lines)} lines in {', '.join(read.files)}", *read.repeated[:3], *read.notes]
+    if others := other_channels(read.lines):
+        told.append(f"counted as other channels: {others}")
     return [Finding("costs", True, "; ".join(told))]
 
 

@@ -76,7 +76,8 @@ class CostLine:
 class CostsRead:
     """What the files hold: good lines, lines and files set aside, and what somebody should know of the rest.
 
-    `repeated` names each line that is equal to an earlier one; `notes` are sentences, with names of files and columns.
+    `repeated` names each line that is equal to an earlier one; `notes` are sentences, with names of files, columns and
+    channels.
     """
 
     files: tuple[str, ...] = ()
@@ -111,6 +112,7 @@ class _Reading:
         self._notes = notes
         self._content: dict[str, str] = {}
         self._first: dict[tuple[Any, ...], str] = {}
+        self._read_as: dict[str, str] = {}
 
     def read(self, path: Path) -> None:
         """Take in one file."""
@@ -143,7 +145,7 @@ class _Reading:
             lines=tuple(self._lines),
             problems=tuple(self._problems),
             repeated=tuple(self._repeated),
-            notes=tuple(self._notes),
+            notes=(*self._notes, *(f"{word}: is read as {channel}" for word, channel in self._read_as.items())),
         )
 
     @staticmethod
@@ -174,6 +176,8 @@ class _Reading:
             cells.refuse("line", "has more cells than the header; look for a separator inside a cell", "a longer line")
         period = cells.read("period", cost_cells.period)
         channel = cells.read("channel", cost_cells.channel)
+        if channel is not None and (word := cost_cells.channel_word(cells.row.cells["channel"])) != channel:
+            self._read_as.setdefault(word, channel)
         kind = cells.read("kind", cost_cells.kind)
         currency = cells.read("currency", cost_cells.currency)
         amount = cells.read("amount", lambda cell: cost_cells.amount(cell, currency or self._costs.currency))
@@ -277,6 +281,13 @@ def problem_lines(problems: Iterable[RowProblem], *, most: int = 10) -> Iterator
     for (field, reason), places in grouped.items():
         more = f" and {len(places) - most} more" if len(places) > most else ""
         yield field, reason, ", ".join(places[:most]) + more
+
+
+def other_channels(lines: Iterable[CostLine], *, most: int = 20) -> str:
+    """The words that count as other channels, in order: one that means advocacy must not hide among them."""
+    words = sorted({line.channel for line in lines} - {cost_cells.ADVOCACY, cost_cells.SHARED})
+    more = f" and {len(words) - most} more" if len(words) > most else ""
+    return ", ".join(words[:most]) + more
 
 
 def money_by_channel(lines: Iterable[CostLine]) -> Mapping[str, int]:

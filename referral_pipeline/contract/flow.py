@@ -60,7 +60,8 @@ def flows_of(contract: Contract) -> list[Flow]:
     if contract.phases.candidate_creation:
         flows += _write_back(contract)
     if contract.phases.status_return:
-        flows.append(_status_return(contract))
+        flows += [_status_return(contract), _results()]
+    flows.append(_recognitions())  # the lane tells of hires whichever phases are on
     flows.append(_jobs(contract))
     if contract.crm is not None and contract.phases.candidate_creation:
         flows.append(_crm(contract))
@@ -177,6 +178,25 @@ def _status_return(contract: Contract) -> Flow:
     trigger = "the application's status has changed in the ATS"
     owner = _title(contract, contract.systems_of_record.application)
     return Flow("status return", "referral", "ats", "advocacy", trigger, fields, owner, _consent_words(contract))
+
+
+_OF_ADVOCATES = "none needed: no candidate data; the advocate's own counts and pay, by id"
+
+
+def _recognitions() -> Flow:
+    fields = _plain("referral_id", "kind", "amount_cents", "currency")
+    trigger = "a hire, the end of its waiting period, or the end of either"
+    return Flow("recognition", "recognition", "ledger", "advocacy", trigger, fields, _PLACES["ledger"], _OF_ADVOCATES)
+
+
+def _results() -> Flow:
+    fields = _plain(
+        *("advocate_id", "as_of", "shares", "clicks", "referrals", "applications", "interviews", "offers", "hires"),
+        *("conversion", "credit", "bonuses", "next_eligible_on"),
+    )
+    trigger = "each refresh, for every advocate for whom any of it changed"
+    owner = _PLACES["warehouse"]
+    return Flow("results return", "advocate results", "warehouse", "advocacy", trigger, fields, owner, _OF_ADVOCATES)
 
 
 def _jobs(contract: Contract) -> Flow:

@@ -6,7 +6,7 @@ what each KPI counts (sql/<kpi>.sql), rows and maturity (rows), statistics (stat
 A value is there exactly when its maturity is mature
 - mature: enough is known. Of a ratio: every application (share, click) of the cohort is at least as old as the
   contract's horizon; all time takes the mature ones only, a quarter or month counts when all of it is mature. Of
-  durations that are over: likewise, but all time takes every one to date. Of curves: rows.incidence_rows, median_rows.
+  durations that are over likewise, within the horizon. Of curves: rows.incidence_rows, median_rows.
 - immature: what is not known yet may change it. Counts are shown, a value is not.
 - insufficient: nothing to count, or too little to say anything of.
 """
@@ -192,12 +192,14 @@ def facts_of(inputs: Inputs, rate: Rate) -> Generator[str]:
 
 def _times_to_hire(inputs: Inputs) -> list[rows.Rows]:
     facts = inputs.facts(
-        "time_to_hire_days", numbers=("measure", "is_mature", "is_advocacy"), segments=_TIME_TO_HIRE.segment_kinds[1:]
+        "time_to_hire_days",
+        numbers=("measure", "is_over", "is_counted", "is_mature", "is_advocacy"),
+        segments=_TIME_TO_HIRE.segment_kinds[1:],
     )
     quantiles = {"": 0.5, "_p25": 0.25, "_p75": 0.75, "_p90": 0.9}
     return [
         *rows.quantile_rows(_TIME_TO_HIRE, facts, quantiles, target=inputs.target(_TIME_TO_HIRE.kpi)),
-        *rows.difference_rows(_DIFFERENCE, facts, float(inputs.contract.objectives.horizon_days)),
+        *rows.difference_rows(_DIFFERENCE, facts),
     ]
 
 
@@ -218,7 +220,9 @@ def _in_stage(inputs: Inputs) -> list[rows.Rows]:
 
 
 def _latency(inputs: Inputs) -> list[rows.Rows]:
-    facts = inputs.facts("sync_latency_seconds", numbers=("measure", "is_mature"), segments=("scope",))
+    facts = inputs.facts(
+        "sync_latency_seconds", numbers=("measure", "is_over", "is_counted", "is_mature"), segments=("scope",)
+    )
     quantiles = {"": 0.95, "_p50": 0.5, "_p99": 0.99}
     return rows.quantile_rows(_LATENCY, facts, quantiles, target=inputs.target(_LATENCY.kpi))
 

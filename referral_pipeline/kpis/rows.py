@@ -197,34 +197,43 @@ class Shape:
 def quantile_rows(shape: Shape, facts: Facts, quantiles: dict[str, float], *, target: float | None) -> list[Rows]:
     """Rows of quantiles among durations that are over, each with its interval by order statistics.
 
-    `facts` has `measure` and `is_mature`. All time takes every duration to date; a quarter or month counts when all of
-    it is mature.
+    All time is mature with one duration that counts; a quarter or month with one, when all of its cohort is mature.
 
     Args:
         shape: name and segments.
-        facts: one row per duration, ascending.
+        facts: one row per unit of the cohort, ascending by `measure`; `is_mature` of the unit, `is_over` when its
+            duration is known, `is_counted` when it is and may be counted.
         quantiles: suffix of the KPI's name -> quantile.
         target: of the KPI without a suffix.
     """
     made: list[Rows] = []
     seen: set[tuple[str, str]] = set()
+    is_counted = facts.numbers["is_counted"].astype(bool)
     for group in groupings(facts, shape.segment_kinds):
         seen |= _headlines_of(group)
-        samples = Samples(facts.numbers["measure"][group.order], group.counts)
-        is_mature = (group.sums(facts.numbers["is_mature"]) == group.counts) | (group.period_kind == "all")
+        counted, over = group.sums(is_counted), group.sums(facts.numbers["is_over"])
+        is_some = counted > 0
+        samples = Samples(facts.numbers["measure"][group.order[is_counted[group.order]]], counted[is_some])
+        is_settled = (group.sums(facts.numbers["is_mature"]) == group.counts) | (group.period_kind == "all")
+        is_shown = is_settled & is_some
+        # Old enough, and nothing came of it within the horizon: no more of it will count.
+        is_hopeless = (over == 0) | (is_settled & (group.period_kind != "all") & ~is_some)
+        maturity = np.where(is_shown, MATURE, np.where(is_hopeless, INSUFFICIENT, IMMATURE))
         for suffix, q in quantiles.items():
-            low, high = quantile_intervals_of(samples, q)
+            found = np.full((3, len(counted)), np.nan)
+            if is_some.any():
+                found[:, is_some] = quantiles_of(samples, q), *quantile_intervals_of(samples, q)
             made.append(
                 Rows(
                     shape.kpi + suffix,
                     shape.unit,
                     _place(group),
-                    maturity=np.where(is_mature, MATURE, IMMATURE),
-                    value=quantiles_of(samples, q),
-                    low=low,
-                    high=high,
+                    maturity=maturity,
+                    value=found[0],
+                    low=found[1],
+                    high=found[2],
                     numerator=None,
-                    denominator=group.counts,
+                    denominator=np.where(is_shown, counted, over),
                     target=None if suffix else target,
                 )
             )
@@ -233,14 +242,13 @@ def quantile_rows(shape: Shape, facts: Facts, quantiles: dict[str, float], *, ta
     return made
 
 
-def difference_rows(shape: Shape, facts: Facts, horizon_days: float) -> list[Rows]:
+def difference_rows(shape: Shape, facts: Facts) -> list[Rows]:
     """Rows of the median of the advocacy channel minus that of the others, with Price and Bonett's interval.
 
-    `facts` as in `quantile_rows`, with `is_advocacy`. Compared are those of mature applications, within the horizon: of
-    a channel that is younger than the other only the quick ones are over, and it would seem quicker for that alone.
-    Nothing is said where either side has fewer than five.
+    `facts` as in `quantile_rows`, with `is_advocacy`; compared is what counts there. Nothing is said where either side
+    has fewer than five.
     """
-    is_fair = facts.numbers["is_mature"].astype(bool) & (facts.numbers["measure"] <= horizon_days)
+    is_fair = facts.numbers["is_counted"].astype(bool)
     is_own = is_fair & facts.numbers["is_advocacy"].astype(bool)
     made: list[Rows] = []
     seen: set[tuple[str, str]] = set()

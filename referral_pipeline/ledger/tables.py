@@ -99,6 +99,8 @@ inbox = sa.Table(
     # Claiming walks the waiting rows by id and never meets one that is done, however many of those there are.
     sa.Index(None, "state", "bulk", "id"),
     sa.Index(None, "subject", "state"),
+    # SQLite would give the number of a row that was pruned again; runs and the warehouse know events by their number.
+    sqlite_autoincrement=True,
 )
 
 deliveries = sa.Table(

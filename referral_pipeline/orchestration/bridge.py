@@ -60,6 +60,7 @@ from referral_pipeline.warehouse.costs import CostAllocation, allocate_costs, st
 from referral_pipeline.warehouse.duplicates import DuplicatesReport, score_duplicates
 from referral_pipeline.warehouse.failures import WarehouseError
 from referral_pipeline.warehouse.ingest import IngestReport, ingest
+from referral_pipeline.warehouse.moments import chosen_moment, note_moment
 from referral_pipeline.warehouse.people import PeopleReport, build_people
 from referral_pipeline.warehouse.publish import published_as_of, published_at
 from referral_pipeline.warehouse.query import PublishedTables
@@ -86,6 +87,9 @@ PUBLISHED_TABLES = (
     "mart.bonus",
     "mart.data_quality",
 )
+
+_JUDGED = ("core.attribution", "mart.kpi", "mart.advocate")
+"""Tables that depend on the moment at which they are made: of consent, and of the age of cohorts."""
 
 
 class AnotherRunError(Exception):
@@ -440,11 +444,13 @@ class Bridge:
 
     # ------------------------------------------------------------ analytics
 
-    def build_attribution(self, *, as_of: datetime) -> Mapping[str, int]:
+    def build_attribution(self, *, as_of: datetime, is_backdated: bool = False) -> Mapping[str, int]:
         """Rebuild touchpoints, attribution, credit, comparison and status history; rows by table."""
         with self.warehouse.connect():
             stage_ledger(self.warehouse, self.ledger)
-            return build_core(self.warehouse, self.contract, as_of)
+            with self.warehouse.transaction():
+                note_moment(self.warehouse, "core.attribution", as_of if is_backdated else None)
+                return build_core(self.warehouse, self.contract, as_of)
 
     def build_bonus_ledger(self) -> Mapping[str, int]:
         """Rebuild the bonus ledger; the sums by "state currency", in the currency's smallest unit."""
@@ -460,21 +466,34 @@ class Bridge:
         """Divide the costs over months and channels."""
         return allocate_costs(self.warehouse)
 
-    def build_kpis(self, *, as_of: datetime) -> Mapping[str, int]:
+    def build_kpis(self, *, as_of: datetime, is_backdated: bool = False) -> Mapping[str, int]:
         """Rebuild the marts; rows by table."""
-        return compute_kpis(self.warehouse, self.contract, as_of=as_of)
+        with self.warehouse.transaction():
+            note_moment(self.warehouse, "mart.kpi", as_of if is_backdated else None)
+            return compute_kpis(self.warehouse, self.contract, as_of=as_of)
 
-    def build_advocates(self, *, as_of: datetime) -> int:
+    def build_advocates(self, *, as_of: datetime, is_backdated: bool = False) -> int:
         """Rebuild mart.advocate; its rows."""
         horizon_days = self.contract.objectives.horizon_days
-        return build_advocates(self.warehouse, self.contract, as_of=as_of, horizon_days=horizon_days)
+        with self.warehouse.transaction():
+            note_moment(self.warehouse, "mart.advocate", as_of if is_backdated else None)
+            return build_advocates(self.warehouse, self.contract, as_of=as_of, horizon_days=horizon_days)
 
     def send_results(self) -> SyncReport:
-        """Tell the advocacy platform what came of each advocate's sharing, where that changed."""
+        """Tell the advocacy platform what came of each advocate's sharing, where that changed.
+
+        Nothing is sent of tables that were judged at a moment that somebody chose, whichever run made them: the report
+        counts them as `results_backdated`.
+        """
+        report = SyncReport()
         if not self.contract.phases.status_return:
-            return SyncReport()
+            return report
+        results = read_results(self.warehouse)
+        if chosen_moment(self.warehouse, ("core.attribution", "mart.advocate")) is not None:
+            report.count("results_backdated", len(results))
+            return report
         return send_results(
-            read_results(self.warehouse),
+            results,
             advocacy=self.advocacy,
             ledger=self.ledger,
             sealer=self._sealer,
@@ -482,12 +501,17 @@ class Bridge:
         )
 
     def publish(self, *, as_of: datetime | None = None) -> list[Path]:
-        """Publish the tables that others read, by atomic rename; `as_of` where the numbers stand at another moment."""
-        return self.warehouse.publish(PUBLISHED_TABLES, as_of=as_of)
+        """Publish the tables that others read, by atomic rename; `as_of` where the numbers stand at another moment.
+
+        Without it that is the moment that an earlier run chose for the tables as they stand, if one did.
+        """
+        return self.warehouse.publish(PUBLISHED_TABLES, as_of=as_of or chosen_moment(self.warehouse, _JUDGED))
 
     def write_report(self, *, as_of: datetime, is_backdated: bool = False) -> WrittenReport:
         """Write the leadership report as page and workbook."""
         with self.warehouse.connect():  # held for the step: each opening of the file costs 20 to 40 ms
+            if not is_backdated and (chosen := chosen_moment(self.warehouse, _JUDGED)) is not None:
+                as_of, is_backdated = chosen, True
             return write_leadership_report(
                 self.warehouse, self.contract, self.settings.published_dir, as_of=as_of, is_backdated=is_backdated
             )

@@ -72,8 +72,8 @@ CATALOG: tuple[AssetEntry, ...] = (
     AssetEntry(
         "referrals",
         "ingest",
-        "Referrals that passed validation, with canonical e-mail and phone. Rows that failed are in "
-        "staging.quarantine with field and reason, and counted here. One row per referral.",
+        "Referrals that passed validation, with canonical e-mail and phone. Rows that failed "
+        "are counted here; `referral-pipeline quarantine` names each with field and reason. One row per referral.",
         _PLATFORM,
         "staging.referral",
         (
@@ -129,7 +129,7 @@ CATALOG: tuple[AssetEntry, ...] = (
         "costs",
         "ingest",
         "What hiring costs, from the contract's CSV and XLSX files, read whole each time, each line converted once at "
-        "the stated rate. Lines that failed are in staging.quarantine with field, reason and mend. One row per line.",
+        "the stated rate. Lines that failed are told here, and by `referral-pipeline quarantine`. One row per line.",
         frozenset({"python", "duckdb", "file"}),
         "staging.cost",
         (
@@ -296,7 +296,8 @@ CATALOG: tuple[AssetEntry, ...] = (
         "advocate_results",
         "sync",
         "Results return: what came of each advocate's sharing goes back to the advocacy platform for their dashboard, "
-        "once per change. Ids and counts only. Nothing is sent while status_return is off, or with as_of.",
+        "once per change. Ids and counts only. Nothing is sent while status_return is off, nor of "
+        "numbers that a run with as_of made.",
         frozenset({"python"}),
         deps=("advocate_performance", "advocacy_referral_statuses"),
     ),

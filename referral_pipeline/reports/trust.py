@@ -65,6 +65,9 @@ def _line(one: QualityCount) -> Line:
         subject, pronoun = ("referral was", "it") if is_one else ("referrals were", "each")
         reason = BLOCK_WORDS.get(one.reason, one.reason.replace("_", " "))
         return Line(figure, f"{subject} kept out of the applicant tracking system, because {pronoun} {reason}.")
+    if one.kind == "by_record":
+        subject, counts, what = ("hire has", "it counts", "it") if is_one else ("hires have", "they count", "them")
+        return Line(figure, f"{subject} no date, so {counts} in the month in which the tracking system noted {what}.")
     field = FIELD_WORDS.get(one.reason, one.reason.replace("_", " "))
     noun = one.entity.removeprefix("ats_").replace("_", " ")
     noun = noun.removesuffix("s") if is_one else noun if noun.endswith(("s", "content")) else f"{noun}s"

@@ -43,7 +43,8 @@ KPI_WORDS: Mapping[str, KpiWords] = MappingProxyType(
         "time_to_hire_days": KpiWords(
             "Time to hire",
             "The median time from the application to the accepted offer, by the applicant tracking system's own dates, "
-            "over the hires of all channels to date.",
+            "of all channels. Only applications old enough to have been decided (90 days, unless set otherwise) count, "
+            "and hires within that time.",
             "hires",
             lower_is_better=True,
         ),
@@ -121,7 +122,7 @@ _FURTHER_WORDS: Mapping[str, KpiWords] = MappingProxyType(
     {
         "time_to_hire_difference_days": KpiWords(
             "Time to hire, advocates less others",
-            "The median time to hire through advocates minus the median of all other channels.",
+            "The median time to hire through advocates minus the median of all other channels, among the same hires.",
             "hires",
             lower_is_better=True,
         ),

@@ -34,7 +34,7 @@ FROM (
 WHERE month <= current_date AND NOT EXISTS (
     SELECT 1 FROM core.attribution AS a
     WHERE date_trunc('month', CASE
-        WHEN basis = 'applications' THEN a.applied_at WHEN a.status = 'hired' THEN a.hired_at
+        WHEN basis = 'applications' THEN a.applied_at WHEN a.status = 'hired' THEN coalesce(a.hired_at, a.status_at)
     END)::DATE = wanted.month
 )
 ORDER BY told
@@ -46,12 +46,13 @@ class CostAllocation:
     """What became of the costs: rows of mart.cost, and what to know of it.
 
     `even` names the months ("2026-03 by hires") in which a shared cost was divided evenly for want of what its key
-    counts. `hires_without_date` are in no month: they divide no cost, and are in no cost per hire.
+    counts. `hires_by_record` have no date of their own and count, here and in cost per hire, in the month in which the
+    ATS recorded them.
     """
 
     rows: int
     even: Sequence[str]
-    hires_without_date: int
+    hires_by_record: int
 
 
 def stage_costs(warehouse: Warehouse, contract: Contract, home: Path) -> CostsRead:

@@ -28,21 +28,23 @@ _AGAIN = 10_000
 def stage_events(warehouse: Warehouse, ledger: Ledger) -> int:
     """Add the events that were finished since the last time; answers how many rows there are.
 
-    An event that the inbox no longer keeps stays here, and one that is replayed stays as it was done first. A ledger
-    with lower numbers than were taken is another one: everything is read anew.
+    An event is known by its number and the moment of its receipt. One that the inbox no longer keeps stays here, and
+    one that is replayed stays as it was done first. An inbox whose numbers are lower than what was taken was pruned, or
+    is that of another ledger: it is read from its beginning, and what was taken before stays.
     """
     with warehouse.transaction() as connection:
         found = connection.execute("SELECT value FROM ops.meta WHERE key = ?", [_READ_UNTIL]).fetchall()
-        taken = int(found[0][0]) if found and warehouse.has_table(_TABLE) else None
-        done = ledger.done_events(max((taken or 0) - _AGAIN, 0))
-        if taken is None or done.last_id < taken:
+        taken = int(found[0][0]) if found else 0
+        if not warehouse.has_table(_TABLE):
+            taken = 0
+            warehouse.replace(_TABLE, frame_of([], EVENT))
+        done = ledger.done_events(max(taken - _AGAIN, 0))
+        if done.last_id < taken:
             taken, done = 0, ledger.done_events()
-            warehouse.replace(_TABLE, frame_of(done.events, EVENT))
-        else:
-            with registered(connection, "incoming", pa.Table.from_pandas(frame_of(done.events, EVENT))):
-                connection.execute(
-                    f"INSERT INTO {_TABLE} BY NAME SELECT * FROM incoming ANTI JOIN {_TABLE} USING (id)"  # noqa: S608 - our own name
-                )
+        with registered(connection, "incoming", pa.Table.from_pandas(frame_of(done.events, EVENT))):
+            connection.execute(
+                f"INSERT INTO {_TABLE} BY NAME SELECT * FROM incoming ANTI JOIN {_TABLE} USING (id, received_at)"  # noqa: S608 - our own name
+            )
         mark = str(max(taken, done.settled_until))
         connection.execute("INSERT OR REPLACE INTO ops.meta VALUES (?, ?)", [_READ_UNTIL, mark])
         return warehouse.row_count(_TABLE)

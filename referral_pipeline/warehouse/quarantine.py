@@ -1,7 +1,7 @@
 """The quarantine: what staging set aside, why, and how much of it, without a single value.
 
-Belongs here: problems with their level, their counting, and `staging.quarantine`. Does not belong here: the rules that
-find a problem (staging.py, the connectors).
+Belongs here: problems with their level, their counting, and `staging.quarantine`, written and read. Does not belong
+here: the rules that find a problem (staging.py, the connectors).
 """
 
 from __future__ import annotations
@@ -103,3 +103,51 @@ def save_quarantine(
 
 def _side_of(entity: str) -> str:
     return "advocacy" if entity in ADVOCACY_ENTITIES else entity if entity in _FILES else "ats"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One problem as `staging.quarantine` keeps it: what is wrong, what the value looks like, and what to do about it.
+
+    `level` is record (the row is left out) or field (the row goes on without it).
+    """
+
+    system: str
+    entity: str
+    record_id: str
+    level: str
+    field: str
+    problem: str
+    shape: str
+    mend: str
+
+
+def read_quarantine(warehouse: Warehouse, wanted: Mapping[str, str], *, limit: int) -> tuple[list[Kept], int]:
+    """The problems that stand since the last refresh, and how many there are; records that are left out first.
+
+    Args:
+        warehouse: whose staging was built.
+        wanted: of which system, entity, record_id, field or level; equal in all that are named.
+        limit: how many problems are answered at most.
+
+    Raises:
+        KeyError: a name in `wanted` is none of these.
+        WarehouseError: nothing was staged yet.
+    """
+    where = " AND ".join(["true", *(f'"{name}" = ${name}' for name in wanted if _QUARANTINE[name])])
+    with warehouse.connect() as connection:
+        warehouse.row_count("staging.quarantine")  # says what to do when there is none yet
+        rows = connection.execute(
+            "SELECT system, entity, record_id, level, field, reason, shape, count(*) OVER () FROM staging.quarantine"  # noqa: S608 - our own names
+            f" WHERE {where} ORDER BY level DESC, system, entity, record_id, field, reason LIMIT {limit}",
+            dict(wanted),
+        ).fetchall()
+    return [_kept(*row[:7]) for row in rows], int(rows[0][7]) if rows else 0
+
+
+def _kept(system: str, entity: str, record_id: str, level: str, field: str, reason: str, shape: str) -> Kept:
+    # Readers of files end their reason with its mend; what a system sent is mended there.
+    problem, _, mend = reason.partition("; ")
+    where = "the file" if system == "files" else system
+    mend = mend or f"correct it in {where}; the next refresh reads it again"
+    return Kept(system, entity, record_id, level, field, problem, shape, mend)

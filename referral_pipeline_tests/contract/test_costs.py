@@ -105,7 +105,7 @@ def checked(home: Path, secrets_in_environment, *lines: str, text: str | None = 
 
 def test_check_says_what_it_read_of_the_costs(clean_environment, secrets_in_environment):
     found = checked(clean_environment, secrets_in_environment, *["2026-03,agency,external,1,EUR,,"] * 2)
-    told = "2 lines in costs.csv; costs.csv:3 is the same cost as costs.csv:2. "
+    told = "2 lines in costs.csv; costs.csv:3 is the same cost as costs.csv:2; counted as other channels: agency. "
     assert found == {"costs": (True, told)}
 
 

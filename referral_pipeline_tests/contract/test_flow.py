@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 
 import pytest
 
+from referral_pipeline.connectors.records import AdvocateResults
 from referral_pipeline.contract.flow import data_flow_map, flows_of
 from referral_pipeline.contract.loader import parse_contract
 from referral_pipeline.contract.scaffold import Choices, integration_yaml, sandbox_contract
@@ -94,10 +96,13 @@ def test_a_mapping_of_an_advocates_address_is_marked_as_regulated():
     ("phases", "gone"),
     [
         (("content_enrichment",), {"content enrichment"}),
-        (("status_return",), {"status return"}),
+        (("status_return",), {"status return", "results return"}),
         (
             ("candidate_creation", "status_return", "content_enrichment"),
-            {"candidate creation", "application tags", "content enrichment", "status return"},
+            {
+                *("candidate creation", "application tags", "content enrichment"),
+                *("status return", "results return"),
+            },
         ),
     ],
 )
@@ -107,6 +112,16 @@ def test_a_phase_that_is_off_takes_its_flows_away(phases, gone):
     assert {cells[0] for cells in rows(text)[2:]} == everything - gone
     assert not any(name in line for line in diagram(text) for name in gone)
     assert all(phase.replace("_", " ") in text.split("Switched off")[1] for phase in phases)
+
+
+def test_what_advocates_are_told_appears_field_by_field_and_names_no_candidate():
+    results = row(the_map(), "results return", "advocate results")
+    assert (results["Origin"], results["Destination"]) == ("Warehouse", "Advocacy platform")
+    assert results["Fields"].split(", ") == [field.name for field in fields(AdvocateResults)]
+    assert results["Regulated"] == "none"
+    assert "the advocate's own counts and pay, by id" in results["Consent basis"]
+    assert row(the_map(), "recognition", "recognition")["Fields"] == "referral_id, kind, amount_cents, currency"
+    assert 'warehouse -->|"results return: advocate results"| advocacy' in the_map()
 
 
 def test_residency_retention_and_owners_are_stated():

@@ -42,6 +42,7 @@ from referral_pipeline.sandbox.programme.size import ProgrammeSize
 from referral_pipeline.settings import Settings, load_settings
 from referral_pipeline.vocabulary import Side
 from referral_pipeline_tests.pipeline.conftest import Installation, installed
+from referral_pipeline_tests.warm import WarmCommand
 
 
 @pytest.fixture(scope="module")
@@ -219,6 +220,13 @@ def test_a_refresh_that_is_interrupted_says_so_in_one_line_and_is_recorded_as_fa
     with open_instance(installation.settings) as instance:
         (run,) = instance.get_runs()
         assert run.status is dg.DagsterRunStatus.FAILURE
+
+
+def test_a_command_that_does_not_end_holds_no_test_up(tmp_path):
+    process = WarmCommand(["sandbox"], environment=os.environ, folder=tmp_path)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.communicate(timeout=0.5)
+    assert process.wait(timeout=30) == -signal.SIGKILL
 
 
 # ---------------------------------------------------------------- up

@@ -5,17 +5,25 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import pytest
 from click.testing import CliRunner
 from openpyxl import load_workbook
 
 from referral_pipeline.cli import main
+from referral_pipeline.kpis.advocates import read_results
+from referral_pipeline.orchestration.assets.analytics import advocate_performance
+from referral_pipeline.orchestration.assets.sync import advocate_results
 from referral_pipeline.orchestration.bridge import PUBLISHED_TABLES, Bridge
+from referral_pipeline.orchestration.resources import BridgeResource
 from referral_pipeline.orchestration.run import run_job
 from referral_pipeline.warehouse.failures import WarehouseError
+from referral_pipeline.warehouse.publish import published_as_of
 
 
 def test_every_candidate_application_tag_and_status_is_as_the_truth_says(twice):
@@ -70,6 +78,61 @@ def test_advocates_hear_nothing_while_the_return_of_statuses_is_off(twice):
         with bridge.warehouse.connect() as connection:
             connection.execute("UPDATE mart.advocate SET clicks = clicks - 1")
     assert twice.dump("advocacy")["results"] == before
+
+
+def test_numbers_of_another_moment_are_told_to_no_advocate_whichever_run_made_them_and_say_so_when_published(twice):
+    """A run with as_of makes the tables; later runs of single assets, without it, meet them."""
+    before = twice.dump("advocacy")["results"]
+    report = {path: path.read_bytes() for path in (twice.home / "data" / "published").glob("leadership.*")}
+    resources = {"bridge": BridgeResource(home=str(twice.home))}
+    backdated = {"ops": {op: {"config": {"as_of": "2026-01-31"}} for op in ("build_advocates", "return_results")}}
+    try:
+        runs = [
+            dg.materialize([advocate_performance, advocate_results], resources=resources, run_config=backdated),
+            dg.materialize([advocate_results], resources=resources),
+        ]
+        told = [run.asset_materializations_for_node("return_results")[0].metadata for run in runs]
+        assert all(one["results_sent"].value == 0 for one in told)
+        assert told[1]["results_backdated"].value == len(before)
+        with Bridge.open(twice.settings) as bridge:
+            bridge.build_attribution(as_of=datetime(2026, 1, 31, tzinfo=UTC), is_backdated=True)
+            bridge.build_advocates(as_of=datetime.now(UTC))
+            assert dict(bridge.send_results().counts) == {"results_backdated": len(before)}
+            bridge.publish()
+            assert published_as_of(twice.home / "data" / "published") == datetime(2026, 1, 31, tzinfo=UTC)
+            page = bridge.write_report(as_of=datetime.now(UTC)).html.read_text(encoding="utf-8")
+            assert re.search(r"Judged as of [^<]*January 2026", page)
+        assert twice.dump("advocacy")["results"] == before
+    finally:
+        with Bridge.open(twice.settings) as bridge:
+            bridge.build_attribution(as_of=datetime.now(UTC))
+            bridge.build_advocates(as_of=datetime.now(UTC))
+            assert bridge.send_results().counts["results_backdated"] == 0
+            bridge.publish()
+        for path, content in report.items():
+            path.write_bytes(content)
+    assert published_as_of(twice.home / "data" / "published") is None
+
+
+def test_results_that_the_platform_refuses_as_older_than_its_own_warn_and_say_what_to_do(twice):
+    with Bridge.open(twice.settings) as bridge:
+        first = read_results(bridge.warehouse)[0]
+        # As a second installation would, after ours counted and before it told.
+        bridge.advocacy.put_results(replace(first, as_of=datetime.now(UTC)))
+        with bridge.warehouse.connect() as connection:
+            connection.execute(
+                "UPDATE mart.advocate SET clicks = clicks + 1 WHERE advocate_id = ?", [first.advocate_id]
+            )
+    try:
+        run = dg.materialize([advocate_results], resources={"bridge": BridgeResource(home=str(twice.home))})
+    finally:
+        with Bridge.open(twice.settings) as bridge:
+            bridge.build_advocates(as_of=datetime.now(UTC))
+            assert bridge.send_results().counts["results_sent"] == 1  # what was refused is due until it is taken
+    (check,) = run.get_asset_check_evaluations()
+    assert (check.passed, check.severity, run.success) == (False, dg.AssetCheckSeverity.WARN, True)
+    assert check.metadata["superseded"].value == 1
+    assert "a second installation" in check.metadata["what_to_do"].value
 
 
 def test_the_saved_queries_of_the_readme_are_answered(twice):

@@ -178,6 +178,7 @@ QUALITY = [
     ("set_aside", "referrals", "phone", "field", 2),
     ("held_back", "referral", "no_consent", None, 2),
     ("held_back", "referral", "country", None, 1),
+    ("by_record", "application", "hired_at", None, 3),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +14,7 @@ from referral_pipeline.connectors.records import BonusSum, Conversion
 from referral_pipeline.kpis.advocates import build_advocates, read_results
 from referral_pipeline.kpis.compute import compute_kpis
 from referral_pipeline.kpis.statistics import wilson
+from referral_pipeline.vocabulary import ReferralStage
 from referral_pipeline_tests.unit.core_world import DAY0, World, attribution_rules, day
 
 BONUS = 200_000
@@ -71,6 +73,13 @@ def test_an_advocate_of_whom_nothing_came_has_zeros_and_no_conversion(world: Wor
     assert (row["shares"], row["applications"], row["hires"], row["credit"], row["bonus_cents"]) == (0, 0, 0, 0, 0)
     assert conversion(row) == (0, 0, None, "insufficient")
     assert row["next_eligible_on"] is None
+
+
+def test_a_referral_that_was_only_clicked_on_is_nobodys_act(world: World):
+    referred(world, 1, 0)
+    referred(world, 2, 0)
+    world.referrals[1] = replace(world.referrals[1], stage=ReferralStage.CLICKED, applied_at=None)
+    assert built(world)["A1"]["referrals"] == 1
 
 
 def test_under_five_applications_there_is_no_conversion(world: World):

@@ -222,6 +222,30 @@ def test_credit_that_moves_after_the_payment_promises_nobody_a_second_bonus(worl
     assert world.credit()[0] == ("A2", 1.0, BONUS, "credited")
 
 
+def test_a_bonus_that_was_paid_in_the_former_currency_is_owed_to_nobody_in_the_new_one(world: World):
+    with_bonus(world, amount_cents=300_000, currency="JPY")
+    world.referral("R1", "A1", -10)
+    world.referral("R2", "A2", -5)
+    hired(world, "P1", 10)
+    paid_bonus(world, "R1", "P1")  # USD, as the contract had it
+    bonus(world, "R2", "P1", "pending")
+    found = ledger_of(world)
+    assert amounts(found) == {"R1": ("paid", BONUS, None), "R2": ("pending", 0, "other_advocate")}
+    assert {row["referral_id"]: row["currency"] for row in found.values()} == {"R1": "USD", "R2": "JPY"}
+    assert advocate_cents(world) == {}  # in JPY
+
+
+def test_what_is_promised_in_the_new_currency_stays_beside_what_was_paid_in_the_former_one(world: World):
+    with_bonus(world, amount_cents=300_000, currency="JPY")
+    world.referral("R1", "A1", -10)
+    world.referral("R2", "A2", -5)
+    hired(world, "P1", 10)
+    paid_bonus(world, "R1", "P1")
+    bonus(world, "R2", "P1", "eligible", amount_cents=120_000, currency="JPY", eligible_at=day(120))
+    assert amounts(ledger_of(world))["R2"] == ("eligible", 120_000, None)
+    assert advocate_cents(world) == {"A2": 120_000}
+
+
 def test_what_a_smaller_payment_left_is_what_the_next_advocate_can_still_have(world: World):
     world.referral("R1", "A1", -10)
     world.referral("R2", "A2", -5)

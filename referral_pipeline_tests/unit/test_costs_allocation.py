@@ -51,12 +51,13 @@ class Books:
         with self.warehouse.connect() as connection:
             connection.execute(
                 "CREATE OR REPLACE TABLE core.attribution "
-                "(status VARCHAR, channel VARCHAR, applied_at TIMESTAMPTZ, hired_at TIMESTAMPTZ)"
+                "(status VARCHAR, channel VARCHAR, applied_at TIMESTAMPTZ, hired_at TIMESTAMPTZ, status_at TIMESTAMPTZ)"
             )
             for channel, applied_at, hired_at in rows:
                 status = "hired" if hired_at else "applied"
                 connection.execute(
-                    "INSERT INTO core.attribution VALUES (?, ?, ?, ?)", [status, channel, applied_at, hired_at]
+                    "INSERT INTO core.attribution VALUES (?, ?, ?, ?, ?)",
+                    [status, channel, applied_at, hired_at, hired_at or applied_at],
                 )
 
     def divide(self, lines: Sequence[CostLine]) -> CostAllocation:
@@ -186,14 +187,21 @@ def test_a_stated_share_holds_whatever_was_hired(books: Books):
     assert books.by_channel() == {"advocacy": 125, "other": 875}
 
 
-def test_a_hire_without_a_date_divides_nothing_and_is_told(tmp_path: Path):
-    world = World(tmp_path, costs=HEADER + "2026-01,shared,internal,10.00,USD,hires,\n")
+def test_a_hire_without_a_date_divides_the_costs_of_the_month_in_which_it_was_recorded_and_is_told(tmp_path: Path):
+    lines = "2026-01,shared,internal,10.00,USD,hires,\n2026-02,shared,internal,7.00,USD,hires,\n"
+    world = World(tmp_path, costs=HEADER + lines)
+    world.advocate("A1")
+    world.job("J1")
     world.application("P1", 0, person="Walk In", status="hired", hired=5)
-    world.application("P2", 0, person="No Date", status="hired", status_at=5)
+    world.referral("R1", "A1", -1, person="No Date")
+    world.application("P2", 0, person="No Date", status="hired", status_at=35)
     world.build()
-    assert world.allocation.hires_without_date == 1
-    rows = world.rows_of("SELECT channel, source, amount_cents FROM mart.cost ORDER BY channel")
-    assert [tuple(row.values()) for row in rows] == [("other", "shared", 1000)]
+    assert (world.allocation.hires_by_record, world.allocation.even) == (1, [])
+    rows = world.rows_of("SELECT month, channel, amount_cents FROM mart.cost ORDER BY month")
+    assert [tuple(row.values()) for row in rows] == [
+        (date(2026, 1, 1), "other", 1000),
+        (date(2026, 2, 1), "advocacy", 700),
+    ]
 
 
 # ---------------------------------------------------------------- staging

@@ -16,7 +16,10 @@ from referral_pipeline.orchestration.resources import BridgeResource
 from referral_pipeline.warehouse.store import Warehouse
 
 HEADER = "period,channel,kind,amount,currency,allocation_key,note\n"
-NOBODY = "CREATE TABLE core.attribution (status VARCHAR, channel VARCHAR, applied_at TIMESTAMPTZ, hired_at TIMESTAMPTZ)"
+NOBODY = """
+CREATE TABLE core.attribution
+    (status VARCHAR, channel VARCHAR, applied_at TIMESTAMPTZ, hired_at TIMESTAMPTZ, status_at TIMESTAMPTZ)
+"""
 Told = Callable[..., dict[str, Any]]
 
 
@@ -60,6 +63,7 @@ def test_what_was_read_set_aside_and_stated_twice_is_told_with_sums_by_channel(t
     assert found["costs.set_aside"].startswith("- costs.csv:4: amount is no amount; write digits and a dot")
     assert found["costs.same_cost_twice"] == "- costs.csv:3 is the same cost as costs.csv:2"
     assert "| agency | 2000 |" in found["costs.sums"]
+    assert found["costs.counted_as_other_channels"] == "agency"
     assert "none is added to them" in found["costs.bonuses"]
     assert found["allocated_costs.divided_evenly_for_want_of_a_basis"] == (
         "2026-01 by hires, 2026-02 by hires, 2026-03 by hires"

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from referral_pipeline.connectors.costs import CostsRead, converted, read_costs
+from referral_pipeline.connectors.costs import CostsRead, converted, other_channels, read_costs
 from referral_pipeline.contract.sections import Costs
 
 HEADER = "period,channel,kind,amount,currency,allocation_key,note"
@@ -142,6 +142,34 @@ def test_a_column_that_is_not_known_is_told_and_takes_nothing_away(tmp_path: Pat
     assert found.notes == ("costs.csv: of its columns 1 are not known and not read",)
 
 
+@pytest.mark.parametrize(
+    ("word", "channel"),
+    [
+        *((word, "advocacy") for word in ("Advocacy Programme", "advocate", "employee-advocacy", "Advocates")),
+        *((word, "advocacy") for word in ("Employee Advocacy Platform", "advocacy_bonuses", "our advocates")),
+        *((word, "shared") for word in ("shared_cost", "Shared Costs", "shared overhead", "Shared")),
+        *((word, word) for word in ("job_board", "agency", "other_referrals", "other_advocacy", "other")),
+    ],
+)
+def test_a_channel_that_can_mean_one_thing_only_is_read_as_it(tmp_path: Path, word: str, channel: str):
+    key = "even" if channel == "shared" else ""
+    found = read(tmp_path, f"2026-03,{word},internal,1,USD,{key},")
+    assert ([line.channel for line in found.lines], found.problems) == ([channel], ())
+
+
+def test_a_word_that_was_read_as_another_is_told(tmp_path: Path):
+    line = "2026-03,Advocacy Programme,internal,1,USD,,"
+    found = read(tmp_path, line, "2026-04,Advocacy Programme,internal,1,USD,,", "2026-03,ADVOCACY,internal,2,USD,,")
+    assert found.notes == ("advocacy_programme: is read as advocacy",)
+
+
+def test_the_words_that_count_as_other_channels_are_named(tmp_path: Path):
+    words = ("job_board", "agency", "advocacy", "Job Board")
+    found = read(tmp_path, *(f"2026-03,{word},internal,{n},USD,," for n, word in enumerate(words, start=1)))
+    assert other_channels(found.lines) == "agency, job_board"
+    assert other_channels(found.lines, most=1) == "agency and 1 more"
+
+
 # ---------------------------------------------------------------- what is set aside
 
 
@@ -153,6 +181,12 @@ def test_a_column_that_is_not_known_is_told_and_takes_nothing_away(tmp_path: Pat
         ("2026-13,advocacy,internal,1,USD,,", "period", "is no period"),
         ("2026-02-30,advocacy,internal,1,USD,,", "period", "is no day of the calendar"),
         ("2026-03,advocay,internal,1,USD,,", "channel", "is nearly advocacy"),
+        ("2026-03,Employee Referral,internal,1,USD,,", "channel", "may mean the advocacy programme, and would count"),
+        ("2026-03,referral,internal,1,USD,,", "channel", "write advocacy where its advocates earn from it, or else"),
+        ("2026-03,advocacy_agency,internal,1,USD,,", "channel", "may mean the advocacy programme"),
+        ("2026-03,non-advocacy,internal,1,USD,,", "channel", "may mean the advocacy programme"),
+        ("2026-03,shared_services,internal,1,USD,even,", "channel", "write shared and an allocation_key"),
+        ("2026-03,All channels,internal,1,USD,,", "channel", "may mean a cost of all channels"),
         ("2026-03,ann@example.com,internal,1,USD,,", "channel", "is no short word"),
         ("2026-03,advocacy,both,1,USD,,", "kind", "is neither internal nor external"),
         ("2026-03,advocacy,internal,,USD,,", "amount", "is empty; fill it in"),

@@ -187,7 +187,29 @@ def test_a_young_month_does_not_show_only_its_fast_hires(world: World):
     referred(world, 1, 0, status="hired", hired=2)
     month = kpi(world, "time_to_hire_days", as_of=30, period="month", start=date(2026, 1, 1))
     assert shown(month) == (None, 1, None, "immature")
-    assert shown(kpi(world, "time_to_hire_days", as_of=30)) == (None, 1, 2.0, "mature")
+    assert shown(kpi(world, "time_to_hire_days", as_of=30)) == (None, 1, None, "immature")
+    assert shown(kpi(world, "time_to_hire_days", as_of=91)) == (None, 1, 2.0, "mature")
+
+
+def test_a_month_is_not_judged_by_its_hires_alone_while_an_application_of_it_is_young(world: World):
+    referred(world, 1, 0, status="hired", hired=2)
+    referred(world, 2, 25)
+    january = {"period": "month", "start": date(2026, 1, 1)}
+    assert shown(kpi(world, "time_to_hire_days", as_of=100, **january)) == (None, 1, None, "immature")
+    assert shown(kpi(world, "time_to_hire_days", as_of=120, **january)) == (None, 1, 2.0, "mature")
+
+
+def test_a_slow_hire_counts_for_no_cohort_as_a_young_one_cannot_have_it_yet(world: World):
+    referred(world, 1, 0, status="hired", hired=20)
+    referred(world, 2, 0, status="hired", hired=300)
+    assert shown(kpi(world, "time_to_hire_days")) == (None, 1, 20.0, "mature")
+
+
+def test_a_cohort_whose_only_hire_came_after_the_horizon_has_no_time_to_hire(world: World):
+    referred(world, 1, 0, status="hired", hired=200)
+    assert shown(kpi(world, "time_to_hire_days")) == (None, 1, None, "immature")
+    month = kpi(world, "time_to_hire_days", period="month", start=date(2026, 1, 1))
+    assert shown(month) == (None, 1, None, "insufficient")
 
 
 # ---------------------------------------------------------------- attribution_coverage

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,10 @@ class Year:
         self.contract = contract_with()
         self.currency = "USD"
         with self.warehouse.connect() as connection:
-            connection.execute("CREATE TABLE core.attribution (status VARCHAR, channel VARCHAR, hired_at TIMESTAMPTZ)")
+            connection.execute(
+                "CREATE TABLE core.attribution "
+                "(status VARCHAR, channel VARCHAR, hired_at TIMESTAMPTZ, status_at TIMESTAMPTZ)"
+            )
             connection.execute(
                 "CREATE TABLE mart.cost (month DATE, channel VARCHAR, source VARCHAR, kind VARCHAR, "
                 "amount_cents BIGINT, currency VARCHAR)"
@@ -43,11 +46,15 @@ class Year:
                 [date(2026, month, 1), channel, channel, kind, cents, self.currency],
             )
 
-    def hires(self, month: int, channel: str, count: int = 1) -> None:
+    def hires(self, month: int, channel: str, count: int = 1, *, has_date: bool = True) -> None:
+        """Hired in this month; without a date of their own the ATS recorded them in it."""
+        at = datetime(2026, month, 28, 23, tzinfo=UTC)
+        hired_at, status_at = (at, at + timedelta(days=60)) if has_date else (None, at)
         with self.warehouse.connect() as connection:
             for _ in range(count):
-                hired_at = datetime(2026, month, 28, 23, tzinfo=UTC)
-                connection.execute("INSERT INTO core.attribution VALUES ('hired', ?, ?)", [channel, hired_at])
+                connection.execute(
+                    "INSERT INTO core.attribution VALUES ('hired', ?, ?, ?)", [channel, hired_at, status_at]
+                )
 
     def row(self, segment: str = "all", *, kpi: str = "cost_per_hire", period: str = "all", start: date | None = None,
             as_of: datetime = MAY) -> dict[str, Any]:  # fmt: skip
@@ -92,6 +99,19 @@ def test_what_a_channel_cost_internal_and_external_is_divided_by_the_hires_of_th
     assert year.shown(**MARCH) == (1_650_000, 6, 2750.0, "mature")
     row = year.row("advocacy", **MARCH)
     assert (row["segment_kind"], row["unit"], row["ci_low"], row["ci_high"]) == ("channel", "currency", None, None)
+
+
+def test_a_hire_without_a_date_counts_in_the_month_in_which_it_was_recorded_in_cost_per_hire_and_roi(year: Year):
+    year.cost(3, "advocacy", 600_000)
+    year.cost(3, "other", 800_000)
+    year.hires(3, "advocacy")
+    year.hires(3, "advocacy", has_date=False)
+    year.hires(3, "other")
+    year.hires(2, "other", has_date=False)  # no costs on record in that month
+    assert year.shown("advocacy", **MARCH) == (600_000, 2, 3000.0, "mature")
+    assert year.shown("other", **MARCH) == (800_000, 1, 8000.0, "mature")
+    # 3,000.00 and 8,000.00 a hire: 5,000.00 saved twice, of 6,000.00 spent.
+    assert year.shown(kpi="roi")[:2] == (1_000_000, 600_000)
 
 
 def test_a_month_without_hires_has_no_cost_per_hire_and_shows_what_it_cost(year: Year):
@@ -273,7 +293,7 @@ def test_without_costs_both_have_a_headline_row_without_a_value(tmp_path: Path):
     ]
 
 
-def test_from_a_file_of_costs_to_the_mart_an_undone_hire_and_one_without_a_date_are_no_hires(tmp_path: Path):
+def test_from_a_file_of_costs_to_the_mart_an_undone_hire_is_none_and_one_without_a_date_is_one_and_told(tmp_path: Path):
     header = "period,channel,kind,amount,currency,allocation_key,note\n"
     world = World(tmp_path, costs=header + "2026-Q1,agency,external,1000,EUR,,\n2026-01,shared,internal,1,USD,hires,\n")
     world.application("P1", 0, person="Walk In", status="hired", hired=5)
@@ -285,6 +305,8 @@ def test_from_a_file_of_costs_to_the_mart_an_undone_hire_and_one_without_a_date_
         "SELECT * FROM mart.kpi WHERE kpi = 'cost_per_hire' AND period_kind = 'month' AND segment = 'other' "
         "AND period_start = '2026-01-01'"
     )
-    # 1000 EUR are 1083.70 USD, a third of it 361.24 in the first month; and 1.00 shared, of the one hire with a date.
-    assert (row["numerator"], row["denominator"], row["value"], row["maturity"]) == (36_224, 1, 362.24, "mature")
+    # 1000 EUR are 1083.70 USD, a third of it 361.24 in the first month; and 1.00 shared.
+    assert (row["numerator"], row["denominator"], row["value"], row["maturity"]) == (36_224, 2, 181.12, "mature")
     assert list(row) == COLUMNS
+    told = world.rows_of("SELECT * FROM mart.data_quality WHERE kind = 'by_record'")
+    assert [tuple(line.values()) for line in told] == [("by_record", "application", "hired_at", None, 1)]

@@ -138,7 +138,7 @@ def test_a_share_counts_when_it_was_clicked_on_after_it_and_within_the_horizon(w
 
 
 def test_of_the_visitors_of_a_share_as_many_applied_as_people_came_through_it_and_never_more(world: World):
-    # S1: two visitors, one person in time. S2: one visitor, nobody after the click. S3: one visitor, two persons.
+    # S1: two visitors, two persons, of whom one too late. S2: one visitor, nobody after the click. S3: one and two.
     assert shown(world, "click_to_apply_rate") == (2, 4, 0.5, "mature")
     assert shown(world, "click_to_apply_rate", "advocate", "A1") == (1, 3, pytest.approx(1 / 3), "mature")
     assert shown(world, "click_to_apply_rate", "job", "J2") == (1, 1, 1.0, "mature")
@@ -205,7 +205,39 @@ def test_participation_is_by_the_period_of_the_act_among_those_eligible_in_it(wo
     assert shown(world, "advocate_participation_rate", "department", "Engineering") == (1, 2, 0.5, "mature")
 
 
+def test_who_left_counts_as_long_as_they_were_there_and_who_came_back_counts_again(tmp_path: Path):
+    world = World(tmp_path)
+    for number in range(1, 5):
+        world.advocate(f"A{number}")
+    world.advocates[1] = replace(
+        world.advocates[1], eligible=False, joined_at=day(-100), left_at=day(40)
+    )  # 10 February
+    world.advocates[2] = replace(world.advocates[2], joined_at=day(65), left_at=day(-30))  # back since 7 March
+    world.advocates[3] = replace(world.advocates[3], eligible=False, left_at=day(300))  # not eligible, though to leave
+    world.job("J1")
+    world.share("S1", "A1", 1)
+    world.share("S2", "A2", 35)
+    world.build(as_of=AS_OF)
+    compute_kpis(world.warehouse, world.contract, as_of=AS_OF)
+    rates = [shown(world, "advocate_participation_rate", period="month", start=date(2026, m, 1)) for m in (1, 2, 3, 4)]
+    assert rates == [
+        (1, 2, 0.5, "mature"), (1, 2, 0.5, "mature"), (0, 2, 0.0, "mature"), (0, 2, 0.0, "mature"),
+    ]  # fmt: skip
+
+
 # ---------------------------------------------------------------- durations
+
+
+def test_a_rejection_that_was_entered_before_its_application_competes_all_the_same(tmp_path: Path):
+    world = World(tmp_path)
+    world.job("J1")
+    for number in range(4):
+        world.application(f"P{number}", 0, person=f"G{chr(97 + number)} Ray", status="hired", hired=10)
+    world.application("P8", 5, person="Flo Ray", status="rejected", rejected=1, status_at=7)
+    world.application("P9", 5, person="Ann Lee", status="rejected", rejected=1, status_at=2)
+    world.build(as_of=AS_OF)
+    compute_kpis(world.warehouse, world.contract, as_of=AS_OF)
+    assert shown(world, "hire_probability_by_day") == (4, 6, pytest.approx(4 / 6), "mature")
 
 
 def test_the_probability_of_a_hire_lets_rejection_compete_and_the_open_ones_speak(world: World):

@@ -82,11 +82,12 @@ def test_medians_of_two_channels_are_compared_from_five_hires_a_side_on():
         numbers={
             "measure": measure,
             "is_mature": np.ones(11, dtype=bool),
+            "is_counted": np.ones(11, dtype=bool),
             "is_advocacy": np.arange(11) < 5,
         },
         segments={"department": (np.array([0] * 10 + [1]), ["Engineering", "Sales"])},
     )
-    frame = kpi_frame(difference_rows(Shape("difference", "days", ("all", "department")), facts, 90))
+    frame = kpi_frame(difference_rows(Shape("difference", "days", ("all", "department")), facts))
     rows = {(row.period_kind, row.segment): row for row in frame.itertuples()}
     assert (rows["all", "all"].value, rows["all", "all"].maturity) == (3.0 - 8.5, "mature")
     assert rows["month", "all"].ci_low < -5.5 < rows["month", "all"].ci_high
@@ -100,10 +101,10 @@ def test_a_young_channel_is_not_quicker_because_only_its_quick_hires_are_over():
     is_own = np.arange(21) >= 15
     facts = Facts(
         month=np.array([673] * 21),
-        numbers={"measure": measure, "is_mature": ~is_own, "is_advocacy": is_own},
+        numbers={"measure": measure, "is_mature": ~is_own, "is_counted": ~is_own, "is_advocacy": is_own},
         segments={},
     )
-    frame = kpi_frame(difference_rows(Shape("difference", "days", ("all",)), facts, 90))
+    frame = kpi_frame(difference_rows(Shape("difference", "days", ("all",)), facts))
     assert set(frame["maturity"]) == {"insufficient"}
     assert frame["value"].isna().all()
 

@@ -114,6 +114,71 @@ def test_a_ledger_of_the_first_version_keeps_its_rows_and_they_can_be_worked_on(
         assert (alert.times, alert.last_at) == (1, alert.fired_at)
 
 
+_ARRIVED = """
+INSERT INTO inbox (system, delivery_id, event_type, origin, received_at, state, available_at, body, attempts)
+VALUES ('ats', :delivery, 'x', 'webhook', CURRENT_TIMESTAMP, 'done', CURRENT_TIMESTAMP, :body, 3)
+"""
+
+
+def _inbox_of_version_3(url: str, home: Path, engine: sa.Engine) -> list[tuple[object, ...]]:
+    """Two rows of the third version, numbered 1 and 3."""
+    Ledger.open(url, home=home).close()
+    writing = engine.execution_options(**{WRITES: True})
+    with writing.begin() as connection:
+        command.downgrade(alembic_config(connection), "0003")
+    with writing.begin() as connection:
+        for delivery in "123":
+            connection.execute(sa.text(_ARRIVED), {"delivery": delivery, "body": delivery.encode()})
+        connection.execute(sa.text("DELETE FROM inbox WHERE delivery_id = '2'"))
+    return _inbox(engine)
+
+
+def _inbox(engine: sa.Engine) -> list[tuple[object, ...]]:
+    names = ", ".join(column.name for column in tables.inbox.columns)
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(sa.text(f"SELECT {names} FROM inbox ORDER BY id"))]
+
+
+def test_a_number_of_the_inbox_is_never_given_again_though_its_row_is_gone(
+    url: str, tmp_path: Path, engine: sa.Engine
+) -> None:
+    before = _inbox_of_version_3(url, tmp_path, engine)
+    assert [row[0] for row in before] == [1, 3]
+    Ledger.open(url, home=tmp_path).close()
+    assert _inbox(engine) == before
+    with engine.execution_options(**{WRITES: True}).begin() as connection:
+        connection.execute(sa.text("DELETE FROM inbox"))
+        connection.execute(sa.text(_ARRIVED), {"delivery": "3", "body": b"3"})
+    assert [row[0] for row in _inbox(engine)] == [4]
+
+
+_KILLED = """
+import os, sys
+from pathlib import Path
+from referral_pipeline.ledger import migrate
+def killed(connection):
+    upgrade(connection)
+    os.kill(os.getpid(), 9)
+upgrade, migrate._upgrade = migrate._upgrade, killed
+from referral_pipeline.ledger.store import Ledger
+Ledger.open(sys.argv[1], home=Path(sys.argv[2]))
+"""
+
+
+def test_an_upgrade_that_is_killed_leaves_the_old_ledger_and_the_next_one_succeeds(
+    url: str, tmp_path: Path, engine: sa.Engine
+) -> None:
+    before = _inbox_of_version_3(url, tmp_path, engine)
+    child = start(_KILLED, url, str(tmp_path))
+    child.communicate(timeout=120)
+    assert child.returncode == -9
+    with engine.connect() as connection:
+        assert connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one() == "0003"
+    assert _inbox(engine) == before
+    Ledger.open(url, home=tmp_path).close()
+    assert _inbox(engine) == before
+
+
 def test_processes_that_open_a_new_ledger_at_once_make_one_schema(url: str, tmp_path: Path) -> None:
     children = [start(_OPEN, url, str(tmp_path), str(number)) for number in range(3)]
     for child in children:

@@ -327,6 +327,7 @@ def test_data_quality_is_told_in_plain_words_with_counts(outline: Outline) -> No
         "2 referrals went on without the phone number, which cannot be read.",
         "2 referrals were kept out of the applicant tracking system, because each has no consent on record.",
         "1 referral was kept out of the applicant tracking system, because it is from a country outside the agreement.",
+        "3 hires have no date, so they count in the month in which the tracking system noted them.",
         "0 duplicate candidates were made in the applicant tracking system by the integration.",
         "4.2 s is the most that 95 of 100 events take from the advocacy platform to the tracking system.",
     ):

@@ -12,7 +12,7 @@ from referral_pipeline.ledger.store import InboxDelivery, Ledger
 from referral_pipeline.warehouse import events
 from referral_pipeline.warehouse.events import stage_events
 from referral_pipeline.warehouse.store import Warehouse
-from referral_pipeline_tests.unit.ledger_databases import NOW, Clock
+from referral_pipeline_tests.unit.ledger_databases import BACKENDS, NOW, Clock, fresh_url
 
 LEASE = timedelta(seconds=60)
 
@@ -22,9 +22,14 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(params=BACKENDS)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    yield from fresh_url(request.param, tmp_path)
+
+
 @pytest.fixture
-def ledger(tmp_path: Path, clock: Clock) -> Iterator[Ledger]:
-    with Ledger.open("sqlite:///ledger.sqlite", home=tmp_path, clock=clock) as opened:
+def ledger(url: str, tmp_path: Path, clock: Clock) -> Iterator[Ledger]:
+    with Ledger.open(url, home=tmp_path, clock=clock) as opened:
         yield opened
 
 
@@ -51,7 +56,9 @@ def do(ledger: Ledger, outcome: str = "updated", *, limit: int = 10, bulk: bool 
 def staged(warehouse: Warehouse, ledger: Ledger) -> list[tuple[int, str, str]]:
     count = stage_events(warehouse, ledger)
     with warehouse.connect() as connection:
-        rows = connection.execute("SELECT id, origin, outcome FROM staging.ledger_event ORDER BY id").fetchall()
+        rows = connection.execute(
+            "SELECT id, origin, outcome FROM staging.ledger_event ORDER BY id, received_at"
+        ).fetchall()
     assert len(rows) == count
     return rows
 
@@ -118,11 +125,30 @@ def test_an_event_that_was_dead_and_replayed_says_that_a_person_was_in_between(
     assert staged(warehouse, ledger) == [(1, "replay", "updated")]
 
 
-def test_another_ledger_is_read_anew(warehouse: Warehouse, ledger: Ledger, tmp_path: Path) -> None:
+def test_an_inbox_that_was_pruned_empty_takes_no_history_away_and_gives_no_number_again(
+    warehouse: Warehouse, ledger: Ledger, clock: Clock
+) -> None:
     receive(ledger, 1, 2, 3)
     do(ledger)
-    assert len(staged(warehouse, ledger)) == 3
-    with Ledger.open("sqlite:///other.sqlite", home=tmp_path) as other:
+    before = staged(warehouse, ledger)
+    clock.now += timedelta(days=31)
+    assert ledger.purge_inbox(bodies_before=clock.now, rows_before=clock.now) == (0, 3)
+    assert staged(warehouse, ledger) == before
+    assert staged(warehouse, ledger) == before
+    receive(ledger, 1)  # the inbox knows the delivery no more
+    assert do(ledger, "created") == [4]
+    assert staged(warehouse, ledger) == [*before, (4, "webhook", "created")]
+
+
+def test_another_ledger_is_read_from_its_beginning_and_the_history_stays(
+    warehouse: Warehouse, ledger: Ledger, clock: Clock, tmp_path: Path
+) -> None:
+    receive(ledger, 1, 2)
+    do(ledger)
+    before = staged(warehouse, ledger)
+    clock.tick(1)
+    with Ledger.open("sqlite:///other.sqlite", home=tmp_path, clock=clock) as other:
         receive(other, 9)
         do(other, "created")
-        assert staged(warehouse, other) == [(1, "webhook", "created")]
+        for _ in range(2):
+            assert staged(warehouse, other) == [before[0], (1, "webhook", "created"), before[1]]

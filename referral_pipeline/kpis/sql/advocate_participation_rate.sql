@@ -1,15 +1,17 @@
 -- advocate_participation_rate: eligible advocates with at least one share or referral in the period / advocates eligible
 -- at any time in it.
--- Unit: an advocate whom the platform calls eligible and who had joined before the period's end and not left before its
--- start. Hit: they shared or referred in the period; a referral that is only clicked is nobody's act. The period is that of
+-- Unit: an advocate who had joined before the period's end and not left before its start, and whom the platform calls
+-- eligible; who left is no longer eligible for that alone, so of them the day on which they left tells until when they
+-- were. Who joined after they left has come back: they are there from joined_at on (of the first stay nothing is known).
+-- Hit: they shared or referred in the period; a referral that is only clicked is nobody's act. The period is that of
 -- the act, not of a cohort, and immature until it is over. All time runs from the first act to as_of. Segments: the
 -- advocate's own department.
 -- Counted as by_period_and_segment.sql does.
 -- Variables: as_of.
 WITH advocate AS (
-    SELECT id, department, joined_at, left_at
+    SELECT id, department, joined_at, CASE WHEN joined_at > left_at THEN NULL ELSE left_at END AS until
     FROM staging.advocate
-    WHERE eligible AND (left_at IS NULL OR joined_at IS NULL OR joined_at <= left_at)
+    WHERE eligible OR until <= getvariable('as_of')
 ),
 act AS (
     SELECT advocate_id, shared_at AS acted_at FROM staging.share
@@ -61,7 +63,7 @@ counted AS (
         count(active.advocate_id) AS hits
     FROM period
     JOIN advocate
-        ON coalesce(advocate.joined_at < period.ends_at, true) AND coalesce(advocate.left_at >= period.starts_at, true)
+        ON coalesce(advocate.joined_at < period.ends_at, true) AND coalesce(advocate.until >= period.starts_at, true)
     LEFT JOIN active
         ON active.advocate_id = advocate.id
         AND active.period_kind = period.period_kind

@@ -1,11 +1,13 @@
 -- click_to_apply_rate: visitors who applied for a job / visitors who clicked on it.
 -- Unit: a visitor and a job, held by the share of the visitor's first click on that job. A click without a visitor is a
 -- visitor of its own. Cohort: that first click. Segments: of the share, as in share_to_click_rate.
--- Hit: a click names no person, so which visitor applied cannot be known, only how many: of the visitors of a share as many
--- count as there are people who applied for its job through it, the earliest visitors first, at most all. Somebody applied
--- when a referral of theirs through that share counts (no gate holds it back) and came to an application, in the ATS or on
--- the platform (stage applied), at or after the first click of the share and within the horizon of it.
--- Applications through a share on which nobody was seen to click count nothing here.
+-- Hit: a click names no person, so which visitor applied cannot be known, only how many did and when. In order of time, each
+-- person who applied takes the latest visitor of the share, not taken before them, whose first click on that share was at
+-- or before the application. The visitor counts when that was within the horizon of the cohort, on any of their shares.
+-- Somebody applied when a referral of theirs came to an application, in the ATS or on the platform (stage applied),
+-- whatever became of it (rejected, withdrawn, held back by a gate); only the erased are forgotten. A person counts once for
+-- a job, through the share of their first application. Applications through a share on which nobody was seen to click count
+-- nothing here.
 -- Variables: horizon_days, as_of.
 WITH share AS (
     SELECT
@@ -18,7 +20,10 @@ WITH share AS (
 ),
 click AS (
     SELECT
-        share.*,
+        share.id AS share_id,
+        share.advocate_id,
+        share.campaign_tag,
+        share.job_id,
         coalesce('v:' || click.visitor_id, 'c:' || click.id) AS visitor,
         click.id AS click_id,
         click.clicked_at
@@ -31,35 +36,64 @@ visitor AS (
         visitor,
         job_id,
         arg_min(
-            {share_id: id, advocate_id: advocate_id, campaign_tag: campaign_tag, clicked_at: clicked_at, click_id: click_id},
+            {share_id: share_id, advocate_id: advocate_id, campaign_tag: campaign_tag, clicked_at: clicked_at},
             (clicked_at, click_id)
         ) AS held
     FROM click
     GROUP BY visitor, job_id
 ),
-first_click AS (
-    SELECT id AS share_id, min(clicked_at) AS clicked_at FROM click GROUP BY id
-),
-applied AS (
-    -- on the platform: every touch that is a referral is at least at stage applied
-    SELECT share_id, job_id, person_id, occurred_at AS applied_at
-    FROM core.touchpoint
-    WHERE kind = 'referral' AND blocked IS NULL AND share_id IS NOT NULL
+application AS (
+    SELECT touch.share_id, touch.job_id, touch.person_id, touch.occurred_at AS applied_at
+    FROM core.touchpoint AS touch
+    JOIN staging.referral AS referral ON referral.id = touch.referral_id
+    WHERE
+        touch.kind = 'referral'
+        AND touch.blocked IS DISTINCT FROM 'erased'
+        -- stage withdrawn does not tell whether they had applied
+        AND (referral.stage = 'applied' OR referral.applied_at IS NOT NULL)
     UNION ALL
     SELECT touch.share_id, touch.job_id, application.person_id, application.applied_at
     FROM core.attribution_touch AS touch
     JOIN core.attribution AS application ON application.application_key = touch.application_key
-    WHERE touch.kind = 'referral' AND touch.verdict = 'counts' AND touch.share_id IS NOT NULL
+    WHERE touch.kind = 'referral' AND touch.verdict NOT IN ('erased', 'after_application', 'outside_lookback')
 ),
-people AS (
-    SELECT applied.share_id, count(DISTINCT applied.person_id) AS people
-    FROM applied
-    JOIN share ON share.id = applied.share_id AND share.job_id IS NOT DISTINCT FROM applied.job_id
-    JOIN first_click ON first_click.share_id = applied.share_id
-    WHERE
-        applied.applied_at BETWEEN first_click.clicked_at
-        AND first_click.clicked_at + to_hours(24 * getvariable('horizon_days'))
-    GROUP BY applied.share_id
+applicant AS (
+    SELECT person_id, job_id, arg_min(share_id, (applied_at, share_id)) AS share_id, min(applied_at) AS applied_at
+    FROM application
+    WHERE share_id IS NOT NULL
+    GROUP BY person_id, job_id
+),
+event AS (
+    SELECT applicant.share_id, applicant.applied_at AS moment, -1 AS step, applicant.person_id AS id
+    FROM applicant
+    JOIN share ON share.id = applicant.share_id AND share.job_id IS NOT DISTINCT FROM applicant.job_id
+    UNION ALL
+    SELECT share_id, min(clicked_at), 1, visitor
+    FROM click
+    WHERE share_id IN (SELECT share_id FROM applicant)
+    GROUP BY share_id, visitor
+),
+-- Clicks open and applications close, like brackets: `level` is the height at which an event crosses. At one height they
+-- take turns, so what closes a click is the next event at its height.
+crossing AS (
+    SELECT
+        share_id, moment, step, id,
+        sum(step) OVER (PARTITION BY share_id ORDER BY moment, step DESC, id ROWS UNBOUNDED PRECEDING)
+        + CASE WHEN step = 1 THEN 0 ELSE 1 END AS level
+    FROM event
+),
+pair AS (
+    SELECT
+        share_id, step, id AS visitor,
+        lead(moment) OVER (PARTITION BY share_id, level ORDER BY moment, step DESC, id) AS applied_at
+    FROM crossing
+),
+taken AS (
+    SELECT pair.visitor, share.job_id, min(pair.applied_at) AS applied_at
+    FROM pair
+    JOIN share ON share.id = pair.share_id
+    WHERE pair.step = 1 AND pair.applied_at IS NOT NULL
+    GROUP BY pair.visitor, share.job_id
 )
 SELECT
     'all' AS series,
@@ -71,9 +105,8 @@ SELECT
     visitor.job_id AS job,
     true AS is_in_all,
     true AS is_unit,
-    row_number() OVER (PARTITION BY visitor.held.share_id ORDER BY visitor.held.clicked_at, visitor.held.click_id)
-    <= coalesce(people.people, 0) AS is_hit,
+    coalesce(taken.applied_at <= visitor.held.clicked_at + to_hours(24 * getvariable('horizon_days')), false) AS is_hit,
     visitor.held.clicked_at + to_hours(24 * getvariable('horizon_days')) <= getvariable('as_of') AS is_mature
 FROM visitor
-LEFT JOIN people ON people.share_id = visitor.held.share_id
+LEFT JOIN taken ON taken.visitor = visitor.visitor AND taken.job_id IS NOT DISTINCT FROM visitor.job_id
 LEFT JOIN staging.ats_job AS job ON job.id = visitor.job_id

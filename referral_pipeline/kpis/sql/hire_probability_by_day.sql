@@ -3,8 +3,10 @@
 -- open are censored at as_of.
 -- One row per application: `measure` fractional days from the application to its end or to as_of; `ended` 0 open, 1 hired,
 -- 2 rejected or withdrawn. A hire without a date of its own is placed by when the ATS recorded it, a rejection without a
--- sensible one likewise; what came after as_of was open then. Left out: an end without any date, or before the application
--- (a negative duration is a data error and never averaged in), and applications without a date or after as_of.
+-- sensible one likewise, and where that is before the application too (it was entered later than it was decided) on the day
+-- of the application; what came after as_of was open then. Left out: a hire without any date or before its application (a
+-- negative duration is a data error and never averaged in), an end without any date, and applications without a date or
+-- after as_of.
 -- Variables: as_of.
 WITH ended AS (
     SELECT
@@ -13,7 +15,7 @@ WITH ended AS (
         CASE
             WHEN status = 'hired' THEN hired_at
             WHEN rejected_at >= cohort_at THEN rejected_at
-            ELSE status_at
+            ELSE greatest(coalesce(status_at, rejected_at), cohort_at)
         END AS end_at
     FROM kpi_application
     WHERE cohort_at <= getvariable('as_of') AND NOT has_negative_duration

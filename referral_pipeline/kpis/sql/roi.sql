@@ -3,6 +3,7 @@
 -- The inputs are those that cost_per_hire shows for the period, so that the two can be held against each other. One row
 -- for the period all and for each quarter with costs or hires. Channels whose costs are of different months are not
 -- compared (`is_comparable`): the row `all` of cost_per_hire, which has the months of both, is then not their sum.
+-- A hire without a date of its own is placed as in cost_per_hire.
 -- There is no interval: the inputs are totals, not a sample (see cost_per_hire).
 -- Reads the temporary table cost_per_hire, made by that KPI's own file.
 WITH advocacy AS (

@@ -8,6 +8,8 @@ SELECT
     received_at AS cohort_at,
     CASE WHEN system = getvariable('advocacy_system') THEN 'forward' ELSE 'return' END AS scope,
     true AS is_mature,
+    true AS is_over,
+    true AS is_counted,
     (epoch_us(done_at) - epoch_us(received_at)) / 1e6 AS measure
 FROM staging.ledger_event
 WHERE

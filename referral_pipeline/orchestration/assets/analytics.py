@@ -55,7 +55,7 @@ def attribution(config: AsOfConfig, bridge: BridgeResource) -> Iterator[dg.Mater
     from referral_pipeline.warehouse.comparison import credit_by_segment
 
     own = bridge.bridge
-    own.build_attribution(as_of=config.moment)
+    own.build_attribution(as_of=config.moment, is_backdated=config.given is not None)
     for name in ATTRIBUTION_ASSETS:
         extra = {}
         if name == "attribution_comparison":
@@ -79,7 +79,7 @@ def bonus_ledger(bridge: BridgeResource) -> dg.MaterializeResult[Any]:
 @dg.multi_asset(name="build_kpis", specs=[spec("kpis")], pool=WAREHOUSE_POOL)
 def kpis(config: AsOfConfig, bridge: BridgeResource) -> dg.MaterializeResult[Any]:
     """Compute every KPI."""
-    bridge.bridge.build_kpis(as_of=config.moment)
+    bridge.bridge.build_kpis(as_of=config.moment, is_backdated=config.given is not None)
     headline = bridge.bridge.warehouse.frame(
         "SELECT kpi, value FROM mart.kpi WHERE period_kind = 'all' AND segment_kind = 'all' AND value IS NOT NULL"
     )
@@ -90,7 +90,7 @@ def kpis(config: AsOfConfig, bridge: BridgeResource) -> dg.MaterializeResult[Any
 @dg.multi_asset(name="build_advocates", specs=[spec("advocate_performance")], pool=WAREHOUSE_POOL)
 def advocate_performance(config: AsOfConfig, bridge: BridgeResource) -> dg.MaterializeResult[Any]:
     """Rebuild what each advocate's dashboard shows."""
-    bridge.bridge.build_advocates(as_of=config.moment)
+    bridge.bridge.build_advocates(as_of=config.moment, is_backdated=config.given is not None)
     return table_result(bridge.bridge.warehouse, "advocate_performance")
 
 

@@ -18,7 +18,7 @@ _MOST_TOLD = 20
 @dg.multi_asset(name="read_costs", specs=[spec("costs")], pool=WAREHOUSE_POOL)
 def costs(context: dg.AssetExecutionContext, bridge: BridgeResource) -> dg.MaterializeResult[Any]:
     """Read every file of costs."""
-    from referral_pipeline.connectors.costs import money_by_channel, problem_lines
+    from referral_pipeline.connectors.costs import money_by_channel, other_channels, problem_lines
 
     own = bridge.bridge
     read = own.stage_costs()
@@ -29,6 +29,7 @@ def costs(context: dg.AssetExecutionContext, bridge: BridgeResource) -> dg.Mater
         "quarantined": len({problem.record_id for problem in read.problems}),
         "repeated_lines": len(read.repeated),
         "bonuses": "bonuses that were paid belong in the files (advocacy, external); none is added to them",
+        "counted_as_other_channels": other_channels(read.lines) or "none",
         "sums": counts_table(
             money_by_channel(read.lines), header=("channel", f"smallest units of {own.contract.costs.currency}")
         ),
@@ -46,7 +47,7 @@ def costs(context: dg.AssetExecutionContext, bridge: BridgeResource) -> dg.Mater
 def allocated_costs(bridge: BridgeResource) -> dg.MaterializeResult[Any]:
     """Divide costs over months and channels."""
     report = bridge.bridge.allocate_costs()
-    told: dict[str, Any] = {"hires_without_a_date": report.hires_without_date}
+    told: dict[str, Any] = {"hires_in_the_month_of_their_record": report.hires_by_record}
     if report.even:
         told["divided_evenly_for_want_of_a_basis"] = ", ".join(report.even)
     return table_result(bridge.bridge.warehouse, "allocated_costs", told)

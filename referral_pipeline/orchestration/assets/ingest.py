@@ -106,4 +106,5 @@ def _pulled(reports: "list[IngestReport]", staging: "StagingReport", name: str) 
         metadata["quarantine_reasons"] = counts_table(
             {**quarantined, **{f"{k} (field)": v for k, v in ignored.items()}}
         )
+        metadata["which_rows"] = f"referral-pipeline quarantine --entity {entity}"
     return metadata

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 EVERY_WRITE_SUCCEEDED = "every_write_succeeded"
 _SHOWN_FAILURES = 20
+_SUPERSEDED = (
+    "the platform holds results that were counted later than these. Look whether a second installation tells the same "
+    "platform (stop one of them) and whether the clock of this host is right; then run `referral-pipeline refresh`"
+)
 
 
 def _write_check(asset: str) -> dg.AssetCheckSpec:
@@ -124,22 +128,39 @@ def advocate_results(
     """Tell the advocacy platform what came of each advocate's sharing."""
     from referral_pipeline.sync.report import SyncReport
 
-    if config.given is None:
-        report = bridge.bridge.send_results()
-    else:
+    report = SyncReport() if config.given else bridge.bridge.send_results()
+    if config.given or report.counts["results_backdated"]:
         context.log.info("nothing is sent: these numbers stand at another moment than now")
-        report = SyncReport()
+    superseded = report.counts["results_superseded"]
     metadata = _told(context, report)
     metadata |= {
         "results_sent": report.counts["results_sent"],
         "results_unchanged": report.counts["results_unchanged"],
-        "results_superseded": report.counts["results_superseded"],
+        "results_superseded": superseded,
+        "results_backdated": report.counts["results_backdated"],
     }
-    yield _result("advocate_results", report, metadata)
+    if superseded:
+        context.log.warning("%d results were refused: %s", superseded, _SUPERSEDED)
+    yield _result("advocate_results", report, metadata, superseded=superseded)
 
 
-def _result(asset: str, report: "SyncReport", metadata: dict[str, Any]) -> dg.MaterializeResult[Any]:
-    """The materialization with its check: a write refused for good is an error, a passing failure a warning."""
+def _result(
+    asset: str, report: "SyncReport", metadata: dict[str, Any], *, superseded: int = 0
+) -> dg.MaterializeResult[Any]:
+    """The materialization with its check: a write refused for good is an error, a passing failure a warning.
+
+    So is what was `superseded` where nobody else should have told anything newer.
+    """
+    if superseded and not report.failures:
+        check = dg.AssetCheckResult(
+            check_name=EVERY_WRITE_SUCCEEDED,
+            asset_key=asset,
+            passed=False,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=f"{superseded} results were refused as older than what the platform holds",
+            metadata={"superseded": superseded, "what_to_do": _SUPERSEDED},
+        )
+        return dg.MaterializeResult(asset_key=asset, metadata=metadata, check_results=[check])
     for_good = sum(1 for failure in report.failures if not failure.transient)
     check = dg.AssetCheckResult(
         check_name=EVERY_WRITE_SUCCEEDED,
@@ -153,6 +174,7 @@ def _result(asset: str, report: "SyncReport", metadata: dict[str, Any]) -> dg.Ma
         metadata={
             "failed": len(report.failures),
             "failed_for_good": for_good,
+            **({"superseded": superseded} if superseded else {}),
             **(_what_to_do(report) if report.failures else {}),
         },
     )

@@ -4,6 +4,9 @@
 -- so beside it stand `paid_cents` (payroll has it), `promised_cents` (eligible, or told as such and not answered) and
 -- `open_cents`, what can be had beyond the paid, the promised included. The rule is sync.recognitions':
 -- - What stands already divides as the credit does: nothing more is given, whatever the contract's amount is by now.
+-- - Where the contract had another currency when the last payment was promised, the bonus was of that currency, and so is
+--   what may be left of it, which the ledger alone knows: in today's currency nothing is open but what was promised in it.
+--   No amount is ever converted.
 -- - Else what was paid is taken off the bonus, and the rest goes to those whose part is still open, by their credit.
 -- Variables: currency.
 WITH credit AS (
@@ -20,6 +23,13 @@ paid AS (
     FROM staging.ledger_payroll
     WHERE state = 'paid'
     GROUP BY ALL
+),
+paid_otherwise AS (
+    SELECT system || ':' || application_id AS application_key
+    FROM staging.ledger_payroll
+    WHERE state = 'paid'
+    GROUP BY ALL
+    HAVING arg_max(currency, (eligible_at, "key")) <> getvariable('currency')
 ),
 promised AS (
     SELECT
@@ -80,10 +90,11 @@ SELECT
     paid_cents,
     promised_cents,
     CASE
-        WHEN stands_as_credited THEN promised_cents
+        WHEN stands_as_credited OR paid_otherwise.application_key IS NOT NULL THEN promised_cents
         WHEN all_claims = 0 THEN 0
         -- in whole units whose sum is what is left
         ELSE left_cents * claims_so_far // all_claims - left_cents * (claims_so_far - claim_cents) // all_claims
     END::BIGINT AS open_cents
 FROM judged
+LEFT JOIN paid_otherwise USING (application_key)
 ORDER BY application_key, advocate_id

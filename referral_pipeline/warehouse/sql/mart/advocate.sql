@@ -14,7 +14,8 @@ clicks AS (
     GROUP BY share.advocate_id
 ),
 referrals AS (
-    SELECT advocate_id, count(*) AS referrals FROM staging.referral GROUP BY advocate_id
+    -- one that is only clicked is nobody's act
+    SELECT advocate_id, count(*) AS referrals FROM staging.referral WHERE stage <> 'clicked' GROUP BY advocate_id
 ),
 credit AS (
     SELECT advocate_id, sum(weight) AS credit FROM core.attribution_credit GROUP BY advocate_id

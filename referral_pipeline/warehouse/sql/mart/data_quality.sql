@@ -1,7 +1,10 @@
--- What is wrong with the data, counted: records that were set aside or lost a field, and referrals that were held back.
--- One row per kind (set_aside, held_back), entity, reason and level. No record is named and no value is shown.
+-- What is wrong with the data, counted: records that were set aside or lost a field, referrals that were held back, and
+-- hires that are placed by their record.
+-- One row per kind (set_aside, held_back, by_record), entity, reason and level. No record is named, no value is shown.
 -- set_aside: entity as staged, reason the field at fault, level record (left out) or field (went on without it).
 -- held_back: entity referral, reason the block, no level.
+-- by_record: entity application, reason hired_at, no level: hires without a date of their own, which count in the month in
+-- which the ATS recorded them (status_at).
 SELECT
     'set_aside' AS kind,
     entity,
@@ -20,4 +23,14 @@ SELECT
 FROM staging.link
 WHERE block IS NOT NULL
 GROUP BY block
+UNION ALL
+SELECT
+    'by_record',
+    'application',
+    'hired_at',
+    NULL::VARCHAR,
+    count(*)
+FROM core.attribution
+WHERE status = 'hired' AND hired_at IS NULL
+HAVING count(*) > 0
 ORDER BY kind, entity, reason, "level"

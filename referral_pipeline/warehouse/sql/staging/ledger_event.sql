@@ -1,5 +1,5 @@
 -- Events of the inbox that are done, but shares and clicks: what came when, and what came of it. One row per event, by its
--- number in the inbox. Bodies and subjects stay in the ledger.
+-- number in the inbox and its receipt. Bodies and subjects stay in the ledger.
 SELECT
     id::BIGINT AS id,
     system::VARCHAR AS system,
