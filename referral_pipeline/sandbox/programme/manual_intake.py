@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -54,12 +54,14 @@ def sample_manual_intake(referrals: Iterable[Row], truth: Mapping[str, Any]) -> 
     return text.getvalue()
 
 
-def write_sample_manual_intake(home: Path, referrals: Iterable[Row], truth: Mapping[str, Any]) -> Path:
-    """Put a sample beside a sandbox's contract, where none is. Answers its path."""
+def write_sample_manual_intake(
+    home: Path, referrals: Callable[[], Iterable[Row]], truth: Callable[[], Mapping[str, Any]]
+) -> Path:
+    """Put a sample beside a sandbox's contract, where none is; only then is the sandbox asked. Answers its path."""
     path = home / "data" / "samples" / "manual_intake.csv"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(sample_manual_intake(referrals, truth), encoding="utf-8", newline="\n")
+        path.write_text(sample_manual_intake(referrals(), truth()), encoding="utf-8", newline="\n")
     return path
 
 
