@@ -83,9 +83,14 @@ class _Comparison:
                 found.append(self._missing(m, strangers))
             lines += found
         lines += self._not_in_manual(strangers, lines)
-        return sorted(
-            lines, key=lambda x: (x.day, x.manual_record or "", x.referral_id or "", x.finding, x.field or "")
-        )
+        order = {row.place: number for number, row in enumerate(self.facts.manual)}
+        last = len(order)
+
+        def place(line: Line) -> tuple[object, ...]:
+            number = order.get(line.manual_record or "", last)
+            return (line.day, number, line.referral_id or "", line.finding, line.field or "")
+
+        return sorted(lines, key=place)
 
     # ------------------------------------------------------------ what both have
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from referral_pipeline.identity.canonical import shape_of
 from referral_pipeline.identity.folding import folded_words
-from referral_pipeline.identity.names import Likeness, likeness, name_of
+from referral_pipeline.identity.names import Likeness, likeness, name_of, names_contradict
 from referral_pipeline.quality.parallel_run.records import Application, Cause, Facts, Known, Manual, Ours
 
 FIELDS = ("first_name", "last_name", "email", "phone", "country", "job", "advocate", "campaign", "status")
@@ -74,28 +74,28 @@ def compare_fields(
 
 
 def _names(row: Manual, record: Known, ours: Ours, siblings: Sequence[Known]) -> Iterator[Compared]:
+    # A candidate that was there before, and is somebody else by name, though the referral names whom the row names.
+    is_stranger = names_contradict(row.name, record.name) and not ours.created_candidate
+    wrong = Cause.WRONG_MERGE if is_stranger and not names_contradict(row.name, ours.record.name) else None
     for part, other in (("first_name", "last_name"), ("last_name", "first_name")):
         typed, found = getattr(row, part), getattr(record, part)
-        if typed is not None:
-            of_siblings = [getattr(one, part) for one in siblings]
-            yield _name(part, other, (typed, getattr(row, other)), found, ours, of_siblings)
+        if typed is None:
+            continue
+        if _same_part(part, typed, found):
+            yield Compared(part, "")
+            continue
+        of_siblings = [getattr(one, part) for one in siblings]
+        excuse = wrong if is_stranger else _excuse(ours, of_siblings, lambda v, p=part, f=found: _same_part(p, v, f))
+        yield _name(part, other, typed, getattr(row, other), found, excuse)
 
 
 def _name(
-    part: str,
-    other: str,
-    typed: tuple[str, str | None],
-    found: str | None,
-    ours: Ours,
-    siblings: Sequence[str | None],
+    part: str, other: str, typed: str, other_typed: str | None, found: str | None, cause: Cause | None
 ) -> Compared:
-    """One part of the name; `typed` is this part and the other one of the row."""
-    if _same_part(part, typed[0], found):
-        return Compared(part, "")
-    cause = _excuse(ours, siblings, lambda value: _same_part(part, value, found))
-    if _same_part(part, typed[1], found):
+    """How one part of the name differs."""
+    if _same_part(part, other_typed, found):
         return Compared(part, "swapped", f"the ATS has the {other.replace('_', ' ')} there", cause)
-    return Compared(part, "", _name_says(typed[0], found), cause)
+    return Compared(part, "", _name_says(typed, found), cause)
 
 
 def _same_part(part: str, a: str | None, b: str | None) -> bool:

@@ -13,4 +13,10 @@ SELECT
     is_open::BOOLEAN AS is_open,
     detail::VARCHAR AS detail
 FROM incoming
-ORDER BY day, manual_record, referral_id, finding, field
+ORDER BY
+    day,
+    regexp_extract(manual_record, '^(.*):', 1),
+    TRY_CAST(regexp_extract(manual_record, '([0-9]+)$', 1) AS BIGINT),
+    referral_id,
+    finding,
+    field
