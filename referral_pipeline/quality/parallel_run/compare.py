@@ -195,19 +195,23 @@ class _Comparison:
 
     def _not_in_manual(self, strangers: Sequence[Ours], lines: Sequence[Line]) -> Iterator[Line]:
         named = {line.referral_id for line in lines}
+        # Several referrals of one application are one record to people.
+        entered = {line.application_key for line in lines}
         zone = ZoneInfo(self.window.time_zone)
         for ours in strangers:
             day = ours.touched_at.astimezone(zone).date()
             is_inside = self.window.starts_on <= day <= self.window.ends_on
             # What is held back and what nobody wrote is on neither side.
-            if not is_inside or not ours.is_written or ours.referral_id in named:
+            if not is_inside or ours.application is None or ours.referral_id in named:
+                continue
+            if ours.application.key in entered:
                 continue
             finding, cause, says = self._why_not_entered(ours)
             line = Line(
                 day=day,
                 finding=finding,
                 referral_id=ours.referral_id,
-                application_key=ours.application.key if ours.application is not None else None,
+                application_key=ours.application.key,
                 person_id=ours.person_id,
                 cause=cause,
                 detail=says,

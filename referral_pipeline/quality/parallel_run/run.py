@@ -81,9 +81,9 @@ def _compared(
     section = contract.verification.parallel_run
     if section is None:
         return ParallelRunResult(note=NOT_CONFIGURED)
-    if not is_refreshed(warehouse):
-        return ParallelRunResult(note=NOT_REFRESHED)
     with warehouse.connect():  # held for the step: each opening of the file costs 20 to 40 ms
+        if not is_refreshed(warehouse):
+            return ParallelRunResult(note=NOT_REFRESHED)
         rows = manual_rows(warehouse)
         window = window_of(section, [row.day for row in rows])
         if not rows or window is None:
