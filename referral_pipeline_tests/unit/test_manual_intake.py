@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import openpyxl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from referral_pipeline.connectors.manual_intake import ManualRead, entered, read_manual_intake
@@ -105,6 +105,7 @@ def test_a_day_that_begins_at_one_still_holds_what_was_written_on_it():
     assert entered("2026-04-23", cairo).at == datetime(2026, 4, 23, 21, 59, 59, 999999, UTC)
 
 
+@settings(deadline=None)
 @given(st.datetimes(datetime(1971, 1, 1), datetime(2099, 12, 30), timezones=st.just(UTC)))  # noqa: DTZ001 - bounds
 def test_the_day_of_a_moment_is_that_of_the_zone_and_its_last_moment_is_never_before_it(moment: datetime):
     found = entered(moment.isoformat(), BERLIN)

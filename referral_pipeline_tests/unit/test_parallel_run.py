@@ -294,8 +294,12 @@ def test_an_address_and_a_number_that_lead_to_two_candidates_are_a_missed_duplic
     launch.world.candidates[-1] = replace(launch.world.candidates[-1], emails=(), phones=("+12025550144",))
     launch.world.referrals[-1] = replace(launch.world.referrals[-1], email="ada@example.org", phone="+12025550144")
     launch.rows[0]["phone"] = "+12025550144"
-    found = {(finding, cause) for _, finding, name, cause in launch.found() if name is None}
-    assert (DUPLICATE, "missed_match") in found
+    assert launch.found() == [
+        ("R1", DIFFERS, "phone", "missed_match"),
+        ("R1", DUPLICATE, None, "missed_match"),
+        ("R2", NOT_IN_MANUAL, None, "window_edge"),
+    ]
+    assert launch.numbers.unexplained_rate == 1
 
 
 def test_two_people_of_manual_intake_in_one_candidate_are_a_wrong_merge(launch: Launch):

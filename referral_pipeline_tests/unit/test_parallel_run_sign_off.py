@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner
 from cryptography.fernet import Fernet
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from referral_pipeline.cli import main
@@ -26,7 +26,7 @@ from referral_pipeline.quality.parallel_run.numbers import Numbers, count, exact
 from referral_pipeline.quality.parallel_run.records import AS_MEANT, Cause, Finding, Line, Window
 from referral_pipeline.quality.parallel_run.run import NOT_CONFIGURED
 from referral_pipeline.quality.parallel_run.sign_off import COMPARISON, SIGN_OFF, SignOffRefused, sign_off
-from referral_pipeline.quality.parallel_run.words import MEANING, what_to_do
+from referral_pipeline.quality.parallel_run.words import what_to_do
 from referral_pipeline.sandbox.programme.generate import generate
 from referral_pipeline.sandbox.programme.manual_intake import SAMPLE, sample_manual_intake, write_sample_manual_intake
 from referral_pipeline_tests.unit.intake_rig import COLUMNS, PEOPLE, Launch, utc
@@ -46,6 +46,7 @@ def test_without_a_difference_the_bound_says_how_many_there_may_still_be(records
     assert high == 1
 
 
+@settings(deadline=None)
 @given(st.integers(1, 400).flatmap(lambda units: st.tuples(st.integers(0, units), st.just(units))))
 def test_the_bounds_hold_the_rate_between_them(pair: tuple[int, int]):
     hits, units = pair
@@ -78,10 +79,9 @@ def test_differences_of_a_known_cause_lower_the_rate_and_not_the_one_that_is_che
     assert len(numbers.days) == 7
 
 
-def test_every_cause_and_finding_has_its_words():
+def test_every_cause_has_its_words():
     assert all(what_to_do(cause) for cause in Cause)
     assert all(what_to_do(cause).startswith("Nothing") for cause in AS_MEANT)
-    assert set(MEANING) == set(Finding)
     assert "no consent" in what_to_do("gate:no_consent")
     assert "last name" in what_to_do("quarantined:last_name")
 

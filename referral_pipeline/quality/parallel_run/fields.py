@@ -51,10 +51,9 @@ def compare_fields(
     application = ours.application
     assert application is not None
     record = application.candidate or ours.record
-    siblings = [one.record for one in others]
-    yield from _names(row, record, ours, siblings)
-    yield from _contact("email", row.email_key, record.email_keys, ours, siblings, _email_says)
-    yield from _contact("phone", row.phone_key, record.phone_keys, ours, siblings, _phone_says)
+    yield from _names(row, record, ours, [one.record for one in others])
+    yield from _contact("email", row.email_key, record.email_keys, ours, others, _email_says)
+    yield from _contact("phone", row.phone_key, record.phone_keys, ours, others, _phone_says)
     if row.country is not None:
         yield Compared("country", "", None if row.country == ours.country else _other(ours.country))
     if row.job_id in application.job_ids:
@@ -124,7 +123,7 @@ def _contact(
     typed: str | None,
     found: Sequence[str],
     ours: Ours,
-    siblings: Sequence[Known],
+    others: Sequence[Ours],
     says: Callable[[str, Sequence[str]], str],
 ) -> Iterator[Compared]:
     if typed is None:
@@ -132,8 +131,17 @@ def _contact(
     if typed in found:
         yield Compared(name, "")
         return
-    known = (key for one in siblings for key in getattr(one, f"{name}_keys"))
-    yield Compared(name, "", says(typed, found), _excuse(ours, known, lambda key: key in found))
+
+    def keys(one: Ours) -> Sequence[str]:
+        return getattr(one.record, f"{name}_keys")
+
+    cause = _excuse(ours, (key for one in others for key in keys(one)), lambda key: key in found)
+    holders = [one for one in others if typed in keys(one)] if typed not in keys(ours) else []
+    if cause is None and holders:
+        # What was typed came with another referral: of the same person, or of whom we took for somebody else.
+        is_same = any(one.person_id == ours.person_id for one in holders)
+        cause = Cause.OTHER_REFERRAL if is_same else Cause.MISSED_MATCH
+    yield Compared(name, "", says(typed, found), cause)
 
 
 def _excuse(ours: Ours, siblings: Iterable[str | None], is_found: Callable[[str], bool]) -> Cause | None:

@@ -161,7 +161,7 @@ class Application:
 class Ours:
     """One referral, and what the integration did about it. Personal data.
 
-    `has_link` is whether anything was; `block` why it was not written; `had_webhook` is None where that cannot be told
+    `block` is why it was not written; `had_webhook` is None where that cannot be told
     (no webhooks are in use, or those of its time are purged); `event_state` is dead or open where an event of it is.
     """
 
@@ -173,7 +173,6 @@ class Ours:
     touched_at: datetime
     record: Known
     country: str | None = None
-    has_link: bool = False
     block: str | None = None
     application_id: str | None = None
     application: Application | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from referral_pipeline.quality.parallel_run.records import GATE, QUARANTINED, Cause, Finding
+from referral_pipeline.quality.parallel_run.records import GATE, QUARANTINED, Cause
 
 if TYPE_CHECKING:
     from referral_pipeline.quality.parallel_run.numbers import Numbers
@@ -41,16 +41,6 @@ WHAT_TO_DO: Final[Mapping[str, str]] = {
 }
 _GATE: Final = "Nothing: the integration holds it back, as the contract says ({reason})."
 _QUARANTINED: Final = "Mend the {field} of the referral on the advocacy platform; the next refresh takes it up."
-MEANING: Final[Mapping[Finding, str]] = {
-    Finding.AGREES: "both sides have it and agree",
-    Finding.WAITING: "not there yet, and not yet due",
-    Finding.MISSING_IN_INTEGRATION: "in manual intake, not in the ATS by the integration",
-    Finding.MISSING_IN_MANUAL: "in the integration, not in manual intake",
-    Finding.FIELD_DIFFERENCE: "both have it, a field differs",
-    Finding.MISSED_DUPLICATE: "one person on one side, two on the other",
-    Finding.LATE: "the integration had it later than allowed",
-    Finding.SILENT_WEBHOOK_FAILURE: "the integration has it, but no webhook brought it",
-}
 
 
 def what_to_do(cause: str | None) -> str:
