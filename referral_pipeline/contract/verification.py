@@ -66,6 +66,11 @@ def _known(columns: dict[str, str]) -> dict[str, str]:
         raise refuse(
             f"found {unknown[0]}; allowed: {', '.join(MANUAL_FIELDS)}", "Name our field first, then the column"
         )
+    taken = [column.strip().casefold() for column in columns.values()]
+    if twice := [name for name, column in columns.items() if taken.count(column.strip().casefold()) > 1]:
+        raise refuse(
+            f"found one column for {' and '.join(twice)}; allowed: each column once", "Give each field its own column"
+        )
     return columns
 
 
@@ -80,11 +85,15 @@ def _time_zone(text: str) -> str:
 
 
 class ParallelRun(Section):
-    """Manual intake kept beside the integration in the launch window, to be compared with it day by day."""
+    """Manual intake kept beside the integration in the launch window, to be compared with it day by day.
+
+    `starts_on` and `ends_on` are days of `time_zone`, both in the window; one that is left out is the day of the first,
+    or of the last, entry in the files.
+    """
 
     files: InputPath
-    starts_on: Day
-    ends_on: Day
+    starts_on: Day | None = None
+    ends_on: Day | None = None
     time_zone: Annotated[str, AfterValidator(_time_zone)] = Field(
         default="UTC", description="an IANA time zone, that of the days and of times without one", examples=["UTC"]
     )
@@ -98,7 +107,7 @@ class ParallelRun(Section):
 
     @model_validator(mode="after")
     def _ends_after_it_starts(self) -> ParallelRun:
-        if self.ends_on < self.starts_on:
+        if self.starts_on is not None and self.ends_on is not None and self.ends_on < self.starts_on:
             raise at_key("ends_on", "found a day before starts_on; allowed: that day or later", "Exchange the two")
         return self
 

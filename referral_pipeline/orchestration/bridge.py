@@ -70,6 +70,8 @@ PUBLISHED_TABLES = (
     "mart.advocate",
     "mart.bonus",
     "mart.data_quality",
+    "ops.field_accuracy",
+    "ops.parallel_run",
 )
 
 _JUDGED = ("core.attribution", "mart.kpi", "mart.advocate")

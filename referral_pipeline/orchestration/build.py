@@ -12,7 +12,16 @@ from typing import Any
 import dagster as dg
 
 from referral_pipeline.orchestration import alerting
-from referral_pipeline.orchestration.assets import analytics, costs, events, field_audit, ingest, reconciliation, sync
+from referral_pipeline.orchestration.assets import (
+    analytics,
+    costs,
+    events,
+    field_audit,
+    ingest,
+    parallel_run,
+    reconciliation,
+    sync,
+)
 from referral_pipeline.orchestration.checks import build_checks
 from referral_pipeline.orchestration.jobs import JOBS
 from referral_pipeline.orchestration.pruning import prune
@@ -49,6 +58,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
             analytics.leadership_report,
             analytics.quarterly_edition,
             *field_audit.ASSETS,
+            *parallel_run.ASSETS,
         ],
         asset_checks=build_checks(),
         jobs=[*JOBS, events.process_events, prune, *alerting.JOBS],

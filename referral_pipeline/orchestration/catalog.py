@@ -308,6 +308,7 @@ CATALOG: tuple[AssetEntry, ...] = (
         "them names a person.",
         frozenset({"duckdb", "parquet"}),
         deps=(
+            "parallel_run",
             "kpis",
             "advocate_performance",
             "allocated_costs",
@@ -351,6 +352,26 @@ CATALOG: tuple[AssetEntry, ...] = (
         ),
         deps=("ats_referral_candidates", "advocacy_referral_statuses"),
         first="audit_id DESC, field <> 'record', mismatches DESC, side, field",
+    ),
+    AssetEntry(
+        "manual_intake",
+        "ingest",
+        "What people kept by hand beside the integration, from the contract's CSV and XLSX files, read whole each "
+        "time. Rows that failed are in staging.quarantine with field, reason and mend. One row per row.",
+        frozenset({"python", "duckdb", "file"}),
+        "staging.manual_intake",
+        ("place", "entered_on", "has_time", "status"),
+    ),
+    AssetEntry(
+        "parallel_run",
+        "quality",
+        "Manual intake held against the integration, day by day for the launch window: what is missing on either side, "
+        "what differs, each with its cause. One row per finding or agreement, no personal data. Sign it off with "
+        "`referral-pipeline parallel-run sign-off`.",
+        _PLATFORM,
+        "ops.parallel_run",
+        deps=("manual_intake", "people", "attribution", "status_history", "referrals", "ats_candidates"),
+        first="NOT is_open, day, manual_record, referral_id",
     ),
 )
 

@@ -15,7 +15,7 @@ import dagster as dg
 _QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
 
 _RECONCILIATION = dg.AssetSelection.assets("reconciliation")
-_COSTS = dg.AssetSelection.assets("costs")  # of no system that is brought level
+_FILES = dg.AssetSelection.assets("costs", "manual_intake")  # of no system that is brought level
 _EDITION = dg.AssetSelection.assets("quarterly_edition")
 _FIELD_AUDIT = dg.AssetSelection.assets("field_accuracy_audit")  # reads both systems: a month is often enough
 
@@ -30,7 +30,7 @@ refresh = dg.define_asset_job(
 
 reconcile = dg.define_asset_job(
     name="reconcile",
-    selection=(dg.AssetSelection.groups("ingest") - _COSTS) | _RECONCILIATION,
+    selection=(dg.AssetSelection.groups("ingest") - _FILES) | _RECONCILIATION,
     description="Both systems brought level: pull what changed, and put what webhooks missed in the inbox. The lane "
     "works it off; without a lane this run does. No analytics.",
     config=_QUIET,

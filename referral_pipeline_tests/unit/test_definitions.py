@@ -13,6 +13,7 @@ import pytest
 import referral_pipeline
 from referral_pipeline.orchestration.assets.field_audit import ACCURACY_IS_SHOWN, EVERY_FIELD_AGREES
 from referral_pipeline.orchestration.assets.ingest import EVERY_STAGE_IS_MAPPED
+from referral_pipeline.orchestration.assets.parallel_run import CHECKS as OF_THE_PARALLEL_RUN
 from referral_pipeline.orchestration.assets.sync import EVERY_WRITE_SUCCEEDED
 from referral_pipeline.orchestration.build import build_defs
 from referral_pipeline.orchestration.catalog import CATALOG
@@ -32,6 +33,7 @@ GROUPS = {
         "ats_applications",
         "ats_offers",
         "costs",
+        "manual_intake",
     },
     "identity": {"people", "duplicate_review"},
     "attribution": {
@@ -49,7 +51,7 @@ GROUPS = {
     },
     "kpis": {"allocated_costs", "kpis", "advocate_performance"},
     "reports": {"published_tables", "leadership_report", "quarterly_edition"},
-    "quality": {"field_accuracy_audit"},
+    "quality": {"field_accuracy_audit", "parallel_run"},
 }
 
 
@@ -85,6 +87,7 @@ def test_every_rule_is_a_check_and_those_that_guard_attribution_block(defs):
     graph = defs.resolve_asset_graph()
     checks = {key: graph.get(key) for key in graph.asset_check_keys}
     of_runs = {EVERY_WRITE_SUCCEEDED, EVERY_STAGE_IS_MAPPED, ACCURACY_IS_SHOWN, EVERY_FIELD_AGREES}
+    of_runs |= {*OF_THE_PARALLEL_RUN}
     assert {key.name for key in checks} == {rule.name for rule in RULES} | of_runs
     blocking = {key.name for key, node in checks.items() if node.blocking}
     assert blocking == {rule.name for rule in RULES if rule.blocking}
@@ -118,7 +121,7 @@ def test_reconcile_pulls_and_compares_and_refresh_writes_by_itself(defs):
     def assets(job: str) -> set[str]:
         return {key.to_user_string() for key in defs.resolve_job_def(job).asset_layer.executable_asset_keys}
 
-    assert assets("reconcile") == (GROUPS["ingest"] - {"costs"}) | {"reconciliation"}
+    assert assets("reconcile") == (GROUPS["ingest"] - {"costs", "manual_intake"}) | {"reconciliation"}
     writes = GROUPS["sync"] - {"reconciliation", "processed_events"}
     assert writes < assets("refresh")
     assert "reconciliation" not in assets("refresh")

@@ -31,6 +31,7 @@ from referral_pipeline.quality.field_audit.live import (
     read_referrals,
 )
 from referral_pipeline.sync.crediting import Crediting
+from referral_pipeline.sync.facts import Programme
 from referral_pipeline.sync.overrides import decisions_on, with_chosen
 from referral_pipeline.sync.owners import links_of_owner, owner_of
 from referral_pipeline.sync.recognition_decision import HireCase
