@@ -24,6 +24,7 @@ from referral_pipeline.cli_bonus import bonus
 from referral_pipeline.cli_credit import credit
 from referral_pipeline.cli_events import events, past_moment
 from referral_pipeline.cli_explain import explain as explain_command
+from referral_pipeline.cli_health import health
 from referral_pipeline.cli_query import query
 from referral_pipeline.cli_resolve import resolve
 from referral_pipeline.cli_review import review
@@ -328,6 +329,7 @@ main.add_command(credit)
 main.add_command(explain_command)
 main.add_command(bonus)
 main.add_command(query)
+main.add_command(health)
 
 
 def _require_ready(settings: Settings) -> None:

@@ -317,6 +317,7 @@ CATALOG: tuple[AssetEntry, ...] = (
             "status_history",
             "people",
             "duplicate_review",
+            "integration_health",
         ),
     ),
     AssetEntry(
@@ -334,6 +335,17 @@ CATALOG: tuple[AssetEntry, ...] = (
         "never changed. A young quarter is told as such. Made by the job quarterly_review, not by a refresh.",
         frozenset({"html", "excel"}),
         deps=("kpis",),
+    ),
+    AssetEntry(
+        "integration_health",
+        "monitoring",
+        "How the integration is: failing and slow calls, webhooks that arrive, latency, volume against its pattern, "
+        "waiting and dead events, clocks, freshness, processes. One row per look, measure and subject, for a month; the "
+        "sensor `health` looks every minute and tells the owner. A measure is an error only when it is proven.",
+        frozenset({"python", "duckdb"}),
+        "ops.health",
+        deps=("referrals", "ats_applications", "reconciliation"),
+        first="measured_at DESC, severity = 'error' DESC, severity = 'warning' DESC, measure, system, operation",
     ),
 )
 

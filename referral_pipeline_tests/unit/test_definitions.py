@@ -11,6 +11,7 @@ import dagster as dg
 import pytest
 
 import referral_pipeline
+from referral_pipeline.monitoring.runbook import RUNBOOK
 from referral_pipeline.orchestration.assets.ingest import EVERY_STAGE_IS_MAPPED
 from referral_pipeline.orchestration.assets.sync import EVERY_WRITE_SUCCEEDED
 from referral_pipeline.orchestration.build import build_defs
@@ -47,6 +48,7 @@ GROUPS = {
         "processed_events",
     },
     "kpis": {"allocated_costs", "kpis", "advocate_performance"},
+    "monitoring": {"integration_health"},
     "reports": {"published_tables", "leadership_report", "quarterly_edition"},
 }
 
@@ -82,7 +84,7 @@ def test_the_catalogue_and_the_graph_name_the_same_assets(specs):
 def test_every_rule_is_a_check_and_those_that_guard_attribution_block(defs):
     graph = defs.resolve_asset_graph()
     checks = {key: graph.get(key) for key in graph.asset_check_keys}
-    of_runs = {EVERY_WRITE_SUCCEEDED, EVERY_STAGE_IS_MAPPED}
+    of_runs = {EVERY_WRITE_SUCCEEDED, EVERY_STAGE_IS_MAPPED, *RUNBOOK}
     assert {key.name for key in checks} == {rule.name for rule in RULES} | of_runs
     blocking = {key.name for key, node in checks.items() if node.blocking}
     assert blocking == {rule.name for rule in RULES if rule.blocking}
@@ -100,7 +102,7 @@ def test_jobs_schedules_and_sensors_have_the_names_that_the_runbook_uses(defs):
         "prune_daily": "UTC",
         "alert_heartbeat_daily": "UTC",
     }
-    sensors = {"inbox", "alert_on_failed_runs", "alert_on_failed_checks"}
+    sensors = {"inbox", "alert_on_failed_runs", "alert_on_failed_checks", "health"}
     assert {s.name for s in repository.sensor_defs} == sensors
 
 
@@ -114,7 +116,7 @@ def test_reconcile_pulls_and_compares_and_refresh_writes_by_itself(defs):
     def assets(job: str) -> set[str]:
         return {key.to_user_string() for key in defs.resolve_job_def(job).asset_layer.executable_asset_keys}
 
-    assert assets("reconcile") == (GROUPS["ingest"] - {"costs"}) | {"reconciliation"}
+    assert assets("reconcile") == (GROUPS["ingest"] - {"costs"}) | {"reconciliation", "integration_health"}
     writes = GROUPS["sync"] - {"reconciliation", "processed_events"}
     assert writes < assets("refresh")
     assert "reconciliation" not in assets("refresh")
