@@ -194,11 +194,12 @@ class MeasurePart(Transactions):
 
     def volumes(self, since: date, measures: Sequence[str] | None = None) -> list[DayVolume]:
         """What was rolled up of the days from `since` on, oldest first."""
-        query = sa.select(tables.daily_volume).where(_volume.day >= since).order_by(_volume.day, _volume.system)
+        columns = (_volume.day, _volume.system, _volume.measure, _volume["count"])
+        query = sa.select(*columns).where(_volume.day >= since).order_by(_volume.day, _volume.system)
         if measures is not None:
             query = query.where(_volume.measure.in_(measures))
         with self._reading() as connection:
-            return [DayVolume(**row) for row in connection.execute(query).mappings()]
+            return [DayVolume(*row) for row in connection.execute(query)]
 
     def roll_up_days(self, systems: Iterable[str]) -> int:
         """Count the days that are over and were not counted yet; answers how many days those were.

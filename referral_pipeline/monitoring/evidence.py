@@ -4,8 +4,9 @@ Belongs here: bounds and tail probabilities as pure functions, and the verdict o
 counts are taken (watch), what is done about a verdict (health, health_alerts).
 
 How a rate is judged (KPIS.md, "Alerting on a rate", and what looking every minute adds to it)
-1. Above the threshold is a warning, whatever the number. A warning is shown and never sent: at 50 calls, one window in
-   eleven of a healthy API at half the threshold is above it.
+1. Above the threshold with fewer than `minimum_calls`, where no window has more, is a warning; with more, only where
+   half the threshold would bring that about in less than one window of a hundred: at 50 calls a healthy API is above a
+   bare 2 % in one of eleven. A warning is shown and never sent.
 2. Above it with evidence is an error. Evidence is two things. The one-sided 95 % Wilson lower bound lies above the
    threshold; and so many failures would come by chance less than once in 10^8 windows at half the threshold. The bound
    alone is wrong in one window of twenty, and a day has 1,440 windows for each endpoint.
@@ -96,7 +97,7 @@ class RateVerdict:
         failures: in it.
         window: its index.
         lower: the lower bound of its rate.
-        is_above: the rate is above the threshold.
+        is_above: the rate is above the threshold, and that is worth showing.
         is_proven: with evidence, and not over.
         is_holding: an alert that is open stays open: not proven any more, and not over either.
         in_a_row: failures at the end with nothing after them.
@@ -139,17 +140,19 @@ def judge_rate(
     row = _in_a_row(units, failures) if in_a_row is not None else 0
     best: tuple[tuple[bool, bool, float], RateVerdict] | None = None
     holding = False
-    for number, size in enumerate(windows):
-        own_units, own_failures = (units[-size:], failures[-size:]) if size else ((), ())
-        n, k = sum(own_units), sum(own_failures)
+    sums = [(sum(units[-size:]), sum(failures[-size:])) if size else (0, 0) for size in windows]
+    are_few = max((n for n, _ in sums), default=0) < minimum
+    for number, (size, (n, k)) in enumerate(zip(windows, sums, strict=True)):
         if n == 0:
             continue
+        own_units, own_failures = units[-size:], failures[-size:]
         rate, lower = k / n, wilson_lower(k, n)
-        evident = lower > threshold and binomial_tail(k, n, threshold / 2) < BY_CHANCE
+        chance = binomial_tail(k, n, threshold / 2) if rate > threshold else 1.0
+        evident = lower > threshold and chance < BY_CHANCE
         suspicious = evident or rate > threshold * _HOLDING
         goes_on = suspicious and not _is_over(own_units, own_failures, rate, threshold / 2)
         holding |= goes_on and (evident or n >= minimum)
-        is_above = goes_on and rate > threshold
+        is_above = goes_on and rate > threshold and (are_few or (n >= minimum and chance < _WORTH_SHOWING))
         # The window with proof; else the worst above the line; else the shortest with enough to say something.
         rank = (evident and goes_on, is_above, lower if is_above else float(min(n, minimum)))
         if best is None or rank > best[0]:
@@ -162,6 +165,7 @@ def judge_rate(
     return replace(found, is_above=found.is_above or row_proven, is_proven=proven, is_holding=holding or proven)
 
 
+_WORTH_SHOWING = 0.01
 _HOLDING = 0.75
 """Midway between the threshold and half of it: an open alert stays open above this part of the threshold."""
 

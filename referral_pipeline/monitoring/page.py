@@ -25,7 +25,10 @@ _WORDS = {
     Severity.ERROR: "error",
 }
 _STYLE = """
-:root { color-scheme: light dark; --line: #8886; --ok: #1a6e35; --unknown: #57606a; --warning: #8a5a00; --error: #b3161d }
+:root {
+  color-scheme: light dark;
+  --line: #8886; --ok: #1a6e35; --unknown: #57606a; --warning: #8a5a00; --error: #b3161d
+}
 @media (prefers-color-scheme: dark) {
   :root { --ok: #5fd07f; --unknown: #a9b1ba; --warning: #f0b43c; --error: #ff8a86 }
 }

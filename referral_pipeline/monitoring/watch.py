@@ -14,7 +14,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from referral_pipeline.connectors.calls import FAILED, CallOutcome
@@ -157,6 +157,7 @@ class Watcher:
         self._kept_from: datetime | None = None
         self._kept_until: datetime | None = None
         self._rolled_up: datetime | None = None
+        self._read_on: date | None = None
         self._volumes: list[DayVolume] = []
         self._patterns: dict[str, Pattern | None] = {}
 
@@ -190,8 +191,10 @@ class Watcher:
 
     def _read_days(self, now: datetime) -> None:
         """What the days that are over brought, and what is usual from that: it changes once a day."""
-        self.ledger.roll_up_days(self._systems)
         today = now.astimezone(UTC).date()
+        if self.ledger.roll_up_days(self._systems) == 0 and self._read_on == today:
+            return
+        self._read_on = today
         volumes = self.ledger.volumes(today - timedelta(days=HISTORY_DAYS))
         quiet = frozenset(self.contract.monitoring.quiet_days)
         self._patterns = {system: pattern_of(volumes, system, quiet) for system in self._systems}

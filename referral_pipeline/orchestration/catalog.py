@@ -340,8 +340,8 @@ CATALOG: tuple[AssetEntry, ...] = (
         "integration_health",
         "monitoring",
         "How the integration is: failing and slow calls, webhooks that arrive, latency, volume against its pattern, "
-        "waiting and dead events, clocks, freshness, processes. One row per look, measure and subject, for a month; the "
-        "sensor `health` looks every minute and tells the owner. A measure is an error only when it is proven.",
+        "waiting and dead events, clocks, freshness, processes. The sensor `health` looks every minute and tells the "
+        "owner; a measure is an error only when that is proven. One row per look, measure and subject, for a month.",
         frozenset({"python", "duckdb"}),
         "ops.health",
         deps=("referrals", "ats_applications", "reconciliation"),

@@ -91,8 +91,9 @@ def watch_health(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         for measure, (passed, words, metadata) in found.items()
         if before.get(measure) != passed
     ]
+    words = f"health is {health.severity.value}; alerts that began: {told.fired}, that are over: {told.resolved}"
     return dg.SensorResult(
-        skip_reason=f"health is {health.severity.value}; alerts that began: {told.fired}, that are over: {told.resolved}",
+        skip_reason=words,
         cursor=json.dumps({measure: passed for measure, (passed, _, _) in found.items()}),
         asset_events=news,
     )

@@ -38,5 +38,5 @@ def keep_health(warehouse: Warehouse, rows: Sequence[Mapping[str, Any]], measure
     """Add the rows of one look, which have the columns of the table, and drop those older than a month; rows now."""
     incoming = pa.Table.from_pylist([{**row, "measured_at": measured_at} for row in rows], schema=_COLUMNS)
     with warehouse.transaction() as connection, registered(connection, "incoming", incoming):
-        connection.execute(f"CREATE TABLE IF NOT EXISTS {TABLE} AS SELECT * FROM incoming LIMIT 0")
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {TABLE} AS FROM incoming LIMIT 0")
         return warehouse.build(TABLE, keep_from=measured_at - KEEP)
