@@ -4,7 +4,8 @@ Belongs here: counting in the database. Does not belong here: what a count means
 
 Calls are kept for 90 days and done events for 30, so what a day brought is rolled up once the day is over: a row per
 system and measure. Measures: `webhooks` (all that came), `changes` (those that are not bulk), `reconciled` (found by
-reconciliation), `calls`, `failed_calls`; and `webhooks:00` to `webhooks:23`, the hours of UTC in which any came.
+reconciliation), `arrived` (the latter two), `calls`, `failed_calls`; and `arrived:00` to `arrived:23`, the hours of UTC
+in which any did.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from referral_pipeline.ledger.engine import insert
 from referral_pipeline.ledger.records import Cursor, DoneEvent
 from referral_pipeline.ledger.transactions import Transactions
 
-WEBHOOKS, CHANGES, RECONCILED, CALLS, FAILED_CALLS = "webhooks", "changes", "reconciled", "calls", "failed_calls"
+WEBHOOKS, CHANGES, RECONCILED, ARRIVED = "webhooks", "changes", "reconciled", "arrived"
+CALLS, FAILED_CALLS = "calls", "failed_calls"
 _KEEP_HOURS_DAYS = 60
 _EVENTS_KEPT_DAYS = 29
 _SETTLED_AFTER = timedelta(minutes=10)
@@ -102,20 +104,22 @@ class MeasurePart(Transactions):
                 for system, operation, outcome, at, calls, slow in connection.execute(query)
             ]
 
-    def clock_skews(self, system: str, since: datetime, *, most: int = 200) -> list[int]:
+    def clock_skews(self, system: str, since: datetime, until: datetime, *, most: int = 200) -> list[int]:
         """By how many milliseconds the clock of a system was ahead of ours, by its newest answers."""
         query = (
             sa.select(_calls.clock_skew_ms)
-            .where(_calls.system == system, _calls.at >= since, _calls.clock_skew_ms.is_not(None))
+            .where(_calls.system == system, _calls.at >= since, _calls.at < until, _calls.clock_skew_ms.is_not(None))
             .order_by(_calls.at.desc())
             .limit(most)
         )
         with self._reading() as connection:
             return list(connection.execute(query).scalars())
 
-    def budget_left(self, system: str, since: datetime) -> int | None:
+    def budget_left(self, system: str, since: datetime, until: datetime) -> int | None:
         """The least that a system said may still be sent in its window; None when it said nothing."""
-        query = sa.select(sa.func.min(_calls.budget_left)).where(_calls.system == system, _calls.at >= since)
+        query = sa.select(sa.func.min(_calls.budget_left)).where(
+            _calls.system == system, _calls.at >= since, _calls.at < until
+        )
         with self._reading() as connection:
             return connection.execute(query).scalar_one()
 
@@ -234,12 +238,12 @@ class MeasurePart(Transactions):
             own = counts.get(arrival.system)
             if own is None:
                 continue
-            if arrival.reconciled:
-                own[RECONCILED] += arrival.events
-                continue
-            own[WEBHOOKS] += arrival.events
-            own[f"{WEBHOOKS}:{arrival.at:%H}"] += arrival.events
-            own[CHANGES] += 0 if arrival.bulk else arrival.events
+            if not arrival.reconciled:
+                own[WEBHOOKS] += arrival.events
+            if not arrival.bulk:
+                own[RECONCILED if arrival.reconciled else CHANGES] += arrival.events
+                own[ARRIVED] += arrival.events
+                own[f"{ARRIVED}:{arrival.at:%H}"] += arrival.events
         query = (
             sa.select(_calls.system, _calls.outcome, sa.func.count())
             .where(_calls.system.in_(systems), _calls.at >= start, _calls.at < end)
@@ -252,7 +256,7 @@ class MeasurePart(Transactions):
         self._keep(day, counts)
 
     def _keep(self, day: date, counts: Mapping[str, Mapping[str, int]]) -> None:
-        whole = (WEBHOOKS, CHANGES, RECONCILED, CALLS, FAILED_CALLS)
+        whole = (WEBHOOKS, CHANGES, RECONCILED, ARRIVED, CALLS, FAILED_CALLS)
         rows = [
             {"day": day, "system": system, "measure": measure, "count": own.get(measure, 0)}
             for system, own in sorted(counts.items())

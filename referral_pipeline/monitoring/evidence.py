@@ -13,8 +13,9 @@ How a rate is judged (KPIS.md, "Alerting on a rate", and what looking every minu
 3. Windows are the last hour, day and week, so that an endpoint of ten calls a day and one of ten thousand are both
    found as soon as their calls can prove it: at a threshold of 2 %, 3 % takes some 1,400 calls, 50 % takes 12.
 4. So many failures in a row, and nothing after them, are an error too: `consecutive_failures` of the contract.
-5. It is over when the newest steps of time speak for half the threshold and against the rate of the window by 10^4 to
-   1. Without that, each long window would stay in error until what was mended long ago has left it.
+5. It is over when what came after the failing stretch speaks for half the threshold, and against the stretch's own
+   rate, by 10^4 to 1: some four successes after an outage, a thousand calls after a rate of 3 %. From then on only what
+   came after the stretch is judged. Without that, a long window would stay in error until what was mended has left it.
 
 No scipy: the receiver shows these verdicts, and importing it would cost more memory than all else it does. A test holds
 the functions equal to scipy's.
@@ -24,7 +25,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 CONFIDENCE_Z = 1.6448536269514722
 """The 95 % point of the normal distribution: one-sided."""
@@ -50,20 +52,33 @@ def binomial_tail(failures: int, units: int, rate: float) -> float:
         return 1.0
     if failures > units:
         return 0.0
-    term = math.exp(
+    odds = rate / (1 - rate)
+    if failures > units * rate:
+        term, total = _binomial(failures, units, rate), 0.0
+        for k in range(failures, units + 1):
+            total += term
+            term *= (units - k) / (k + 1) * odds
+            if term < total * 1e-12:
+                break
+        return min(total, 1.0)
+    # Below the middle what is missing of 1 is the smaller sum.
+    term, missing = _binomial(failures - 1, units, rate), 0.0
+    for k in range(failures - 1, -1, -1):
+        missing += term
+        term *= k / (units - k + 1) / odds
+        if term < missing * 1e-12:
+            break
+    return max(1.0 - missing, 0.0)
+
+
+def _binomial(failures: int, units: int, rate: float) -> float:
+    return math.exp(
         math.lgamma(units + 1)
         - math.lgamma(failures + 1)
         - math.lgamma(units - failures + 1)
         + failures * math.log(rate)
         + (units - failures) * math.log1p(-rate)
     )
-    total, odds = 0.0, rate / (1 - rate)
-    for k in range(failures, units + 1):
-        total += term
-        term *= (units - k) / (k + 1) * odds
-        if k > units * rate and term < total * 1e-12:
-            break
-    return min(total, 1.0)
 
 
 def low_count_tail(count: int, mean: float, dispersion: float) -> float:
@@ -93,7 +108,7 @@ class RateVerdict:
     """What the windows say of a rate.
 
     Attributes:
-        units: in the window that says most.
+        units: in the window that says most, after what is over.
         failures: in it.
         window: its index.
         lower: the lower bound of its rate.
@@ -101,16 +116,18 @@ class RateVerdict:
         is_proven: with evidence, and not over.
         is_holding: an alert that is open stays open: not proven any more, and not over either.
         in_a_row: failures at the end with nothing after them.
+        is_after: a failing stretch of the window is over and left out.
     """
 
-    units: int
-    failures: int
-    window: int
-    lower: float
-    is_above: bool
-    is_proven: bool
-    is_holding: bool
-    in_a_row: int
+    units: int = 0
+    failures: int = 0
+    window: int = 0
+    lower: float = 0.0
+    is_above: bool = False
+    is_proven: bool = False
+    is_holding: bool = False
+    in_a_row: int = 0
+    is_after: bool = False
 
     @property
     def rate(self) -> float | None:
@@ -138,36 +155,78 @@ def judge_rate(
         in_a_row: how many failures at the end are an error; None where that says nothing.
     """
     row = _in_a_row(units, failures) if in_a_row is not None else 0
-    best: tuple[tuple[bool, bool, float], RateVerdict] | None = None
-    holding = False
-    sums = [(sum(units[-size:]), sum(failures[-size:])) if size else (0, 0) for size in windows]
-    are_few = max((n for n, _ in sums), default=0) < minimum
-    for number, (size, (n, k)) in enumerate(zip(windows, sums, strict=True)):
-        if n == 0:
-            continue
-        own_units, own_failures = units[-size:], failures[-size:]
-        rate, lower = k / n, wilson_lower(k, n)
-        chance = binomial_tail(k, n, threshold / 2) if rate > threshold else 1.0
-        evident = lower > threshold and chance < BY_CHANCE
-        suspicious = evident or rate > threshold * _HOLDING
-        goes_on = suspicious and not _is_over(own_units, own_failures, rate, threshold / 2)
-        holding |= goes_on and (evident or n >= minimum)
-        is_above = goes_on and rate > threshold and (are_few or (n >= minimum and chance < _WORTH_SHOWING))
-        # The window with proof; else the worst above the line; else the shortest with enough to say something.
-        rank = (evident and goes_on, is_above, lower if is_above else float(min(n, minimum)))
-        if best is None or rank > best[0]:
-            best = rank, RateVerdict(n, k, number, lower, is_above, evident and goes_on, False, row)
-    if best is None:
-        return RateVerdict(0, 0, len(windows) - 1, 0.0, False, False, False, 0)
-    row_proven = in_a_row is not None and row >= in_a_row
-    (_, found) = best
-    proven = found.is_proven or row_proven
-    return replace(found, is_above=found.is_above or row_proven, is_proven=proven, is_holding=holding or proven)
+    looks = [
+        _look(units[len(units) - size :], failures[len(units) - size :], threshold, minimum)._replace(window=number)
+        for number, size in enumerate(windows)
+    ]
+    are_few = max((look.units for look in looks), default=0) < minimum
+    # The window with proof; else the worst that is worth showing; else the shortest with enough to say something.
+    best = max(
+        looks,
+        key=lambda look: (
+            look.is_proven,
+            look.is_worth_showing(minimum, are_few=are_few),
+            look.lower if look.is_worth_showing(minimum, are_few=are_few) else min(look.units, minimum),
+        ),
+        default=None,
+    )
+    if best is None or not best.units:
+        return RateVerdict(window=max(len(windows) - 1, 0))
+    is_row = in_a_row is not None and row >= in_a_row
+    is_proven = best.is_proven or is_row
+    return RateVerdict(
+        units=best.units,
+        failures=best.failures,
+        window=best.window,
+        lower=best.lower,
+        is_above=best.is_worth_showing(minimum, are_few=are_few) or is_row,
+        is_proven=is_proven,
+        is_holding=is_proven or any(look.is_holding for look in looks),
+        in_a_row=row,
+        is_after=best.is_after,
+    )
 
 
 _WORTH_SHOWING = 0.01
 _HOLDING = 0.75
 """Midway between the threshold and half of it: an open alert stays open above this part of the threshold."""
+
+
+class _Look(NamedTuple):
+    """One window, after what is over."""
+
+    units: int
+    failures: int
+    lower: float
+    chance: float
+    is_above: bool
+    is_proven: bool
+    is_holding: bool
+    is_after: bool
+    window: int = 0
+
+    def is_worth_showing(self, minimum: int, *, are_few: bool) -> bool:
+        return self.is_above and (are_few or (self.units >= minimum and self.chance < _WORTH_SHOWING))
+
+
+def _look(units: Sequence[int], failures: Sequence[int], threshold: float, minimum: int) -> _Look:
+    is_after = False
+    while True:
+        n, k = sum(units), sum(failures)
+        rate, lower = (k / n if n else 0.0), wilson_lower(k, n)
+        is_above = rate > threshold
+        chance = binomial_tail(k, n, threshold / 2) if is_above else 1.0
+        is_proven = lower > threshold and chance < BY_CHANCE
+        is_holding = is_proven or (n >= minimum and rate > threshold * _HOLDING)
+        if not is_above and not is_holding:
+            break
+        start, end = _failing_stretch(units, failures, rate, threshold / 2)
+        # Once more with its own rate: that of the window is thinned by what went well, and bridges it.
+        start, end = _failing_stretch(units, failures, _rate_in(units, failures, start, end), threshold / 2)
+        if not _is_over(units, failures, start, end, threshold / 2):
+            break
+        units, failures, is_after = units[end:], failures[end:], True
+    return _Look(n, k, lower, chance, is_above, is_proven, is_holding, is_after)
 
 
 def _in_a_row(units: Sequence[int], failures: Sequence[int]) -> int:
@@ -180,15 +239,36 @@ def _in_a_row(units: Sequence[int], failures: Sequence[int]) -> int:
     return row
 
 
-def _is_over(units: Sequence[int], failures: Sequence[int], failing: float, healthy: float) -> bool:
-    """Whether the newest steps are so much likelier at the healthy rate than at the failing one."""
-    if failing <= healthy:
-        return True
-    of_success = math.log1p(-healthy) - math.log1p(-min(failing, 1 - 1e-9))
-    of_failure = math.log(healthy / failing)
-    odds = 0.0
-    for n, k in zip(reversed(units), reversed(failures), strict=True):
-        odds += (n - k) * of_success + k * of_failure
-        if odds >= OVER_ODDS:
-            return True
-    return False
+def _failing_stretch(units: Sequence[int], failures: Sequence[int], failing: float, healthy: float) -> tuple[int, int]:
+    """The steps, from one to before another, that are likeliest to have failed at that rate and not the healthy one."""
+    of_success, of_failure = _odds(healthy, failing)
+    best, so_far, begin = 0.0, 0.0, 0
+    stretch = 0, len(units)
+    for number, (n, k) in enumerate(zip(units, failures, strict=True)):
+        if so_far <= 0:
+            so_far, begin = 0.0, number
+        so_far -= (n - k) * of_success + k * of_failure
+        if so_far > best:
+            best, stretch = so_far, (begin, number + 1)
+    return stretch
+
+
+def _is_over(units: Sequence[int], failures: Sequence[int], start: int, end: int, healthy: float) -> bool:
+    """Whether what follows a stretch is so much likelier at the healthy rate than at that of the stretch."""
+    failing = _rate_in(units, failures, start, end)
+    if end == len(units) or failing <= healthy:
+        return False
+    of_success, of_failure = _odds(healthy, failing)
+    n, k = sum(units[end:]), sum(failures[end:])
+    return (n - k) * of_success + k * of_failure >= OVER_ODDS
+
+
+def _rate_in(units: Sequence[int], failures: Sequence[int], start: int, end: int) -> float:
+    """The rate of some steps; never 1, which a few failures and nothing else do not prove."""
+    return (sum(failures[start:end]) + 0.5) / (sum(units[start:end]) + 1)
+
+
+def _odds(healthy: float, failing: float) -> tuple[float, float]:
+    """By how much one success, and one failure, speak for the healthy rate and against the failing one (logarithms)."""
+    failing = min(max(failing, healthy * 1.0001), 1 - 1e-9)
+    return math.log1p(-healthy) - math.log1p(-failing), math.log(healthy / failing)

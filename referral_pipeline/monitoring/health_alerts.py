@@ -6,7 +6,8 @@ and its judges), the desk itself (alerts).
 The name of an alert is the measure, its subject the system, with the operation where one alone is meant. An alert is
 fired when none of its name and subject is open, so that looking every minute counts nothing up. It is over when its row
 is well, or is no longer there; too little data (`unknown`), a warning, and a rate that is neither proven nor over keep
-it open: nobody is told of an end that is not proven.
+it open: nobody is told of an end that is not proven. Of a measure with one cause (runbook) one alert is open at a time,
+and until no row of it is bad.
 """
 
 from __future__ import annotations
@@ -35,10 +36,13 @@ def tell(health: Health, desk: AlertDesk, ledger: Ledger, settings: Settings) ->
     fired = resolved = 0
     open_now = {a.fingerprint for a in ledger.alerts(open_only=True, limit=1000) if a.name in RUNBOOK}
     rows = {f"{row.measure}/{row.subject}": row for row in health.rows}
+    goes_on = {row.measure for row in health.rows if row.severity is Severity.ERROR and row.told_by is None}
     for fingerprint in sorted(open_now):
         row = rows.get(fingerprint)
+        measure, _, subject = fingerprint.partition("/")
+        if RUNBOOK[measure].one_cause and measure in goes_on:
+            continue
         if row is None or (row.severity is Severity.OK and not row.holds):
-            measure, _, subject = fingerprint.partition("/")
             words = f"{RUNBOOK[measure].title} ({subject}): well again. {row.evidence if row else ''}".rstrip()
             desk.resolve(measure, subject, words)
             open_now.discard(fingerprint)
@@ -46,7 +50,10 @@ def tell(health: Health, desk: AlertDesk, ledger: Ledger, settings: Settings) ->
     for fingerprint, row in rows.items():
         is_news = row.severity is Severity.ERROR and row.told_by is None and fingerprint not in open_now
         # While a system tells for all its operations, none of them begins to tell by itself.
-        if is_news and f"{row.measure}/{row.system}" not in open_now:
+        is_told = f"{row.measure}/{row.system}" in open_now
+        if RUNBOOK[row.measure].one_cause:
+            is_told |= any(other.startswith(f"{row.measure}/") for other in open_now)
+        if is_news and not is_told:
             desk.fire(_alert(row, settings))
             open_now.add(fingerprint)
             fired += 1

@@ -89,7 +89,7 @@ def _rate(
     )
     word = f"took longer than {limits.slow_call_seconds:g} s" if is_slowness else "failed"
     evidence = rate_words(verdict, "calls", word, WINDOW_WORDS)
-    if not is_slowness and verdict.failures:
+    if not is_slowness and verdict.failures and not verdict.is_after:
         evidence += _ends(calls.since(facts.now - WINDOWS[verdict.window]))
         if verdict.in_a_row >= limits.consecutive_failures:
             evidence += f" The last {verdict.in_a_row} or more failed, one after the other."
@@ -112,15 +112,16 @@ def rate_severity(verdict: RateVerdict, minimum: int) -> Severity:
         return Severity.ERROR
     if verdict.is_above:
         return Severity.WARNING
-    return Severity.OK if verdict.units >= minimum else Severity.UNKNOWN
+    return Severity.OK if verdict.units >= minimum or verdict.is_after else Severity.UNKNOWN
 
 
 def rate_words(verdict: RateVerdict, units: str, word: str, windows: Sequence[str]) -> str:
     """A verdict as a sentence."""
     if not verdict.units:
-        return f"No {units} in the last {windows[-1]}."
+        return f"No {units} in the last {windows[verdict.window]}."
     rate = verdict.failures / verdict.units
-    words = f"{verdict.failures:,} of {verdict.units:,} {units} of the last {windows[verdict.window]} {word}"
+    after = ", after it was well again," if verdict.is_after else ""
+    words = f"{verdict.failures:,} of {verdict.units:,} {units} of the last {windows[verdict.window]}{after} {word}"
     if not verdict.failures:
         return f"{words}."
     proof = f", with 95 % confidence at least {verdict.lower:.1%}" if verdict.is_above or verdict.is_proven else ""
@@ -189,7 +190,6 @@ def _clocks(facts: Facts, contract: Contract) -> Iterator[HealthRow]:
     skews = {system: median(found) / 1000 for system, found in facts.skews.items() if len(found) >= _FEWEST_ANSWERS}
     far = {system: skew for system, skew in skews.items() if abs(skew) > limit}
     is_ours = len(far) > 1 and len({skew > 0 for skew in far.values()}) == 1 and len(far) == len(skews)
-    told = False
     for system in facts.systems:
         skew, lost = skews.get(system), refused.get(system, 0)
         if skew is None:
@@ -210,9 +210,7 @@ def _clocks(facts: Facts, contract: Contract) -> Iterator[HealthRow]:
             severity,
             words,
             sample=len(facts.skews.get(system, ())),
-            told_by="clock_skew" if is_far and is_ours and told else None,
         )
-        told |= is_far
 
 
 def _refused_for_time(facts: Facts) -> Counter[str]:

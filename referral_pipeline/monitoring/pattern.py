@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from statistics import median
 
-from referral_pipeline.ledger.measures import WEBHOOKS, DayVolume
+from referral_pipeline.ledger.measures import ARRIVED, DayVolume
 
 _HOUR = timedelta(hours=1)
 _FEWEST_WEEKS = 4
@@ -59,7 +59,7 @@ def pattern_of(volumes: Iterable[DayVolume], system: str, quiet: frozenset[date]
         if volume.system != system or volume.day in quiet:
             continue
         name, _, hour = volume.measure.partition(":")
-        if name != WEBHOOKS:
+        if name != ARRIVED:
             continue
         if hour:
             key = volume.day.weekday(), int(hour)

@@ -11,13 +11,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Entry:
-    """One measure. `title` is for people, `unit` of its value; the sentences stand by themselves."""
+    """One measure. `title` is for people, `unit` of its value; the sentences stand by themselves.
+
+    `one_cause`: where several systems or directions are bad at once, that has one cause and is one alert.
+    """
 
     title: str
     unit: str
     means: str
     see: str
     mend: str
+    one_cause: bool = False
 
 
 RUNBOOK: dict[str, Entry] = {
@@ -49,6 +53,7 @@ RUNBOOK: dict[str, Entry] = {
         "The clock of a system and ours differ, or deliveries are refused because of the time they were signed at.",
         "`timedatectl` on this machine. When all systems differ alike, it is our clock.",
         "Set this machine's clock by NTP. Tell a vendor of its own; beyond 5 minutes its webhooks are refused.",
+        one_cause=True,
     ),
     "webhook_success": Entry(
         "Changes that came by webhook",
@@ -74,18 +79,19 @@ RUNBOOK: dict[str, Entry] = {
         "More than 5 of 100 events take longer than monitoring.latency_p95_seconds from receipt to confirmation.",
         "The open run of `process_events` shows each event with its seconds and attempts.",
         "If calls are slow or fail, mend that first. Else the lane has too little room: `up --lanes 2`.",
+        one_cause=True,
     ),
     "sync_latency_p99": Entry(
         "99 of 100 are confirmed within", "s", "The slowest events' way from receipt to confirmation.", "/health.", ""
     ),
     "daily_volume": Entry(
-        "Events of the last day",
+        "Changes of the last day",
         "events",
-        "Far fewer webhooks come than on this weekday at this hour of the weeks before, or none at all.",
-        "/health shows how many are usual. `reconcile` says whether changes were missed: if it finds some, webhooks "
-        "are lost; if it finds none, the system itself has gone quiet.",
-        "Look whether the programme runs (the platform's share page, its webhooks, its status page). A holiday belongs "
-        "in monitoring.quiet_days.",
+        "Far fewer changes are seen than on this weekday at these hours of the weeks before, or none at all: neither "
+        "webhooks nor reconciliation bring them.",
+        "/health shows how many are usual; the assets of the system show what the last pull brought.",
+        "Look whether the system works for its users, and whether our credential still sees everything. A holiday "
+        "belongs in monitoring.quiet_days.",
     ),
     "backlog_age": Entry(
         "Longest wait",
@@ -109,6 +115,7 @@ RUNBOOK: dict[str, Entry] = {
         "The runs of `refresh` and `reconcile` in the Dagster UI.",
         "Is the daemon of `referral-pipeline up` alive, and are the schedules on? Run `referral-pipeline refresh` and "
         "read where it stops. Events go on meanwhile.",
+        one_cause=True,
     ),
     "silent_process": Entry(
         "Silence of a process",

@@ -43,6 +43,7 @@ EVENT_CALLS = {
 }
 PULLS = {"advocacy": ("referrals.list", "shares.list"), "greenhouse": ("candidates.list", "offers.list", "jobs.list")}
 OUTCOMES = {"advocacy": "created", "greenhouse": "status_sent"}
+ERROR_RATE = 0.01
 FAILURES = ("server_error", "timeout", "broken")
 
 
@@ -67,10 +68,12 @@ class Faults:
 class HealthWorld:
     """One ledger and one clock."""
 
-    def __init__(self, folder: Path, *, seed: int = 1, error_rate: float = 0.01, faults: Faults | None = None) -> None:
-        self.now = START
+    def __init__(
+        self, folder: Path, *, seed: int = 3, faults: Faults | None = None, scale: int = 1, start: datetime = START
+    ) -> None:
+        self.now = start
         self.faults = faults or Faults()
-        self.error_rate = error_rate
+        self.scale = scale
         self.rng = np.random.default_rng(seed)
         self.contract = parse_contract(sandbox_contract())
         self.settings = load_settings(folder)
@@ -78,9 +81,11 @@ class HealthWorld:
         self.watcher = Watcher(self.ledger, self.contract, folder / "published")
         self.desk = AlertDesk(self.contract, self.settings, self.ledger, lambda: self.now, background=False)
         self._number = 0
-        self._written: date | None = None
+        self._written = START.date()
         self._history()
-        self._write_day(START.date() - timedelta(days=1))
+        for day in range((start - START).days + 1):
+            self._write_day(START.date() + timedelta(days=day - 1))
+        self._written = start.date()
 
     # ------------------------------------------------------------ looking
 
@@ -99,8 +104,7 @@ class HealthWorld:
 
     def live(self) -> None:
         """What the processes leave behind up to now: heartbeats, cursors, and the day's facts."""
-        while self._written is None or self._written <= self.now.date():
-            self._written = START.date() if self._written is None else self._written
+        while self._written <= self.now.date():
             self._write_day(self._written)
             self._written += timedelta(days=1)
         is_stuck = self.faults.stuck and self.faults.hold(self.now)
@@ -126,7 +130,7 @@ class HealthWorld:
     # ------------------------------------------------------------ facts
 
     def _count(self, system: str, day: date, a_day: Mapping[str, int]) -> int:
-        mean = a_day[system] * WEEKDAY[day.weekday()]
+        mean = a_day[system] * WEEKDAY[day.weekday()] * self.scale
         return int(self.rng.negative_binomial(mean, 0.5)) if mean else 0  # a variance of twice the mean
 
     def _moments(self, day: date, count: int) -> list[datetime]:
@@ -142,36 +146,33 @@ class HealthWorld:
             for system in A_DAY:
                 changes = self._count(system, day, A_DAY)
                 came = changes + self._count(system, day, BULK_A_DAY)
-                hours = self.rng.multinomial(came, HOURS / HOURS.sum())
-                counts = {"webhooks": came, "changes": changes, "reconciled": 0, "calls": 2000, "failed_calls": 20}
-                counts |= {f"webhooks:{hour:02}": int(n) for hour, n in enumerate(hours) if n}
+                hours = self.rng.multinomial(changes, HOURS / HOURS.sum())
+                counts = {"webhooks": came, "changes": changes, "reconciled": 0, "arrived": changes}
+                counts |= {f"arrived:{hour:02}": int(n) for hour, n in enumerate(hours) if n}
                 rows += [{"day": day, "system": system, "measure": m, "count": n} for m, n in counts.items()]
         self.insert(tables.daily_volume, rows)
 
     def _write_day(self, day: date) -> None:
         events: list[dict[str, Any]] = []
-        calls: list[dict[str, Any]] = []
+        called: list[tuple[datetime, str, str]] = []
+        start = datetime.combine(day, time(), UTC)
         for system in A_DAY:
             for bulk, a_day in ((False, A_DAY), (True, BULK_A_DAY)):
                 for at in self._moments(day, self._count(system, day, a_day)):
-                    if self.faults.hold(at) and system in self.faults.silent:
+                    is_faulty = self.faults.hold(at)
+                    if is_faulty and system in self.faults.silent:
                         continue
-                    is_lost = self.faults.hold(at) and self.rng.random() < self.faults.lost.get(system, 0.0)
+                    is_lost = is_faulty and self.rng.random() < self.faults.lost.get(system, 0.0)
                     if is_lost and bulk:
                         continue
                     events.append(self._event(system, at, bulk=bulk, found=is_lost))
                     if not bulk:
-                        calls += [self._call(system, operation, at) for operation in EVENT_CALLS[system]]
-            start = datetime.combine(day, time(), UTC)
-            calls += [
-                self._call(system, operation, start + timedelta(minutes=15 * n))
-                for n in range(96)
-                for operation in PULLS[system]
-            ]
-        calls.sort(key=lambda call: call["at"])
+                        called += [(at, system, operation) for operation in EVENT_CALLS[system]]
+            pulls = [start + timedelta(minutes=15 * n) for n in range(96)]
+            called += [(at, system, operation) for at in pulls for operation in PULLS[system]]
         events.sort(key=lambda event: event["received_at"])
         self.insert(tables.inbox, events)
-        self.insert(tables.api_calls, calls)
+        self.insert(tables.api_calls, self._calls(sorted(called)))
 
     def _event(self, system: str, at: datetime, *, bulk: bool, found: bool) -> dict[str, Any]:
         self._number += 1
@@ -192,24 +193,34 @@ class HealthWorld:
             "bulk": bulk,
         }
 
-    def _call(self, system: str, operation: str, at: datetime) -> dict[str, Any]:
-        is_faulty = self.faults.hold(at)
-        rate = self.faults.error_rates.get(operation, self.error_rate) if is_faulty else self.error_rate
-        slow = self.faults.slow.get(operation, 0.0) if is_faulty else 0.0
-        failed = self.rng.random() < rate
-        skew = self.faults.skew_seconds.get(system, 0.0) if is_faulty else 0.0
-        return {
-            "system": system,
-            "operation": operation,
-            "method": "GET",
-            "status": 500 if failed else 200,
-            "outcome": str(self.rng.choice(FAILURES)) if failed else "ok",
-            "latency_ms": 4000 if self.rng.random() < slow else int(self.rng.lognormal(5.0, 0.5)),
-            "attempt": 1,
-            "budget_left": 40,
-            "at": at,
-            "clock_skew_ms": int(skew * 1000 + self.rng.integers(-500, 500)),
-        }
+    def _calls(self, called: list[tuple[datetime, str, str]]) -> list[dict[str, Any]]:
+        n = len(called)
+        dice, slow_dice = self.rng.random(n).tolist(), self.rng.random(n).tolist()
+        kinds = self.rng.integers(0, len(FAILURES), n).tolist()
+        latencies = self.rng.lognormal(5.0, 0.5, n).astype(int).tolist()
+        noise = self.rng.integers(-500, 500, n).tolist()
+        rows: list[dict[str, Any]] = []
+        for number, (at, system, operation) in enumerate(called):
+            is_faulty = self.faults.hold(at)
+            rate = self.faults.error_rates.get(operation, ERROR_RATE) if is_faulty else ERROR_RATE
+            slow = self.faults.slow.get(operation, 0.0) if is_faulty else 0.0
+            skew = self.faults.skew_seconds.get(system, 0.0) if is_faulty else 0.0
+            failed = dice[number] < rate
+            rows.append(
+                {
+                    "system": system,
+                    "operation": operation,
+                    "method": "GET",
+                    "status": 500 if failed else 200,
+                    "outcome": FAILURES[kinds[number]] if failed else "ok",
+                    "latency_ms": 4000 if slow_dice[number] < slow else latencies[number],
+                    "attempt": 1,
+                    "budget_left": 40,
+                    "at": at,
+                    "clock_skew_ms": int(skew * 1000) + noise[number],
+                }
+            )
+        return rows
 
     def insert(self, table: sa.Table, rows: list[dict[str, Any]]) -> None:
         """Put rows into a table of the ledger as they are."""
