@@ -214,12 +214,14 @@ class MeasurePart(Transactions):
         today, each = (self._clock().astimezone(UTC) - _SETTLED_AFTER).date(), sorted(systems)
         with self._reading() as connection:
             last = connection.execute(sa.select(sa.func.max(_volume.day))).scalar_one()
-            first = connection.execute(_first_fact()).one()
-        began = min((at for at in first if at is not None), default=None)
-        if began is None:
-            return 0
+            if last is None:
+                facts = connection.execute(_first_fact()).one()
+                began = min((at for at in facts if at is not None), default=None)
+                if began is None:
+                    return 0
+                last = began.astimezone(UTC).date()
         kept = today - timedelta(days=_EVENTS_KEPT_DAYS)  # of an older day the inbox may have lost rows
-        start = max(max(last or date.min, began.astimezone(UTC).date()) + timedelta(days=1), kept)
+        start = max(last + timedelta(days=1), kept)
         days = [start + timedelta(days=n) for n in range((today - start).days)]
         for day in days:
             self._roll_up(day, each)
