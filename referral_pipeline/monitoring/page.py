@@ -27,12 +27,18 @@ _WORDS = {
 _STYLE = """
 :root {
   color-scheme: light dark;
-  --line: #8886; --ok: #1a6e35; --unknown: #57606a; --warning: #8a5a00; --error: #b3161d
+  --line: #8886; --back: #fff; --text: #1c1e21; --link: #0b57d0;
+  --ok: #1a6e35; --unknown: #57606a; --warning: #8a5a00; --error: #b3161d
 }
 @media (prefers-color-scheme: dark) {
-  :root { --ok: #5fd07f; --unknown: #a9b1ba; --warning: #f0b43c; --error: #ff8a86 }
+  :root {
+    --back: #16181c; --text: #e8eaed; --link: #8ab4f8;
+    --ok: #5fd07f; --unknown: #a9b1ba; --warning: #f0b43c; --error: #ff8a86
+  }
 }
 body { font: 16px/1.45 system-ui, sans-serif; margin: 0 auto; max-width: 46rem; padding: 1rem; overflow-wrap: anywhere }
+html { background: var(--back); color: var(--text) }
+a { color: var(--link) }
 h1 { font-size: 1.4rem; margin: 0 }
 h2 { font-size: 1.1rem; margin: 1.6rem 0 .3rem; border-top: 1px solid var(--line); padding-top: .8rem }
 ul { list-style: none; margin: 0; padding: 0 }
