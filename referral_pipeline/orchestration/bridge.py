@@ -71,6 +71,7 @@ PUBLISHED_TABLES = (
     "mart.bonus",
     "mart.data_quality",
     "ops.field_accuracy",
+    "ops.health",
     "ops.parallel_run",
 )
 
