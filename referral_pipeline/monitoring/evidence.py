@@ -117,6 +117,7 @@ class RateVerdict:
         is_holding: an alert that is open stays open: not proven any more, and not over either.
         in_a_row: failures at the end with nothing after them.
         is_after: a failing stretch of the window is over and left out.
+        was_proven: in some window the stretch that is over had been an error.
     """
 
     units: int = 0
@@ -128,6 +129,7 @@ class RateVerdict:
     is_holding: bool = False
     in_a_row: int = 0
     is_after: bool = False
+    was_proven: bool = False
 
     @property
     def rate(self) -> float | None:
@@ -184,6 +186,7 @@ def judge_rate(
         is_holding=is_proven or any(look.is_holding for look in looks),
         in_a_row=row,
         is_after=best.is_after,
+        was_proven=any(look.was_proven for look in looks),
     )
 
 
@@ -203,6 +206,7 @@ class _Look(NamedTuple):
     is_proven: bool
     is_holding: bool
     is_after: bool
+    was_proven: bool
     window: int = 0
 
     def is_worth_showing(self, minimum: int, *, are_few: bool) -> bool:
@@ -210,7 +214,7 @@ class _Look(NamedTuple):
 
 
 def _look(units: Sequence[int], failures: Sequence[int], threshold: float, minimum: int) -> _Look:
-    is_after = False
+    is_after = was_proven = False
     while True:
         n, k = sum(units), sum(failures)
         rate, lower = (k / n if n else 0.0), wilson_lower(k, n)
@@ -226,7 +230,8 @@ def _look(units: Sequence[int], failures: Sequence[int], threshold: float, minim
         if not _is_over(units, failures, start, end, threshold / 2):
             break
         units, failures, is_after = units[end:], failures[end:], True
-    return _Look(n, k, lower, chance, is_above, is_proven, is_holding, is_after)
+        was_proven |= is_proven
+    return _Look(n, k, lower, chance, is_above, is_proven, is_holding, is_after, was_proven)
 
 
 def _in_a_row(units: Sequence[int], failures: Sequence[int]) -> int:
@@ -254,13 +259,17 @@ def _failing_stretch(units: Sequence[int], failures: Sequence[int], failing: flo
 
 
 def _is_over(units: Sequence[int], failures: Sequence[int], start: int, end: int, healthy: float) -> bool:
-    """Whether what follows a stretch is so much likelier at the healthy rate than at that of the stretch."""
+    """Whether what follows a stretch was ever so much likelier at the healthy rate than at that of the stretch."""
     failing = _rate_in(units, failures, start, end)
     if end == len(units) or failing <= healthy:
         return False
     of_success, of_failure = _odds(healthy, failing)
-    n, k = sum(units[end:]), sum(failures[end:])
-    return (n - k) * of_success + k * of_failure >= OVER_ODDS
+    odds = 0.0
+    for n, k in zip(units[end:], failures[end:], strict=True):
+        odds += (n - k) * of_success + k * of_failure
+        if odds >= OVER_ODDS:
+            return True  # once proven it stays so: a stray failure at the edge of the proof begins nothing anew
+    return False
 
 
 def _rate_in(units: Sequence[int], failures: Sequence[int], start: int, end: int) -> float:

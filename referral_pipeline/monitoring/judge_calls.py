@@ -53,40 +53,61 @@ def _rates(facts: Facts, contract: Contract, measure: str, system: str) -> Itera
         # Whole steps: that in which it ended holds failures of before.
         series = {operation: calls.since(over) for operation, calls in series.items()}
     together = series.pop(ALL, Series())
-    rows = {operation: _rate(facts, contract, measure, system, operation, calls) for operation, calls in series.items()}
+    judged = {operation: _verdict(facts, contract, measure, calls) for operation, calls in series.items()}
+    rows = {
+        operation: _row(facts, contract, measure, (system, operation), series[operation], verdict)
+        for operation, verdict in judged.items()
+    }
     guilty = {operation for operation, row in rows.items() if row.severity is Severity.ERROR}
-    total = _rate(facts, contract, measure, system, None, together)
-    if guilty:
-        rest = _sum(calls for operation, calls in series.items() if operation not in guilty)
-        is_alone = len(guilty) <= _MOST_GUILTY and (
-            _rate(facts, contract, measure, system, None, rest).severity is not Severity.ERROR
-        )
-        if is_alone:
-            total = replace(total, holds=True, told_by=measure if total.severity is Severity.ERROR else None)
-        else:
-            rows |= {operation: replace(rows[operation], told_by=measure) for operation in guilty}
-            named = ", ".join(sorted(guilty))
-            total = replace(
-                total, severity=Severity.ERROR, holds=True, evidence=f"{total.evidence} Operations: {named}."
-            )
+    # Those that tell, or told, of themselves: what they leave in the sum must not tell it again.
+    known = guilty | {
+        operation
+        for operation, verdict in judged.items()
+        if verdict.was_proven or facts.told(measure, subject=f"{system} {operation}")
+    }
+    total = _row(facts, contract, measure, (system, None), together)
+    rest = total
+    if known:
+        others = _sum(calls for operation, calls in series.items() if operation not in known)
+        rest = _row(facts, contract, measure, (system, None), others)
+    holds = any(row.severity in (Severity.WARNING, Severity.ERROR) for row in rows.values())
+    if len(guilty) > _MOST_GUILTY or rest.severity is Severity.ERROR:
+        told = total if len(guilty) > _MOST_GUILTY else rest
+        named = f" Operations: {', '.join(sorted(guilty))}." if guilty else ""
+        total = replace(told, severity=Severity.ERROR, holds=True, evidence=f"{told.evidence}{named}")
+        rows |= {operation: replace(rows[operation], told_by=measure) for operation in guilty}
+    elif guilty:
+        total = replace(total, holds=True, told_by=measure if total.severity is Severity.ERROR else None)
+    elif known:
+        named = ", ".join(sorted(known))
+        total = replace(rest, holds=rest.holds or holds, evidence=f"{rest.evidence} Without {named}, told by itself.")
     for row in (total, *(rows[operation] for operation in sorted(rows))):
         yield replace(row, told_by=outage or row.told_by)
 
 
-def _rate(
-    facts: Facts, contract: Contract, measure: str, system: str, operation: str | None, calls: Series
-) -> HealthRow:
-    limits = contract.monitoring
-    is_slowness = measure == "slow_calls"
-    threshold = SLOW_SHARE if is_slowness else limits.error_rate_threshold
-    verdict = judge_rate(
+def _verdict(facts: Facts, contract: Contract, measure: str, calls: Series) -> RateVerdict:
+    limits, is_slowness = contract.monitoring, measure == "slow_calls"
+    return judge_rate(
         calls.answered if is_slowness else calls.calls,
         calls.slow if is_slowness else calls.failed,
         calls.windows(facts.now, WINDOWS),
-        threshold=threshold,
+        threshold=SLOW_SHARE if is_slowness else limits.error_rate_threshold,
         minimum=limits.minimum_calls,
         in_a_row=None if is_slowness else limits.consecutive_failures,
     )
+
+
+def _row(
+    facts: Facts,
+    contract: Contract,
+    measure: str,
+    of: tuple[str, str | None],
+    calls: Series,
+    verdict: RateVerdict | None = None,
+) -> HealthRow:
+    """The row of calls of a system, or of one operation of it."""
+    limits, is_slowness = contract.monitoring, measure == "slow_calls"
+    verdict = verdict or _verdict(facts, contract, measure, calls)
     word = f"took longer than {limits.slow_call_seconds:g} s" if is_slowness else "failed"
     evidence = rate_words(verdict, "calls", word, WINDOW_WORDS)
     if not is_slowness and verdict.failures and not verdict.is_after:
@@ -95,10 +116,10 @@ def _rate(
             evidence += f" The last {verdict.in_a_row} or more failed, one after the other."
     return HealthRow(
         measure=measure,
-        system=system,
-        operation=operation,
+        system=of[0],
+        operation=of[1],
         value=verdict.rate,
-        threshold=threshold,
+        threshold=SLOW_SHARE if is_slowness else limits.error_rate_threshold,
         sample=verdict.units,
         severity=rate_severity(verdict, limits.minimum_calls),
         evidence=evidence,

@@ -7,6 +7,7 @@ Nothing in it is personal data, and all text is escaped. One column, so that it 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from html import escape
 from urllib.parse import quote
@@ -81,11 +82,16 @@ def _sections(health: Health) -> Iterator[str]:
         lines = [f"<h2>{escape(entry.title)}</h2>", "<ul>", *(_row(row) for row in rows), "</ul>"]
         if worst[measure] > Severity.UNKNOWN.weight:
             lines += [
-                f"<p>{escape(entry.means)}</p>",
-                f"<p><b>To see more:</b> {escape(entry.see)}</p>",
-                f"<p><b>To do:</b> {escape(entry.mend)}</p>",
+                f"<p>{_text(entry.means)}</p>",
+                f"<p><b>To see more:</b> {_text(entry.see)}</p>",
+                f"<p><b>To do:</b> {_text(entry.mend)}</p>",
             ]
         yield f'<section id="{measure}">\n' + "\n".join(lines) + "\n</section>"
+
+
+def _text(words: str) -> str:
+    """A sentence of the runbook, with what stands in backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(words))
 
 
 def _row(row: HealthRow) -> str:

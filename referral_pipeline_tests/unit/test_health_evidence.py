@@ -87,6 +87,14 @@ def test_stray_failures_long_after_an_outage_do_not_bring_it_back():
     assert not judged(*outage, *[(2, 0)] * 30, (2, 1), (2, 1), (3, 0)).is_proven
 
 
+def test_what_was_over_stays_over_when_a_few_failures_follow():
+    """At the edge of the proof each further failure would else begin the alert anew."""
+    over = [*[(100, 3)] * 40, *[(100, 0)] * 5]
+    assert not judged(*over).is_proven
+    assert not judged(*over, (10, 2)).is_proven
+    assert judged(*over, *[(100, 3)] * 30).is_proven  # it fails again
+
+
 def test_a_low_rate_is_over_only_after_very_many_successes():
     failing = [(100, 3)] * 20
     assert judged(*failing).is_proven

@@ -97,6 +97,16 @@ def test_faults_of_one_day_are_told_apart_each_once(tmp_path: Path):
         )
 
 
+@pytest.mark.parametrize("kind", ["slow", "error_rates"])
+def test_one_faulty_operation_is_not_told_again_by_the_sum_of_its_system(tmp_path: Path, kind: str):
+    """Its failures are in the sum too, and there they are over later, thinned by the other operations."""
+    faults = Faults(TUESDAY + 9 * HOUR, TUESDAY + 17 * HOUR, **{kind: {"referrals.update": 0.5}})
+    measure = "slow_calls" if kind == "slow" else "api_error_rate"
+    with health_world(tmp_path, faults=faults, start=TUESDAY + 8.5 * HOUR) as world:
+        last(world.run(TUESDAY + 22 * HOUR, every=5 * MINUTE))
+        assert world.told() == [(word, measure, "advocacy referrals.update") for word in ("began", "over")]
+
+
 def test_silence_is_found_by_the_hour_and_slow_events_by_their_direction(tmp_path: Path):
     faults = Faults(TUESDAY + 8 * HOUR, TUESDAY + 17 * HOUR, silent=frozenset({"greenhouse"}), delay_seconds=120.0)
     with health_world(tmp_path, faults=faults, start=TUESDAY + 6 * HOUR) as world:
