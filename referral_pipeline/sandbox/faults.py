@@ -1,8 +1,8 @@
 """Injected faults: what networks, gateways and tired servers do to a client, at a given rate.
 
 Belongs here: one ASGI middleware for every sandbox, and its controls (`GET/POST /_sandbox/faults`,
-`/_sandbox/outage` and `/_sandbox/poison`). Does not belong here: a vendor's own refusals (rate limits, scopes), which
-its sandbox knows itself.
+`/_sandbox/outage`, `/_sandbox/poison` and `/_sandbox/clock`). Does not belong here: a vendor's own refusals (rate
+limits, scopes), which its sandbox knows itself.
 
 Each request outside the exempt paths is an independent draw from one seeded generator, in order of arrival: the same
 seed and the same order of requests meet the same faults. The resets are real (RST on the socket), the truncated bodies
@@ -64,14 +64,24 @@ class Faults:
     ) -> None:
         self.app = app
         self.exempt = exempt
-        self.slow_seconds = slow_seconds
+        self.clock_seconds = 0.0
+        """How far ahead of the real one the server's clock is (`server` tells it in each `Date`)."""
         self.injected: Counter[str] = Counter()
         self.outage: str | None = None
         self.poison: tuple[str, int] | None = None
+        self._usually_slow = slow_seconds
         self.set(rate=rate, kinds=kinds, seed=seed)
 
-    def set(self, *, rate: float, kinds: Sequence[str] | None = None, seed: int = 7) -> None:
-        """Start anew with these faults.
+    def set(
+        self,
+        *,
+        rate: float,
+        kinds: Sequence[str] | None = None,
+        seed: int = 7,
+        only: str | None = None,
+        slow_seconds: float | None = None,
+    ) -> None:
+        """Start anew with these faults; `only` is how the calls begin that meet them, as "GET /v3/candidates".
 
         Raises:
             ValueError: The rate is no share, or a kind is unknown.
@@ -82,12 +92,17 @@ class Faults:
         if unknown := [kind for kind in chosen if kind not in KINDS]:
             raise ValueError(f"unknown kinds {unknown}; known: {', '.join(KINDS)}")
         self.rate, self.kinds, self.seed = rate, chosen, seed
+        self.only = only
+        self.slow_seconds = self._usually_slow if slow_seconds is None else slow_seconds
         self.injected.clear()
         # Repeatable faults are the purpose; nothing here is a secret.
         self._random = random.Random(seed)  # noqa: S311
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or spoil it."""
+        if scope["type"] == "http" and scope["path"] == "/_sandbox/clock":
+            await self._control_clock(scope, receive, send)
+            return
         if scope["type"] == "http" and scope["path"] == "/_sandbox/faults":
             await self._control(scope, receive, send)
             return
@@ -108,7 +123,8 @@ class Faults:
         if self.outage is not None and not is_open and not is_spared:
             await self._refuse(receive, send)
             return
-        kind = None if is_open else self._draw()
+        is_meant = self.only is None or f"{scope.get('method')} {scope.get('path')}".startswith(self.only)
+        kind = None if is_open or not is_meant else self._draw()
         if kind is None:
             await self.app(scope, receive, send)
             return
@@ -200,17 +216,33 @@ class Faults:
             self.outage = kind
         await _answer(send, 200, json.dumps({"kind": self.outage}).encode())
 
+    async def _control_clock(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "POST":
+            wish = cast("dict[str, Any]", json.loads(await _body(receive) or b"{}"))
+            self.clock_seconds = float(wish.get("seconds", 0.0))
+        await _answer(send, 200, json.dumps({"seconds": self.clock_seconds}).encode())
+
     async def _control(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "POST":
             try:
                 wish = cast("dict[str, Any]", json.loads(await _body(receive) or b"{}"))
                 self.set(
-                    rate=float(wish.get("rate", 0.0)), kinds=wish.get("kinds"), seed=int(wish.get("seed", self.seed))
+                    rate=float(wish.get("rate", 0.0)),
+                    kinds=wish.get("kinds"),
+                    seed=int(wish.get("seed", self.seed)),
+                    only=wish.get("only"),
+                    slow_seconds=wish.get("slow_seconds"),
                 )
             except (ValueError, TypeError, AttributeError) as error:
                 await _answer(send, 422, json.dumps({"message": str(error)}).encode())
                 return
-        state = {"rate": self.rate, "kinds": self.kinds, "seed": self.seed, "injected": dict(self.injected)}
+        state = {
+            "rate": self.rate,
+            "kinds": self.kinds,
+            "seed": self.seed,
+            "only": self.only,
+            "injected": dict(self.injected),
+        }
         await _answer(send, 200, json.dumps(state).encode())
 
 

@@ -57,9 +57,22 @@ class Control:
         """Set switches; answers all."""
         return self._post("switches", values)
 
-    def faults(self, rate: float, kinds: Sequence[str] | None = None, seed: int = 7) -> dict[str, Any]:
-        """Inject faults from now on; rate 0 ends it."""
-        return self._post("faults", {"rate": rate, "kinds": kinds, "seed": seed})
+    def faults(
+        self,
+        rate: float,
+        kinds: Sequence[str] | None = None,
+        seed: int = 7,
+        *,
+        only: str | None = None,
+        slow_seconds: float | None = None,
+    ) -> dict[str, Any]:
+        """Inject faults from now on; rate 0 ends it. `only`: how the calls begin that meet them: "GET /v3/jobs"."""
+        wish = {"rate": rate, "kinds": kinds, "seed": seed, "only": only, "slow_seconds": slow_seconds}
+        return self._post("faults", wish)
+
+    def clock(self, seconds: float) -> dict[str, Any]:
+        """Set the server's clock so far ahead of the real one (behind, when negative), a tenth of a second later."""
+        return self._post("clock", {"seconds": seconds})
 
     def injected(self) -> dict[str, int]:
         """How many faults of each kind happened since they were set."""

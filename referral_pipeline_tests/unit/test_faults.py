@@ -173,6 +173,14 @@ def test_the_same_seed_meets_the_same_faults(server: Server) -> None:
     assert runs[0] != runs[2]
 
 
+def test_one_endpoint_alone_can_be_spoilt(server: Server) -> None:
+    body = {"rate": 1.0, "kinds": ["server_error"], "only": "POST /work"}
+    assert requests.post(f"{server.root}/_sandbox/faults", json=body, timeout=5).json()["only"] == "POST /work"
+    assert [server.call(path).status_code for path in ("/work", "/silent")] == [500, 204]
+    server.inject("server_error")
+    assert [server.call(path).status_code for path in ("/work", "/silent")] == [500, 500]
+
+
 @pytest.mark.parametrize(
     "wish", [{"rate": 2}, {"rate": -0.1}, {"rate": 0.1, "kinds": ["earthquake"]}, {"rate": "much"}, [1]]
 )
