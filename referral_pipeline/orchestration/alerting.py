@@ -164,7 +164,8 @@ def _tell_check(desk: "AlertDesk", name: str, record: Any) -> bool:
             CHECK_FAILED,
             name,
             "error" if evaluation.blocking else "warning",
-            f"The check {check} of {asset} has failed{blocks if evaluation.blocking else ''}.",
+            f"The check {check} of {asset} has failed{blocks if evaluation.blocking else ''}."
+            f" {(evaluation.description or '')[:_LONGEST_WORDS]}".rstrip(),
             str(numbers.get("what_to_do") or "Open the run and read what the check says.")[:_LONGEST_WORDS],
             count=failed_rows if isinstance(failed_rows, int) and failed_rows > 0 else 1,
             since=datetime.fromtimestamp(record.event.timestamp, UTC),
