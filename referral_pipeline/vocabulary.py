@@ -54,4 +54,4 @@ class Block(StrEnum):
 
 
 ATTRIBUTION_FIELDS = ("referral_id", "advocate_id", "share_id", "content_id", "campaign_tag")
-"""The fields of an application that carry its attribution; what else is mapped to one (clicks, reach) changes by itself."""
+"""The fields of an application that carry its attribution; others that are mapped (clicks) change by themselves."""

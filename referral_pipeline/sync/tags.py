@@ -112,7 +112,7 @@ class TagWriter:
             return False
         key = tags_key(self._ats.system, application.id)
         earlier = self._ledger.delivery(key)
-        if self._is_known_better(earlier):
+        if self._is_better(earlier):
             self._report.count("applications_known_better")
             return False
         last = self._written_last(application.id, earlier)
@@ -141,14 +141,14 @@ class TagWriter:
                 self._report.count("applications_mended")
         return written
 
-    def _is_known_better(self, earlier: Delivery | None) -> bool:
-        is_done = earlier is not None and earlier.state is DeliveryState.CONFIRMED
-        return (
-            self._known_until is not None
-            and is_done
-            and earlier is not None
-            and earlier.last_attempt_at >= self._known_until
-        )
+    def is_known_better(self, application_id: str) -> bool:
+        """Whether the fields of an application were brought after the pull that it is judged by."""
+        return self._is_better(self._ledger.delivery(tags_key(self._ats.system, application_id)))
+
+    def _is_better(self, earlier: Delivery | None) -> bool:
+        if earlier is None or self._known_until is None:
+            return False
+        return earlier.state is DeliveryState.CONFIRMED and earlier.last_attempt_at >= self._known_until
 
     def _written_last(self, application_id: str, earlier: Delivery | None) -> Mapping[str, str]:
         """Digests of what this bridge wrote last, by field; nothing where nobody knows."""
