@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from referral_pipeline import __version__
+from referral_pipeline.cli_attribution import attribution
 from referral_pipeline.cli_bonus import bonus
 from referral_pipeline.cli_credit import credit
 from referral_pipeline.cli_events import events, past_moment
@@ -330,6 +331,7 @@ main.add_command(explain_command)
 main.add_command(bonus)
 main.add_command(query)
 main.add_command(quarantine)
+main.add_command(attribution)
 
 
 def _require_ready(settings: Settings) -> None:

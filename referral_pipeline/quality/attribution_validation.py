@@ -74,7 +74,7 @@ class Validation:
     not_judged: int
     is_live: bool
     is_judged: bool = True
-    """False where the tables stand at a moment that somebody chose."""
+    """False where the tables stand at a moment that somebody chose: what was open before is open still."""
 
     applications: Mapping[str, AtsApplication] = field(default_factory=dict[str, AtsApplication])
     """Those that were read live, by id."""
@@ -127,7 +127,8 @@ class Validator:
             TransientFailure, PermanentFailure: with `live`, from the ATS.
         """
         if chosen_moment(self.warehouse, ["core.attribution"]) is not None:
-            return Validation(at, (), Compared(0, 0), 0, is_live=live, is_judged=False)
+            stood = [one for one in self._rows() if one.state == "open"] if self.warehouse.has_table(TABLE) else []
+            return Validation(at, tuple(stood), Compared(0, 0), 0, is_live=False, is_judged=False)
         changes = [*self._mended(at), *self._gone(at), *self._fresh()]
         found = self._built(changes, (), at)
         applications: dict[str, AtsApplication] = {}
@@ -149,6 +150,9 @@ class Validator:
 
     def _built(self, changes: Sequence[TagChange], live: Iterable[AtsApplication], at: datetime) -> list[Found]:
         build_attribution_validation(self.warehouse, self.contract, changes=changes, live=live, at=at)
+        return self._rows()
+
+    def _rows(self) -> list[Found]:
         names = list(Found.__dataclass_fields__)
         rows = self.warehouse.frame(f"SELECT {', '.join(names)} FROM {TABLE}").to_dict("records")  # noqa: S608
         return [_found({str(k): None if pd.isna(v) else v for k, v in row.items()}) for row in rows]

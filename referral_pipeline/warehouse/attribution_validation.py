@@ -33,7 +33,7 @@ _USUAL_SOURCES = {
     "content_id": {"content.id"},
     "campaign_tag": {"referral.campaign_tag", "content.campaign_tag"},
 }
-"""From where each field is mapped when it carries what its name says. One that carries another thing is not compared."""
+"""Whence each field is mapped when it carries what its name says. One that carries another thing is not compared."""
 
 
 @dataclass(frozen=True)

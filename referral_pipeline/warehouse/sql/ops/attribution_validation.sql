@@ -6,7 +6,8 @@
 -- `state`: open (it stands there now), mended (somebody had changed it, and the bridge brought it back), settled (gone, and
 -- the bridge has drawn its conclusions). `is_new`: open, or mended or settled since the validation before.
 -- `mends`: refresh (the next one does by itself), repair (`attribution repair` can), person (the bridge never wrote there).
--- `stands` shows ids and campaigns that the platform has sent, and of anything else its shape: anybody can type there.
+-- `stands` shows ids and campaigns that the platform has sent, and of anything else its shape: anybody can type there. Both
+-- it and `should` are null for an empty field.
 -- Variables: advocacy_system, fields (names that the contract maps in the usual way), source_name ('' for none), new_since,
 -- checked_at.
 WITH application AS (
@@ -222,13 +223,11 @@ SELECT
     is_hire,
     referral_id,
     CASE
-        WHEN state <> 'open' OR finding IN ('gone', 'source_missing') THEN NULL
-        WHEN held IS NULL THEN 'empty'
         WHEN field = 'candidate_id' OR referral.id IS NOT NULL OR advocate.id IS NOT NULL OR share.id IS NOT NULL
             OR content.id IS NOT NULL OR campaign.campaign_tag IS NOT NULL THEN held
         ELSE 'text of ' || length(held) || ' characters'
     END AS stands,
-    CASE WHEN state = 'open' AND finding <> 'gone' THEN coalesce(should, 'empty') END AS should,
+    should,
     mends,
     changed_at,
     state = 'open' OR changed_at >= getvariable('new_since') AS is_new,
