@@ -111,8 +111,8 @@ def compared(warehouse: Warehouse) -> Compared:
 def validated_at(warehouse: Warehouse) -> datetime | None:
     """When attribution was last validated and told; None when never."""
     with warehouse.connect() as connection:
-        found = connection.execute("SELECT value FROM ops.meta WHERE key = ?", [_KEY]).fetchone()
-    return datetime.fromisoformat(str(found[0])) if found is not None else None
+        found = connection.execute("SELECT value FROM ops.meta WHERE key = ?", [_KEY]).fetchall()
+    return next((datetime.fromisoformat(str(value)) for (value,) in found), None)
 
 
 def note_validated(warehouse: Warehouse, at: datetime) -> None:
