@@ -11,6 +11,7 @@ import dagster as dg
 import pytest
 
 import referral_pipeline
+from referral_pipeline.orchestration.assets.attribution_validation import CHECKS
 from referral_pipeline.orchestration.assets.ingest import EVERY_STAGE_IS_MAPPED
 from referral_pipeline.orchestration.assets.sync import EVERY_WRITE_SUCCEEDED
 from referral_pipeline.orchestration.build import build_defs
@@ -48,6 +49,7 @@ GROUPS = {
     },
     "kpis": {"allocated_costs", "kpis", "advocate_performance"},
     "reports": {"published_tables", "leadership_report", "quarterly_edition"},
+    "quality": {"attribution_validation"},
 }
 
 
@@ -82,7 +84,7 @@ def test_the_catalogue_and_the_graph_name_the_same_assets(specs):
 def test_every_rule_is_a_check_and_those_that_guard_attribution_block(defs):
     graph = defs.resolve_asset_graph()
     checks = {key: graph.get(key) for key in graph.asset_check_keys}
-    of_runs = {EVERY_WRITE_SUCCEEDED, EVERY_STAGE_IS_MAPPED}
+    of_runs = {EVERY_WRITE_SUCCEEDED, EVERY_STAGE_IS_MAPPED, *CHECKS}
     assert {key.name for key in checks} == {rule.name for rule in RULES} | of_runs
     blocking = {key.name for key, node in checks.items() if node.blocking}
     assert blocking == {rule.name for rule in RULES if rule.blocking}
@@ -118,6 +120,7 @@ def test_reconcile_pulls_and_compares_and_refresh_writes_by_itself(defs):
     writes = GROUPS["sync"] - {"reconciliation", "processed_events"}
     assert writes < assets("refresh")
     assert "reconciliation" not in assets("refresh")
+    assert "attribution_validation" in assets("refresh")
 
 
 def test_an_edition_is_kept_by_the_quarterly_review_alone(defs):
