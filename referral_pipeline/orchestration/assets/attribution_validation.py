@@ -61,7 +61,6 @@ def attribution_validation(
         "applications_compared": validation.compared.applications,
         "hires_compared": validation.compared.hires,
         "not_judged": validation.not_judged,
-        "open": len({one.application_key for one in validation.open}),
         **({"findings": counts_table(by_finding(validation.news))} if validation.news else {}),
     }
     if bridge.bridge.warehouse.has_table("ops.attribution_validation"):
