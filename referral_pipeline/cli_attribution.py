@@ -208,7 +208,8 @@ def _show_plan(
             click.echo(f"  {line}")
         one = outcome_of.get(step.application_key)
         if one is not None:
-            click.echo(f"  -> {one.outcome.value.replace('_', ' ')}{f': {one.why}' if one.why else ''}")
+            why = f": {one.why}" if one.why and one.why != step.why else ""
+            click.echo(f"  -> {one.outcome.value.replace('_', ' ')}{why}")
     for name in missing:
         click.echo(f"{name}: nothing is wrong there")
     if not plan:

@@ -155,12 +155,15 @@ def test_a_tag_that_nobody_of_the_platform_knows_is_told_by_its_shape_alone(tmp_
     world = a_world(tmp_path)
     world.edit("P1", tags={**right(1), "advocate_id": "jane.roe@example.com", "campaign_tag": "for Jane Roe"})
     world.edit("P2", tags={**right(2), "campaign_tag": None})
+    world.edit("P3", tags={**EMPTY, "referral_id": "from Jane Roe"})
     rows = {(row["ats_application_id"], row["field"]): row for row in validated(world.build())}
     assert {key: row["finding"] for key, row in rows.items()} == {
         ("P1", "advocate_id"): "wrong_advocate",
         ("P1", "campaign_tag"): "wrong_campaign",
         ("P2", "campaign_tag"): "missing_campaign",
+        ("P3", "referral_id"): "orphaned_tag",
     }
+    assert "Roe" not in str(rows)
     assert rows["P1", "advocate_id"]["stands"] == "text of 20 characters"
     assert (rows["P1", "advocate_id"]["should"], rows["P1", "advocate_id"]["is_hire"]) == ("A1", True)
     assert (rows["P2", "campaign_tag"]["stands"], rows["P2", "campaign_tag"]["is_hire"]) == (None, False)

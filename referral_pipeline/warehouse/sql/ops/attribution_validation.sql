@@ -161,7 +161,8 @@ open AS (
     SELECT application_key, id, is_hire, finding, field, held, should, mends, right_referral_id AS referral_id
     FROM on_field
     UNION ALL
-    SELECT application_key, id, is_hire, finding, field, held, should, mends, tag_referral_id
+    SELECT application_key, id, is_hire, finding, field, held, should, mends,
+        CASE WHEN carries_known THEN tag_referral_id END
     FROM on_tag
     WHERE finding IS NOT NULL
     UNION ALL
