@@ -21,10 +21,13 @@ import click
 
 from referral_pipeline import __version__
 from referral_pipeline.cli_attribution import attribution
+from referral_pipeline.cli_audit import audit
 from referral_pipeline.cli_bonus import bonus
 from referral_pipeline.cli_credit import credit
 from referral_pipeline.cli_events import events, past_moment
 from referral_pipeline.cli_explain import explain as explain_command
+from referral_pipeline.cli_go_live import go_live
+from referral_pipeline.cli_parallel_run import parallel_run
 from referral_pipeline.cli_quarantine import quarantine
 from referral_pipeline.cli_query import query
 from referral_pipeline.cli_resolve import resolve
@@ -206,7 +209,10 @@ def check(offline: bool, as_json: bool) -> None:
     from referral_pipeline.connectors.check import check_installation
     from referral_pipeline.settings import load_settings
 
-    report = check_installation(load_settings(), offline=offline)
+    settings = load_settings()
+    report = check_installation(settings, offline=offline)
+    if not offline:
+        _keep_check(settings, findings=len(report.findings), problems=[problem.key for problem in report.problems])
     if as_json:
         problems = [problem.as_json() for problem in report.problems]
         click.echo(json.dumps({"ok": not problems, "problems": problems}, indent=2))
@@ -294,14 +300,11 @@ def up(with_sandbox: bool, host: str, port: int, receiver_host: str, receiver_po
 @click.option("--port", default=8780, show_default=True, help="Port to listen on.")
 def receiver(host: str, port: int) -> None:
     """Run one webhook receiver alone, as a replica, until Ctrl-C or SIGTERM. It needs no credential of an API."""
-    from referral_pipeline.contract.loader import load_contract
-    from referral_pipeline.orchestration.state import refuse_unapproved
     from referral_pipeline.orchestration.up import require_free
     from referral_pipeline.settings import load_settings
     from referral_pipeline.webhooks.server import serve
 
     settings = load_settings()
-    refuse_unapproved(load_contract(settings))
     require_free(host, port)
     serve(settings, host=host, port=port, say=_say(err=False))
 
@@ -330,8 +333,24 @@ main.add_command(credit)
 main.add_command(explain_command)
 main.add_command(bonus)
 main.add_command(query)
+main.add_command(parallel_run)
 main.add_command(quarantine)
 main.add_command(attribution)
+main.add_command(go_live)
+main.add_command(audit)
+
+
+def _keep_check(settings: Settings, *, findings: int, problems: list[str]) -> None:
+    """Keep for go-live what a check found; a contract that cannot be read has nothing that it could be true of."""
+    from referral_pipeline.contract.problems import ContractError
+    from referral_pipeline.orchestration.liveness import open_ledger
+    from referral_pipeline.orchestration.verified import keep
+
+    try:
+        with open_ledger(settings) as (contract, ledger):
+            keep("check", contract, ledger, passed=not problems, facts={"looked_at": findings, "problems": problems})
+    except ContractError:
+        return
 
 
 def _require_ready(settings: Settings) -> None:
@@ -342,7 +361,7 @@ def _require_ready(settings: Settings) -> None:
     from referral_pipeline.orchestration.state import refuse_other_systems, refuse_unapproved
 
     contract = load_contract(settings)
-    refuse_unapproved(contract)
+    refuse_unapproved(contract, settings)
     problems = missing_secrets(contract, settings)
     if problems:
         raise ContractError(problems)
@@ -358,6 +377,10 @@ def _run(name: str, *, full: bool, as_json: bool, since: datetime | None = None,
     config = period_config(full=full, since=since, as_of=as_of)
     with progress(quiet=as_json) as sink:
         outcome = run_job(name, settings, sink=sink, run_config=config)
+    if name == "refresh" and as_of is None:
+        from referral_pipeline.orchestration.verified import keep_sandbox_run
+
+        keep_sandbox_run(settings, outcome)
     if as_json:
         click.echo(json.dumps(_run_as_json(outcome), indent=2))
     else:

@@ -35,7 +35,8 @@ _BACKDATED = (
 def _installation(*, quiet: bool) -> Generator[Bridge]:
     """The bridge, while nobody else writes to the systems."""
     from referral_pipeline.cli import progress
-    from referral_pipeline.orchestration.bridge import AnotherRunError, Bridge, single_writer
+    from referral_pipeline.orchestration.bridge import Bridge
+    from referral_pipeline.orchestration.writer_lock import AnotherRunError, single_writer
     from referral_pipeline.settings import load_settings
 
     settings = load_settings()

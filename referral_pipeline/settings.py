@@ -43,8 +43,8 @@ class Settings(BaseSettings):
     """What the environment says. Frozen; made by `load_settings`.
 
     `home` is the folder against which relative paths and URLs of the contract are resolved. `key` holds Fernet keys,
-    comma separated, of which the first encrypts; `hash_key` is for keyed hashes. `ui_url` is where people open the
-    Dagster UI; the other `*_url` fields override the contract's URLs.
+    comma separated, of which the first encrypts; `hash_key` is for keyed hashes; `approval_key` signs what go-live
+    exports. `ui_url` is where people open the Dagster UI; the other `*_url` fields override the contract's URLs.
     """
 
     model_config = SettingsConfigDict(
@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     config: Path | None = None
     key: SecretStr | None = None
     hash_key: SecretStr | None = None
+    approval_key: SecretStr | None = None
     advocacy_base_url: _Url = None
     advocacy_auth_url: _Url = None
     ats_base_url: _Url = None

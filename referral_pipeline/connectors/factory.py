@@ -18,9 +18,18 @@ from pydantic import BaseModel, ValidationError
 
 from referral_pipeline.connectors.advocacy import AdvocacyApiConnector, AdvocacyOptions
 from referral_pipeline.connectors.breaker import Breaker
+from referral_pipeline.connectors.failures import NotApproved
 from referral_pipeline.connectors.greenhouse import GreenhouseConnector
 from referral_pipeline.connectors.greenhouse_models import GreenhouseOptions
-from referral_pipeline.connectors.http import ApiCall, ClientCredentials, Clock, HttpClient, RetryPolicy, Timeouts
+from referral_pipeline.connectors.http import (
+    ApiCall,
+    ClientCredentials,
+    Clock,
+    HttpClient,
+    RetryPolicy,
+    Timeouts,
+    WriteGuard,
+)
 from referral_pipeline.connectors.protocols import AdvocacyConnector, AtsConnector
 from referral_pipeline.connectors.rate_budget import RateBudget
 from referral_pipeline.contract.models import Contract, System
@@ -49,7 +58,8 @@ class Build:
     """What a connector is made from. `state_dir` is None for a process that shares no rate budget.
 
     `breaker` and `retry` are for a process that comes back to what failed by itself: it gives up on a call sooner than
-    a batch, which has only this one go.
+    a batch, which has only this one go. `guard` is asked before each write in production; without one nothing is
+    written there at all.
     """
 
     contract: Contract
@@ -60,6 +70,7 @@ class Build:
     clock: Clock | None = None
     breaker: Breaker | None = None
     retry: RetryPolicy | None = None
+    guard: WriteGuard | None = None
 
     @property
     def system(self) -> System:
@@ -122,7 +133,12 @@ class Build:
             retry=retry,
             clock=self.clock,
             breaker=self.breaker,
+            guard=None if self.contract.environment == "sandbox" else self.guard or _refuse_writes,
         )
+
+
+def _refuse_writes(system: str, operation: str) -> None:
+    raise NotApproved(system, operation)
 
 
 def _greenhouse(build: Build) -> GreenhouseConnector:
@@ -172,6 +188,7 @@ def build_ats(
     clock: Clock | None = None,
     breaker: Breaker | None = None,
     retry: RetryPolicy | None = None,
+    guard: WriteGuard | None = None,
 ) -> AtsConnector:
     """The ATS connector of a contract.
 
@@ -179,7 +196,8 @@ def build_ats(
         ConnectorError: The connector's name or an option is not known.
         settings.MissingSecret: A secret is not set.
     """
-    return cast("AtsConnector", _made(Build(contract, settings, Side.ATS, recorder, state_dir, clock, breaker, retry)))
+    build = Build(contract, settings, Side.ATS, recorder, state_dir, clock, breaker, retry, guard)
+    return cast("AtsConnector", _made(build))
 
 
 def build_advocacy(
@@ -191,11 +209,11 @@ def build_advocacy(
     clock: Clock | None = None,
     breaker: Breaker | None = None,
     retry: RetryPolicy | None = None,
+    guard: WriteGuard | None = None,
 ) -> AdvocacyConnector:
     """The advocacy connector of a contract. Raises as `build_ats`."""
-    return cast(
-        "AdvocacyConnector", _made(Build(contract, settings, Side.ADVOCACY, recorder, state_dir, clock, breaker, retry))
-    )
+    build = Build(contract, settings, Side.ADVOCACY, recorder, state_dir, clock, breaker, retry, guard)
+    return cast("AdvocacyConnector", _made(build))
 
 
 def _made(build: Build) -> object:

@@ -112,6 +112,14 @@ class CircuitOpen(TransientFailure):
     exhausted = True
 
 
+class NotApproved(CircuitOpen):
+    """Not sent: nobody has approved that production is written to under this contract. What waits, waits on."""
+
+    def __init__(self, system: str, operation: str) -> None:
+        detail = "go-live is not approved for this contract; run `referral-pipeline go-live`"
+        super().__init__(system, operation, detail=detail, retry_after=60.0)
+
+
 class PermanentFailure(HttpFailure):
     """Will not succeed as it is; sending it again is pointless."""
 

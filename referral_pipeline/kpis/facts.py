@@ -56,6 +56,17 @@ class Grouping:
         """Where each group begins in `order`."""
         return np.cumsum(self.counts) - self.counts
 
+    def only(self, wanted: NDArray[np.bool_]) -> Grouping:
+        """The groups that are wanted, of which there may be none; `wanted` has a word for each."""
+        return Grouping(
+            period_kind=self.period_kind,
+            segment_kind=self.segment_kind,
+            period_start=self.period_start[wanted],
+            segment=self.segment[wanted],
+            order=self.order[np.repeat(wanted, self.counts)],
+            counts=self.counts[wanted],
+        )
+
     def sums(self, values: NDArray[Any]) -> Whole:
         """The sum of a column of the facts in each group."""
         return np.add.reduceat(values[self.order].astype(np.int64), self.starts)

@@ -201,24 +201,26 @@ def quantile_rows(shape: Shape, facts: Facts, quantiles: dict[str, float], *, ta
 
     Args:
         shape: name and segments.
-        facts: one row per unit of the cohort, ascending by `measure`; `is_mature` of the unit, `is_over` when its
-            duration is known, `is_counted` when it is and may be counted.
+        facts: ascending by `measure`; one row per duration that is over (`is_over`), of which some count
+            (`is_counted`), and per unit that is not mature (`is_mature`). Groups without one that is over have no row.
         quantiles: suffix of the KPI's name -> quantile.
         target: of the KPI without a suffix.
     """
     made: list[Rows] = []
     seen: set[tuple[str, str]] = set()
     is_counted = facts.numbers["is_counted"].astype(bool)
-    for group in groupings(facts, shape.segment_kinds):
+    is_over = facts.numbers["is_over"].astype(bool)
+    for every in groupings(facts, shape.segment_kinds):
+        group = every.only(every.sums(is_over) > 0)
+        if not len(group.counts):
+            continue
         seen |= _headlines_of(group)
-        counted, over = group.sums(is_counted), group.sums(facts.numbers["is_over"])
+        counted, over = group.sums(is_counted), group.sums(is_over)
         is_some = counted > 0
         samples = Samples(facts.numbers["measure"][group.order[is_counted[group.order]]], counted[is_some])
         is_settled = (group.sums(facts.numbers["is_mature"]) == group.counts) | (group.period_kind == "all")
         is_shown = is_settled & is_some
-        # Old enough, and nothing came of it within the horizon: no more of it will count.
-        is_hopeless = (over == 0) | (is_settled & (group.period_kind != "all") & ~is_some)
-        maturity = np.where(is_shown, MATURE, np.where(is_hopeless, INSUFFICIENT, IMMATURE))
+        maturity = np.where(is_shown, MATURE, IMMATURE)
         for suffix, q in quantiles.items():
             found = np.full((3, len(counted)), np.nan)
             if is_some.any():
@@ -245,10 +247,10 @@ def quantile_rows(shape: Shape, facts: Facts, quantiles: dict[str, float], *, ta
 def difference_rows(shape: Shape, facts: Facts) -> list[Rows]:
     """Rows of the median of the advocacy channel minus that of the others, with Price and Bonett's interval.
 
-    `facts` as in `quantile_rows`, with `is_advocacy`; compared is what counts there. Nothing is said where either side
-    has fewer than five.
+    `facts` as in `quantile_rows`, with `is_advocacy`, and `is_comparable` of what is compared. Nothing is said where
+    either side has fewer than five.
     """
-    is_fair = facts.numbers["is_counted"].astype(bool)
+    is_fair = facts.numbers["is_comparable"].astype(bool)
     is_own = is_fair & facts.numbers["is_advocacy"].astype(bool)
     made: list[Rows] = []
     seen: set[tuple[str, str]] = set()

@@ -17,7 +17,9 @@ from referral_pipeline.orchestration.assets import (
     attribution_validation,
     costs,
     events,
+    field_audit,
     ingest,
+    parallel_run,
     reconciliation,
     sync,
 )
@@ -57,6 +59,8 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
             analytics.leadership_report,
             analytics.quarterly_edition,
             *attribution_validation.ASSETS,
+            *field_audit.ASSETS,
+            *parallel_run.ASSETS,
         ],
         asset_checks=build_checks(),
         jobs=[*JOBS, events.process_events, prune, *alerting.JOBS],

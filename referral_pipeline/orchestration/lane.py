@@ -34,13 +34,16 @@ from referral_pipeline.orchestration.instance import born, is_alive, open_instan
 from referral_pipeline.orchestration.liveness import LANE
 from referral_pipeline.orchestration.state import refuse_other_systems, refuse_unapproved, remember_system, state_folder
 from referral_pipeline.privacy.crypto import Cipher
+from referral_pipeline.quality.go_live import WriteGuard
 from referral_pipeline.settings import Settings
 from referral_pipeline.sync.evidence import Sealer
 from referral_pipeline.sync.lane.engine import LATE_AFTER, Engine, Watch
-from referral_pipeline.sync.lane.handlers import Handlers, Stopped
+from referral_pipeline.sync.lane.handlers import Handlers
 from referral_pipeline.sync.lane.mirror import Mirror
 from referral_pipeline.sync.lane.people import People
-from referral_pipeline.sync.lane.persons import Leveller, Systems
+from referral_pipeline.sync.lane.persons import Leveller
+from referral_pipeline.sync.lane.systems import Systems
+from referral_pipeline.sync.lane.work import Stopped
 from referral_pipeline.sync.recognitions import Recogniser
 from referral_pipeline.sync.statuses import StatusReturn
 from referral_pipeline.vocabulary import Side
@@ -105,7 +108,7 @@ def open_lane(
         MissingSecret: a secret is not in the environment.
     """
     contract = load_contract(settings)
-    refuse_unapproved(contract)
+    refuse_unapproved(contract, settings)
     refuse_other_systems(contract, settings)
     state = state_folder(settings)
     ledger = Ledger.open(contract.ledger.url, home=settings.home, clock=now)
@@ -125,6 +128,7 @@ def open_lane(
     for kept in ledger.breakers():
         if kept.system in breakers:
             breakers[kept.system].restore(kept.state, kept.retry_at, failures=kept.failures, reason=kept.reason)
+    guard = WriteGuard(contract, ledger, told.not_approved)
     ats = build_ats(
         contract,
         settings,
@@ -133,6 +137,7 @@ def open_lane(
         clock=clock,
         breaker=breakers[contract.ats.connector],
         retry=RETRY,
+        guard=guard,
     )
     advocacy = build_advocacy(
         contract,
@@ -142,6 +147,7 @@ def open_lane(
         clock=clock,
         breaker=breakers[contract.advocacy.connector],
         retry=RETRY,
+        guard=guard,
     )
     for side in (Side.ATS, Side.ADVOCACY):
         remember_system(side, contract, settings)
@@ -256,6 +262,19 @@ class _Told:
             for each in ("credential_refused", "breaker_open"):
                 self._desk.resolve(each, f"breaker:{change.system}", f"{change.system} answers again")
 
+    def not_approved(self) -> None:
+        self._desk.fire(
+            Alert(
+                name="not_approved",
+                subject="go_live",
+                severity="error",
+                what="Nothing is written any more: go-live is not approved for this contract, its stage map and its "
+                "connectors. Events wait.",
+                todo="See `referral-pipeline go-live`: it was revoked, or what it covers has changed. Approve "
+                "again in the sandbox, and bring it here with `go-live --import FILE`",
+            )
+        )
+
     def dead(self, event: InboxEvent, error: str, run_id: str | None) -> None:
         self._desk.fire(
             Alert(
@@ -347,12 +366,12 @@ class _Told:
 def _tick(systems: Systems, leveller: Leveller, told: _Told) -> None:
     """What comes with time: bonuses that are due, dead events that were mended."""
     if told.is_hour_over():
-        leveller.recognise_due()
+        leveller.hires.recognise_due()
         for beat in systems.ledger.heartbeats(LANE):
             # Who was killed took no leave.
             if systems.clock() - beat.at > _FORGOTTEN_AFTER:
                 systems.ledger.forget_heartbeat(LANE, beat.owner)
-    told.not_many_gone(leveller.are_many_gone)
+    told.not_many_gone(leveller.gone.are_many_gone)
     for system in (systems.ats.system, systems.advocacy.system):
         told.none_dead(system)
         told.none_late(system)

@@ -61,6 +61,7 @@ def build_sensors(process_events: Any) -> list[dg.SensorDefinition]:
 def _evaluate(context: dg.SensorEvaluationContext, job_name: str, op_name: str) -> dg.RunRequest | dg.SkipReason:
     from referral_pipeline.contract.problems import ContractError
     from referral_pipeline.orchestration.liveness import LANE, RECEIVER, is_alive, last_beat, open_ledger
+    from referral_pipeline.quality.go_live import is_approved
     from referral_pipeline.settings import load_settings
 
     settings = load_settings()
@@ -68,6 +69,9 @@ def _evaluate(context: dg.SensorEvaluationContext, job_name: str, op_name: str) 
         with open_ledger(settings) as (contract, ledger), _desk(contract, settings, ledger) as desk:
             now = datetime.now(UTC)
             beat = last_beat(ledger, LANE)
+            if not is_approved(contract, ledger):
+                desk.deliver_pending()
+                return dg.SkipReason("go-live is not approved for this contract: events wait")
             if is_alive(ledger, LANE, now=now):
                 if _is_told(ledger):
                     desk.resolve(_STOPPED, LANE, "The lane beats again: events are handled as they come.")

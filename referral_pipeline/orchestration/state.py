@@ -28,22 +28,37 @@ def state_folder(settings: Settings) -> Path:
     return folder
 
 
-def refuse_unapproved(contract: Contract) -> None:
-    """Refuse to run in production.
+def refuse_unapproved(contract: Contract, settings: Settings) -> None:
+    """Refuse to run in production under a contract that nobody has approved.
 
     Raises:
-        ContractError: the environment is production; nothing can approve it yet.
+        ContractError: the environment is production, and go-live is not approved for this contract, its stage map and
+            its connectors.
     """
-    if contract.environment == "production":
-        raise ContractError(
-            [
-                Problem(
-                    "environment",
-                    "found production, whose go-live has not been approved; allowed: sandbox until it is",
-                    "Set environment to sandbox; `check` and `map` work in production too",
-                )
-            ]
-        )
+    if contract.environment == "sandbox":
+        return
+    from referral_pipeline.ledger.engine import resolve_url
+    from referral_pipeline.ledger.store import Ledger
+    from referral_pipeline.quality.go_live import approval_of
+
+    approval = None
+    url = resolve_url(contract.ledger.url, home=settings.home)
+    if url.get_backend_name() != "sqlite" or Path(url.database or "").exists():  # a refusal makes no ledger
+        with Ledger.open(contract.ledger.url, home=settings.home) as ledger:
+            approval = approval_of(contract, ledger)
+    if approval is not None and approval.approved:
+        return
+    found = "whose go-live was revoked" if approval is not None else "whose go-live has not been approved"
+    raise ContractError(
+        [
+            Problem(
+                "environment",
+                f"found production, {found} for this contract, stage map and connectors; allowed: sandbox until it is",
+                "Approve it in the sandbox and bring it here with `referral-pipeline go-live --import FILE`; `check`, "
+                "`map` and `go-live` work before",
+            )
+        ]
+    )
 
 
 def refuse_other_systems(contract: Contract, settings: Settings) -> None:

@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from referral_pipeline.connectors.covered import fingerprint_of
 from referral_pipeline.contract.models import Contract
-from referral_pipeline.privacy.crypto import Cipher
 from referral_pipeline.quality.attribution_validation import Found, Validation, Validator, pulled_until
-from referral_pipeline.sync.evidence import Sealer
 from referral_pipeline.sync.tag_repair import Repaired, RepairStep, TagRepair
 from referral_pipeline.sync.tags import Finding
 from referral_pipeline.warehouse.attribution_validation import note_validated
@@ -138,7 +136,7 @@ def repair_attribution(bridge: Bridge, steps: Sequence[RepairStep]) -> Iterator[
     repair = TagRepair(
         ats=bridge.ats,
         ledger=bridge.ledger,
-        sealer=Sealer(Cipher(bridge.settings.secret("REFERRAL_PIPELINE_KEY"))),
+        sealer=bridge.sealer,
         known_until=pulled_until(bridge.ledger, bridge.ats, bridge.advocacy),
     )
     for done, step in enumerate(steps, start=1):

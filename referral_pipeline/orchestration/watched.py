@@ -69,6 +69,14 @@ WATCHED: Mapping[str, str] = {
             count(DISTINCT application_key) FILTER (WHERE state = 'mended') AS applications_mended_lately
         FROM ops.attribution_validation
     """,
+    "field_accuracy_audit": """
+        SELECT
+            max_by(accuracy, audit_id) AS records_accuracy,
+            max_by(lower, audit_id) AS records_accuracy_at_least,
+            max_by(checked, audit_id) AS records_checked
+        FROM ops.field_accuracy
+        WHERE field = 'record'
+    """,
 }
 
 

@@ -1,7 +1,7 @@
 """Bringing the advocacy fields of an application to what attribution says, and telling when somebody had changed them.
 
 Belongs here: the one way by which these fields are written (intent, call, outcome), the words for what can be wrong
-with them, and the memory of what was written last. Does not belong here: what they should be (candidates, facts),
+with them, and the memory of what was written last. Does not belong here: what they should be (crediting, facts),
 looking for what is wrong in all applications at once (quality.attribution_validation).
 
 The rules

@@ -25,18 +25,21 @@ _COST = columns(
 )
 
 _EVEN_FOR_WANT = """
-SELECT DISTINCT strftime(month, '%Y-%m') || ' by ' || basis AS told
-FROM (
-    SELECT basis, (first_month + to_months(number::INTEGER))::DATE AS month
+WITH wanted AS (
+    SELECT DISTINCT basis, (first_month + to_months(number::INTEGER))::DATE AS month
     FROM staging.cost JOIN range(12) AS part(number) ON number < months
     WHERE basis IN ('hires', 'applications')
-) AS wanted
-WHERE month <= current_date AND NOT EXISTS (
-    SELECT 1 FROM core.attribution AS a
-    WHERE date_trunc('month', CASE
-        WHEN basis = 'applications' THEN a.applied_at WHEN a.status = 'hired' THEN coalesce(a.hired_at, a.status_at)
-    END)::DATE = wanted.month
+),
+counted AS (
+    SELECT DISTINCT 'applications' AS basis, date_trunc('month', applied_at)::DATE AS month FROM core.attribution
+    UNION ALL
+    SELECT DISTINCT 'hires', date_trunc('month', coalesce(hired_at, status_at))::DATE
+    FROM core.attribution
+    WHERE status = 'hired'
 )
+SELECT DISTINCT strftime(month, '%Y-%m') || ' by ' || basis AS told
+FROM wanted ANTI JOIN counted USING (basis, month)
+WHERE month <= current_date
 ORDER BY told
 """
 
@@ -47,7 +50,7 @@ class CostAllocation:
 
     `even` names the months ("2026-03 by hires") in which a shared cost was divided evenly for want of what its key
     counts. `hires_by_record` have no date of their own and count, here and in cost per hire, in the month in which the
-    ATS recorded them.
+    ATS last changed them.
     """
 
     rows: int

@@ -6,16 +6,14 @@ from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from referral_pipeline.attribution.models import MODELS
-from referral_pipeline.connectors.protocols import AtsConnector
-from referral_pipeline.ledger.store import Ledger, Override
-from referral_pipeline.sync.candidates import CandidateWriteBack
+from referral_pipeline.ledger.store import Override
+from referral_pipeline.sync.crediting import Crediting
 from referral_pipeline.vocabulary import ATTRIBUTION_FIELDS
 from referral_pipeline.warehouse.attribution_validation import (
     TagChange,
@@ -45,19 +43,6 @@ def findings(world: World, *changes: TagChange) -> set[tuple[str, str, str]]:
     return {(row["ats_application_id"], row["finding"], row["field"]) for row in validated(world, *changes)}
 
 
-def write_back_of(world: World) -> CandidateWriteBack:
-    """The write-back itself, for the values that it would write; it makes no call."""
-    programme = programme_of(world)
-    return CandidateWriteBack(
-        ats=cast("AtsConnector", SimpleNamespace(system="greenhouse", visibility_lag_seconds=0)),
-        ledger=cast("Ledger", None),
-        contract=world.contract,
-        programme=lambda: programme,
-        jobs={},
-        person_of_candidate={},
-    )
-
-
 def expected_tags(world: World, chosen: dict[str, str | None], number: int) -> dict[str, str | None]:
     """What the write-back would write to an application; nothing where it would leave it alone."""
     key = f"greenhouse:P{number}"
@@ -71,7 +56,8 @@ def expected_tags(world: World, chosen: dict[str, str | None], number: int) -> d
     originals = {r.id: r for r in world.referrals}
     counting = [originals[r.id] for r in may_count(world, number, chosen.get(key))]
     opened_for = {i for i, x in linked.items() if x["created_application"]}
-    tags = write_back_of(world)._tags(counting, DAY0, opened_for, decisions)
+    programme = programme_of(world)
+    tags = Crediting(world.contract, lambda: programme).tags(counting, DAY0, opened_for, decisions)
     return {name: value for name, value in tags.items() if name in ATTRIBUTION_FIELDS}
 
 
