@@ -62,6 +62,7 @@ from referral_pipeline.connectors.failures import (
 from referral_pipeline.connectors.rate_budget import RateBudget, ServerWindow
 from referral_pipeline.connectors.tokens import ClientCredentials, Token, TokenCache, read_token
 from referral_pipeline.connectors.wire import (
+    clock_skew_ms,
     describe,
     is_untrusted,
     json_or_none,
@@ -143,6 +144,7 @@ class _Measure:
         self.status: int | None = None
         self.outcome = CallOutcome.BROKEN
         self.told: ServerWindow | None = None
+        self.clock_skew_ms: int | None = None
 
 
 class HttpClient:
@@ -312,6 +314,7 @@ class HttpClient:
             measure.status = answer.status
             measure.outcome = outcome_of(answer.status)
             measure.told = server_window(answer.headers, now)
+            measure.clock_skew_ms = clock_skew_ms(answer.headers, now)
             if answer.status >= 300:
                 raise self._refusal(request, answer, measure)
             return self._decoded(request, answer, measure)
@@ -425,6 +428,7 @@ class HttpClient:
                 attempt=measure.attempt,
                 budget_left=measure.told.remaining if measure.told else None,
                 at=measure.at,
+                clock_skew_ms=measure.clock_skew_ms,
             )
         )
 
