@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from referral_pipeline import __version__
+from referral_pipeline.cli_attribution import attribution
 from referral_pipeline.cli_audit import audit
 from referral_pipeline.cli_bonus import bonus
 from referral_pipeline.cli_credit import credit
@@ -336,6 +337,7 @@ main.add_command(query)
 main.add_command(health)
 main.add_command(parallel_run)
 main.add_command(quarantine)
+main.add_command(attribution)
 main.add_command(go_live)
 main.add_command(audit)
 

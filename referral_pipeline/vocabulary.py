@@ -51,3 +51,7 @@ class Block(StrEnum):
     COUNTRY = "country"  # the candidate's country is outside the contract
     ERASED = "erased"  # the person asked to be forgotten, or the ATS deleted or anonymized the candidate
     JOB = "job"  # the job is unknown to the ATS, or takes no applications (closed, draft)
+
+
+ATTRIBUTION_FIELDS = ("referral_id", "advocate_id", "share_id", "content_id", "campaign_tag")
+"""The fields of an application that carry its attribution; others that are mapped (clicks) change by themselves."""

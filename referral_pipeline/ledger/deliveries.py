@@ -228,13 +228,24 @@ def confirmed_hashes(connection: Connection, prefix: str) -> dict[str, str]:
     return {row.key: row.request_hash for row in connection.execute(query)}
 
 
-def select(connection: Connection, *, state: DeliveryState | None = None, system: str | None = None) -> list[Delivery]:
-    """Deliveries by state or system, oldest attempt first."""
+def select(
+    connection: Connection,
+    *,
+    state: DeliveryState | None = None,
+    system: str | None = None,
+    operation: str | None = None,
+    since: datetime | None = None,
+) -> list[Delivery]:
+    """Deliveries by state, system or operation, and tried since then, oldest attempt first."""
     query = _COLUMNS.order_by(deliveries.c.last_attempt_at, deliveries.c.key)
     if state is not None:
         query = query.where(deliveries.c.state == state.value)
     if system is not None:
         query = query.where(deliveries.c.system == system)
+    if operation is not None:
+        query = query.where(deliveries.c.operation == operation)
+    if since is not None:
+        query = query.where(deliveries.c.last_attempt_at >= since)
     return [_delivery(row) for row in connection.execute(query)]
 
 

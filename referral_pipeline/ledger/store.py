@@ -288,10 +288,17 @@ class Ledger(
         with self._looking() as connection:
             return {d.key: d for some in parts(keys) for d in _deliveries.by_keys(connection, some)}
 
-    def deliveries(self, *, state: DeliveryState | None = None, system: str | None = None) -> list[Delivery]:
-        """Deliveries in a state or to a system, oldest attempt first."""
+    def deliveries(
+        self,
+        *,
+        state: DeliveryState | None = None,
+        system: str | None = None,
+        operation: str | None = None,
+        since: datetime | None = None,
+    ) -> list[Delivery]:
+        """Deliveries in a state, to a system or of an operation, and tried since then, oldest attempt first."""
         with self._reading() as connection:
-            return _deliveries.select(connection, state=state, system=system)
+            return _deliveries.select(connection, state=state, system=system, operation=operation, since=since)
 
     def confirmed_hashes(self, prefix: str) -> dict[str, str]:
         """Request hash of every confirmed delivery whose key begins so: what a system was last told."""

@@ -73,6 +73,7 @@ PUBLISHED_TABLES = (
     "ops.field_accuracy",
     "ops.health",
     "ops.parallel_run",
+    "ops.attribution_validation",
 )
 
 _JUDGED = ("core.attribution", "mart.kpi", "mart.advocate")

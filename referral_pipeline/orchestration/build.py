@@ -14,6 +14,7 @@ import dagster as dg
 from referral_pipeline.orchestration import alerting
 from referral_pipeline.orchestration.assets import (
     analytics,
+    attribution_validation,
     costs,
     events,
     field_audit,
@@ -60,6 +61,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
             analytics.published_tables,
             analytics.leadership_report,
             analytics.quarterly_edition,
+            *attribution_validation.ASSETS,
             *field_audit.ASSETS,
             *parallel_run.ASSETS,
         ],

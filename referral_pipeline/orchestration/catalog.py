@@ -309,6 +309,7 @@ CATALOG: tuple[AssetEntry, ...] = (
         frozenset({"duckdb", "parquet"}),
         deps=(
             "parallel_run",
+            "attribution_validation",
             "kpis",
             "advocate_performance",
             "allocated_costs",
@@ -337,6 +338,17 @@ CATALOG: tuple[AssetEntry, ...] = (
         "never changed. A young quarter is told as such. Made by the job quarterly_review, not by a refresh.",
         frozenset({"html", "excel"}),
         deps=("kpis",),
+    ),
+    AssetEntry(
+        "attribution_validation",
+        "quality",
+        "What the ATS carries against what attribution says: wrong, missing, orphaned and doubled tags, deleted and "
+        "merged records, and what the bridge brought back because somebody had changed it. Empty when all is right. "
+        "One row per application, finding and field; `referral-pipeline attribution repair` shows how each is mended.",
+        _SQL,
+        "ops.attribution_validation",
+        deps=("attribution", "attribution_credit", "ats_referral_candidates"),
+        first="state <> 'open', NOT is_hire, application_key, finding, field",
     ),
     AssetEntry(
         "field_accuracy_audit",

@@ -62,6 +62,13 @@ WATCHED: Mapping[str, str] = {
             count(*) FILTER (WHERE maturity = 'mature') AS advocates_with_conversion
         FROM mart.advocate
     """,
+    "attribution_validation": """
+        SELECT
+            count(DISTINCT application_key) FILTER (WHERE state = 'open') AS applications_open,
+            count(DISTINCT application_key) FILTER (WHERE state = 'open' AND is_hire) AS hires_open,
+            count(DISTINCT application_key) FILTER (WHERE state = 'mended') AS applications_mended_lately
+        FROM ops.attribution_validation
+    """,
     "field_accuracy_audit": """
         SELECT
             max_by(accuracy, audit_id) AS records_accuracy,

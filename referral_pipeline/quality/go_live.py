@@ -80,7 +80,7 @@ REQUIREMENTS: Sequence[Requirement] = (
         "attribution",
         "Hires carry their advocate, content and campaign in the ATS, and every tag has its referral",
         timedelta(days=31),
-        "Wait for `attribution validate`: this version has no such command yet, so that production stays closed",
+        "Run `referral-pipeline attribution validate`, then `attribution repair`",
     ),
     Requirement(
         "parallel_run",

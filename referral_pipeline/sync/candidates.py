@@ -2,7 +2,7 @@
 
 Belongs here: the order of gate, assignment, update or create, and what the ledger remembers of it. Does not belong
 here: vendor formats (connectors), identity rules (identity), who earned it (crediting), links (linking), creating
-exactly once (creation).
+exactly once (creation), writing fields (tags).
 
 Updates are compared with what the ATS holds: equal means no call. A failure of one person never stops the others.
 """
@@ -20,11 +20,11 @@ from referral_pipeline.connectors.failures import AmbiguousOutcome, NotFound, Pe
 from referral_pipeline.connectors.protocols import AtsConnector
 from referral_pipeline.connectors.records import AtsApplication, AtsJob, NewApplication, Referral
 from referral_pipeline.contract.models import Contract
-from referral_pipeline.ledger.store import DeliveryIntent, DeliveryState, Ledger, Link
+from referral_pipeline.ledger.store import Ledger, Link
 from referral_pipeline.privacy.gate import GatePolicy, blocked_by
 from referral_pipeline.sync.assignment import Assignment, assign
 from referral_pipeline.sync.cases import PersonCase
-from referral_pipeline.sync.creation import Creator, NotYetVisibleError, digest
+from referral_pipeline.sync.creation import Creator, NotYetVisibleError
 from referral_pipeline.sync.crediting import Crediting
 from referral_pipeline.sync.evidence import Sealer
 from referral_pipeline.sync.facts import Programme
@@ -32,6 +32,7 @@ from referral_pipeline.sync.linking import Linking
 from referral_pipeline.sync.overrides import decisions_on, with_chosen
 from referral_pipeline.sync.owners import owner_of
 from referral_pipeline.sync.report import SyncFailure, SyncReport
+from referral_pipeline.sync.tags import TagWriter
 from referral_pipeline.vocabulary import Block
 
 Progress = Callable[[int, int], None]
@@ -103,6 +104,9 @@ class CandidateWriteBack:
             on_links=on_links,
         )
         self.links = self._linking.links
+        self._tag_writer = TagWriter(
+            ats=ats, ledger=ledger, sealer=self._sealer, report=self.report, known_until=known_until
+        )
         self._creator = Creator(
             ats=ats,
             ledger=ledger,
@@ -302,39 +306,7 @@ class CandidateWriteBack:
 
     def _bring_tags(self, application: AtsApplication, tags: Mapping[str, str | None]) -> None:
         # Where credit moved, what only the advocate before had (a share, a campaign) is emptied: None clears.
-        if all(application.tags.get(name) == value for name, value in tags.items()):
-            self.report.count("applications_unchanged")
-            return
-        key = f"tags:{self._ats.system}:{application.id}"
-        if self._known_until is not None:
-            earlier = self._ledger.delivery(key)
-            is_done = earlier is not None and earlier.state is DeliveryState.CONFIRMED
-            if is_done and earlier is not None and earlier.last_attempt_at >= self._known_until:
-                self.report.count("applications_known_better")
-                return
-        self._ledger.begin(
-            DeliveryIntent(
-                key=key,
-                system=self._ats.system,
-                operation="update_application",
-                target=application.id,
-                request_hash=digest(tags),
-                referral_id=tags.get("referral_id"),
-            )
-        )
-        try:
-            written = self._ats.update_application(
-                application.id, tags, advocate_email=self.crediting.advocate_email(tags)
-            )
-        except (PermanentFailure, TransientFailure) as failure:
-            dead = isinstance(failure, PermanentFailure)
-            request, response = self._sealer.of(failure) if dead else (None, None)
-            self._ledger.fail(key, str(failure), dead=dead, request=request, response=response)
-            raise
-        self._ledger.confirm(key, {"written": written})
-        if written:
-            self.report.update(application.candidate_id)
-            self.report.touch(application.id)
+        self._tag_writer.bring(application, tags, advocate_email=lambda: self.crediting.advocate_email(tags))
 
 
 def _was_opened_for(link: Link, application: AtsApplication) -> bool:

@@ -38,6 +38,7 @@ from referral_pipeline.ledger.store import Delivery, DeliveryIntent, DeliverySta
 from referral_pipeline.sync.assignment import assign
 from referral_pipeline.sync.evidence import Sealer
 from referral_pipeline.sync.report import SyncReport
+from referral_pipeline.vocabulary import ATTRIBUTION_FIELDS
 
 _CLOCKS_APART = timedelta(seconds=5)
 """How far the vendor's clock may be behind ours when the age of a record decides whose create made it."""
@@ -259,7 +260,7 @@ class Creator:
             self._ledger.confirm(candidate_key, {"candidate_id": candidate_id})
             raise NotYetVisibleError(self._clock() + self._lag)
         self._count_created(application.id)
-        result = {"candidate_id": candidate_id, "application_id": application.id}
+        result = _result(candidate_id, application)
 
         def settle() -> None:
             keys = [self._application_key(r) for r in referrals]
@@ -293,7 +294,7 @@ class Creator:
         with self._attempt(self._application_intents(candidate_id, referrals)):
             application = self._ats.create_application(candidate_id, new)
         self._count_created(application.id)
-        result = {"candidate_id": candidate_id, "application_id": application.id}
+        result = _result(candidate_id, application)
 
         def settle() -> None:
             self._ledger.confirm_many([(self._application_key(r), result) for r in referrals])
@@ -379,6 +380,16 @@ def _is_unclear(delivery: Delivery) -> bool:
 def digest(value: Mapping[str, Any]) -> str:
     """A short, stable hash of what is asked for; equal requests have equal digests."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def prints(tags: Mapping[str, str | None]) -> dict[str, str]:
+    """What is remembered of the fields of attribution as they were written: a digest of each value, by name."""
+    return {name: digest({"value": tags[name]})[:12] for name in ATTRIBUTION_FIELDS if name in tags}
+
+
+def _result(candidate_id: str, application: AtsApplication) -> dict[str, Any]:
+    """What is kept of an application that was opened: its ids, and digests of its fields as the answer showed them."""
+    return {"candidate_id": candidate_id, "application_id": application.id, "tags": prints(application.tags)}
 
 
 def _details(named: Referral, all_referrals: Sequence[Referral]) -> NewCandidate:

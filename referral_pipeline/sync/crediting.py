@@ -1,7 +1,7 @@
 """Crediting: who earned an application, and what it is to say of them.
 
 Belongs here: the touches that may count for one application, and its fields. Does not belong here: the models of credit
-(attribution), writing the fields (candidates), how mapped fields are read (facts).
+(attribution), writing the fields (tags), how mapped fields are read (facts).
 """
 
 from __future__ import annotations

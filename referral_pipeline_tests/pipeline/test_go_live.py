@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -130,6 +131,16 @@ def test_another_version_of_a_connector_is_not_the_approved_one(ledger: Ledger, 
     approved(ledger)
     monkeypatch.setattr("referral_pipeline.connectors.covered.connector_version", lambda name: f"{name} of tomorrow")
     assert not go_live.is_approved(production(SANDBOX), ledger)
+
+
+def test_what_mends_a_missing_validation_of_attribution_are_commands_that_there_are(ledger: Ledger):
+    verified(ledger, but="attribution")
+    with pytest.raises(GoLiveRefused) as refused:
+        go_live.approve(SANDBOX, ledger, by="lead@example.com", reason="it will do", now=NOW)
+    named = re.findall(r"`(?:referral-pipeline )?(attribution [a-z]+)`", str(refused.value))
+    assert named == ["attribution validate", "attribution repair"]
+    for command in named:
+        assert CliRunner().invoke(main, [*command.split(), "--help"]).exit_code == 0
 
 
 # ---------------------------------------------------------------- the copy that travels

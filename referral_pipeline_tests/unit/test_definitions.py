@@ -12,6 +12,7 @@ import pytest
 
 import referral_pipeline
 from referral_pipeline.monitoring.runbook import RUNBOOK
+from referral_pipeline.orchestration.assets.attribution_validation import CHECKS as OF_THE_VALIDATION
 from referral_pipeline.orchestration.assets.field_audit import ACCURACY_IS_SHOWN, EVERY_FIELD_AGREES
 from referral_pipeline.orchestration.assets.ingest import EVERY_STAGE_IS_MAPPED
 from referral_pipeline.orchestration.assets.parallel_run import CHECKS as OF_THE_PARALLEL_RUN
@@ -53,7 +54,7 @@ GROUPS = {
     "kpis": {"allocated_costs", "kpis", "advocate_performance"},
     "monitoring": {"integration_health"},
     "reports": {"published_tables", "leadership_report", "quarterly_edition"},
-    "quality": {"field_accuracy_audit", "parallel_run"},
+    "quality": {"attribution_validation", "field_accuracy_audit", "parallel_run"},
 }
 
 
@@ -89,7 +90,7 @@ def test_every_rule_is_a_check_and_those_that_guard_attribution_block(defs):
     graph = defs.resolve_asset_graph()
     checks = {key: graph.get(key) for key in graph.asset_check_keys}
     of_runs = {EVERY_WRITE_SUCCEEDED, EVERY_STAGE_IS_MAPPED, ACCURACY_IS_SHOWN, EVERY_FIELD_AGREES}
-    of_runs |= {*OF_THE_PARALLEL_RUN, *RUNBOOK}
+    of_runs |= {*OF_THE_PARALLEL_RUN, *OF_THE_VALIDATION, *RUNBOOK}
     assert {key.name for key in checks} == {rule.name for rule in RULES} | of_runs
     blocking = {key.name for key, node in checks.items() if node.blocking}
     assert blocking == {rule.name for rule in RULES if rule.blocking}
@@ -128,6 +129,7 @@ def test_reconcile_pulls_and_compares_and_refresh_writes_by_itself(defs):
     writes = GROUPS["sync"] - {"reconciliation", "processed_events"}
     assert writes < assets("refresh")
     assert "reconciliation" not in assets("refresh")
+    assert "attribution_validation" in assets("refresh")
 
 
 def test_an_edition_is_kept_by_the_quarterly_review_alone(defs):

@@ -71,6 +71,7 @@ def ats_referral_candidates(
         "applications_created": report.counts["applications_created"],
         "applications_updated": report.counts["applications_updated"],
         "applications_unchanged": report.counts["applications_unchanged"],
+        "applications_mended": report.counts["applications_mended"],
         "blocked": sum(report.blocked.values()),
         "blocked_by_reason": dg.MetadataValue.json(dict(sorted(report.blocked.items()))),
         "rows_read_again": written.rows_read_again,
