@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 _IN_MEMORY = Path("/dev/shm")
 _ROOM_BYTES = 2 << 30
@@ -29,3 +30,20 @@ def _keep_files_in_memory() -> None:
 
 
 _keep_files_in_memory()
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """The table of injected faults, wherever its tests ran: what they report travels with their results."""
+    rows = [
+        value
+        for report in terminalreporter.stats.get("passed", [])
+        for name, value in report.user_properties
+        if name == "injected fault"
+    ]
+    if not rows:
+        return
+    terminalreporter.section("injected faults")
+    table = [("fault", "found by", "called", "alert", "told"), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[place]) for row in table) for place in range(len(table[0]))]
+    for row in table:
+        terminalreporter.write_line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))

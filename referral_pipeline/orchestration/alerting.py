@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import dagster as dg
 
 from referral_pipeline.orchestration.health import HEALTH_ASSET
+from referral_pipeline.orchestration.specs import TOLD_BY
 
 if TYPE_CHECKING:
     from referral_pipeline.monitoring.alerts import AlertDesk
@@ -157,6 +158,8 @@ def _tell_check(desk: "AlertDesk", name: str, record: Any) -> bool:
     from referral_pipeline.monitoring.alerts import Alert
 
     numbers = {key: value.value for key, value in evaluation.metadata.items()}
+    if TOLD_BY in numbers:
+        return False
     failed_rows = numbers.get("failed_rows")
     blocks = "; what comes after it has not run, so that published numbers stay the last good ones"
     desk.fire(

@@ -20,6 +20,9 @@ from referral_pipeline.orchestration.watched import watched_numbers
 if TYPE_CHECKING:
     from referral_pipeline.warehouse.store import Warehouse
 
+TOLD_BY = "told_by"
+"""Metadata of a failed check that names another check of its asset, which failed of the same and is the one alert."""
+
 WAREHOUSE_POOL = "warehouse"
 """Limit 1: one run at a time opens the warehouse file (dagster.yaml sets the limit, DuckDB's own lock is behind it)."""
 

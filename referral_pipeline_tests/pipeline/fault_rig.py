@@ -10,7 +10,7 @@ turn their checks into alerts tick after each look.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -18,21 +18,28 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import sqlalchemy as sa
 
+from referral_pipeline.contract.loader import load_contract
 from referral_pipeline.contract.scaffold import sandbox_contract
+from referral_pipeline.ledger import tables
 from referral_pipeline.ledger.records import AlertRecord, Link
+from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.orchestration.alerting import alert_on_failed_checks
 from referral_pipeline.orchestration.bridge import Bridge
 from referral_pipeline.orchestration.resources import BridgeResource
 from referral_pipeline.orchestration.steps_health import HealthWatch
-from referral_pipeline.sandbox.launch import Sandbox
+from referral_pipeline.settings import Settings
 from referral_pipeline_tests.pipeline.conftest import Installation
-from referral_pipeline_tests.pipeline.event_rig import TINY, Person, World, tags
+from referral_pipeline_tests.pipeline.event_rig import TINY, Person, World
+from referral_pipeline_tests.pipeline.event_rig import tags as held
 
 SIZE = replace(TINY, referrals=70)
 """So many that one wrong record does not bring the audit's lower bound below what the contract asks for."""
 ACCURATE = ("  field_audit: {sample: 50,", "  field_audit: {sample: 1000,")
-SLOW = ("#   slow_call_seconds: 2", "  slow_call_seconds: 0.2")
+SLOW = ("latency_p95_seconds: 60,", "latency_p95_seconds: 60, slow_call_seconds: 0.2,")
+_SPARE = 9
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 def contract(*changes: tuple[str, str]) -> str:
@@ -52,32 +59,50 @@ class Rig:
     world: World
     instance: dg.DagsterInstance
     definitions: dg.Definitions
+    second: Settings
+    """A second installation beside the first, of which nothing else is known: for what is wrong with calls."""
     people: dict[str, Person] = field(default_factory=dict)
+    health: HealthWatch = field(default_factory=HealthWatch)
     cursor: str | None = None
-    _links: list[Link] = field(default_factory=list)
+    _spare: list[str] = field(default_factory=list)
+    _hired: str = ""
     _typed: int = 0
 
     # ------------------------------------------------------------ what was done before anything is wrong
 
-    def take(self) -> Link:
-        """A record of one referral that no other fault was injected into."""
-        ledger = self.world.ledger
-        if not self._links:
-            self._links = [
-                x
-                for x in ledger.links()
-                if x.block is None
-                and x.created_candidate
-                and x.campaign_tag
-                and x.share_id
-                and len(ledger.links_of_persons([x.person_id])) == 1
-                and len(ledger.links_of_candidates(x.system, [x.candidate_id or ""])) == 1
-            ]
-        return self._links.pop()
+    def prepare(self) -> None:
+        """People referred, moved, hired and typed in by hand, so that every verification has something to look at."""
+        shares = self.installation.dump("advocacy")["shares"]
+        share = shares[0]
+        own = {"advocate_id": share["advocate_id"], "share_id": share["id"]}
+        for number in range(_SPARE):
+            self._spare.append(self.submitted(f"spare {number}", **own))
+        self._hired = self.submitted("hired", **own)
+        self.world.ats("hire", application_id=self.world.application(self.people["hired"])["id"])
+        for number in range(4):
+            name = f"interviewed {number}"
+            self.submitted(name)
+            application_id = self.world.application(self.people[name])["id"]
+            self.world.ats("move", application_id=application_id, stage="Phone Screen")
+            self.typed(name, Status="interviewed")
+        self.world.settle()
+        self.level()
 
-    def submitted(self, name: str, **fields: Any) -> str:
+    def take(self) -> Link:
+        """A record of its own person that no other fault was injected into."""
+        return self._link(self._spare.pop())
+
+    def hire(self) -> Link:
+        """The record of the one who was hired."""
+        return self._link(self._hired)
+
+    def _link(self, referral_id: str) -> Link:
+        (link,) = [link for link in self.world.ledger.links() if link.referral_id == referral_id]
+        return link
+
+    def submitted(self, name: str, named: Mapping[str, str] | None = None, **fields: Any) -> str:
         """Somebody new is referred and written to the ATS; the id of the referral."""
-        self.people[name] = self.world.person()
+        self.people[name] = self.world.person(**(named or {}))
         referral_id = self.world.submit(self.people[name], **fields)
         self.world.settle()
         return referral_id
@@ -118,7 +143,7 @@ class Rig:
         self.world.ats("edit_candidate", candidate_id=int(link.candidate_id or 0), **columns)
 
     def tags(self, link: Link) -> dict[str, Any]:
-        return tags(self.installation.row("greenhouse", "applications", link.application_id or ""))
+        return held(self.installation.row("greenhouse", "applications", link.application_id or ""))
 
     def type_tags(self, link: Link, **values: str | None) -> None:
         application_id = int(link.application_id or 0)
@@ -153,28 +178,30 @@ class Rig:
     def run(self, *assets: Any) -> None:
         """Materialize as a run of Dagster does, and let the sensor of checks look."""
         resources = {"bridge": BridgeResource(home=str(self.installation.home))}
-        assert dg.materialize(list(assets), resources=resources, instance=self.instance).success
+        assert dg.materialize(list(assets), resources=resources, instance=self.instance, run_config=_QUIET).success
         with dg.build_sensor_context(
             instance=self.instance, cursor=self.cursor, repository_def=self.definitions.get_repository_def()
         ) as context:
             self.cursor = alert_on_failed_checks.evaluate_tick(context).cursor
 
     def told(self) -> list[AlertRecord]:
-        """Every alert that began or was over, oldest first."""
-        return sorted(self.world.ledger.alerts(limit=1000), key=lambda alert: alert.id)
+        """Every alert that began or was over, oldest first; those of the second installation too."""
+        own = self.world.ledger.alerts(limit=1000)
+        contract = load_contract(self.second)
+        with Ledger.open(contract.ledger.url, home=self.second.home) as ledger:
+            own += ledger.alerts(limit=1000)
+        return sorted(own, key=lambda alert: (alert.fired_at, alert.id))
+
+
+def time_passes(ledger: Ledger, by: timedelta) -> None:
+    """What is known of calls is so much older now: when a minute has passed, nobody waits for it in a test."""
+    calls = tables.api_calls
+    with ledger._writing(durable=False) as connection:
+        rows = connection.execute(sa.select(calls.c.id, calls.c.at)).all()
+        change = sa.update(calls).where(calls.c.id == sa.bindparam("row")).values(at=sa.bindparam("then"))
+        connection.execute(change, [{"row": row.id, "then": row.at - by} for row in rows])
 
 
 def kind(alert: AlertRecord) -> str:
     """Whether it tells of a beginning or of an end."""
     return "over" if alert.details.get("kind") == "recovered" else "began"
-
-
-class Health:
-    """A bridge of its own that calls one system, and its health as the sensor sees it by the minute."""
-
-    def __init__(self, settings: Any) -> None:
-        self.settings = settings
-        self.watch = HealthWatch()
-
-    def look(self) -> None:
-        self.watch.look(self.settings)

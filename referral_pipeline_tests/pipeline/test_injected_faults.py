@@ -10,23 +10,26 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
 
 from referral_pipeline.connectors.records import StatusUpdate
 from referral_pipeline.definitions import defs
-from referral_pipeline.ledger.records import AlertRecord, InboxDelivery, Link
+from referral_pipeline.ledger.records import InboxDelivery, Link
 from referral_pipeline.orchestration.assets.attribution_validation import (
     APPLICATIONS,
     HIRES,
     TAGS,
     attribution_validation,
 )
-from referral_pipeline.orchestration.assets.field_audit import EVERY_FIELD_AGREES, field_accuracy_audit
+from referral_pipeline.orchestration.assets.field_audit import (
+    ACCURACY_IS_SHOWN,
+    EVERY_FIELD_AGREES,
+    field_accuracy_audit,
+)
 from referral_pipeline.orchestration.assets.parallel_run import (
     NO_MISSED_DUPLICATE,
     NOT_MAPPED_WRONGLY,
@@ -36,14 +39,15 @@ from referral_pipeline.orchestration.assets.parallel_run import (
 from referral_pipeline.orchestration.assets.reconciliation import reconciliation
 from referral_pipeline.orchestration.bridge import Bridge
 from referral_pipeline.orchestration.sensors import build_sensors
+from referral_pipeline.orchestration.steps_parallel_run import compare_manual_intake
 from referral_pipeline.sandbox.launch import Sandbox
 from referral_pipeline.settings import load_settings
 from referral_pipeline.vocabulary import CandidateStatus
 from referral_pipeline_tests.pipeline.conftest import installed
 from referral_pipeline_tests.pipeline.event_rig import World
-from referral_pipeline_tests.pipeline.fault_rig import ACCURATE, SIZE, SLOW, Rig, contract, kind
-from referral_pipeline_tests.unit.health_world import Faults, health_world
+from referral_pipeline_tests.pipeline.fault_rig import ACCURATE, SIZE, SLOW, Rig, contract, kind, time_passes
 from referral_pipeline_tests.unit.health_world import START as MONTH
+from referral_pipeline_tests.unit.health_world import Faults, health_world
 from referral_pipeline_tests.unit.webhook_receiver import receiving
 
 Mend = Callable[[], object]
@@ -60,10 +64,13 @@ def rig(tmp_path_factory: pytest.TempPathFactory, shared_patch: pytest.MonkeyPat
         receiving() as receiver,
         dg.DagsterInstance.ephemeral() as instance,
     ):
+        second = tmp_path_factory.mktemp("faults_elsewhere")
+        (second / "data").mkdir()
+        (second / "data" / "integration.yaml").write_text(contract(SLOW), encoding="utf-8")
         installation = installed(home, sandbox, shared_patch)
         installation.level()
         world = World(load_settings(home), sandbox, receiver)
-        made = Rig(installation, world, instance, defs)
+        made = Rig(installation, world, instance, defs, load_settings(second))
         try:
             made.prepare()
             yield made
@@ -167,7 +174,7 @@ def _tagged(rig: Rig, link: Link, **values: str | None) -> Mend:
 
 
 def wrong_advocate(rig: Rig) -> Mend:
-    hire = rig.take(lambda link: link.status is CandidateStatus.HIRED)
+    hire = rig.hire()
     return _tagged(rig, hire, advocate_id=next(x for x in rig.world.advocates if x != hire.advocate_id))
 
 
@@ -196,9 +203,9 @@ def causes(rig: Rig) -> set[str]:
 def missed_duplicate(rig: Rig) -> Mend:
     """A recruiter knows the person of two referrals by one number; neither address nor phone says so."""
     right = rig.intake.read_text(encoding="utf-8")
-    name = rig.world.person()
+    one = rig.world.person()
     for own in ("twin", "twin again"):
-        rig.submitted(own, first_name=name.first_name, last_name=name.last_name)
+        rig.submitted(own, {"first_name": one.first_name, "last_name": one.last_name})
         rig.typed(own, No="TWIN")
     return lambda: rig.intake.write_text(right, encoding="utf-8")
 
@@ -232,15 +239,23 @@ def lost_webhooks(rig: Rig) -> Mend:
     rig.pull()
     rig.run(reconciliation)
     rig.world.settle()
+    rig.pull()
     assert len(rig.world.candidates(rig.people["lost 13"])) == 1
-    compare(rig)
-    assert "webhook_never_arrived" in causes(rig)
+    rig.run(manual_intake)
+    with Bridge.open(rig.installation.settings) as bridge:
+        found = compare_manual_intake(bridge, made_by="somebody", now=datetime.now(UTC) + timedelta(minutes=11))
+    assert {line.cause for line in found.lines if line.is_open} == {"webhook_never_arrived"}
 
     def mend() -> None:
         for number in range(16):
             rig.submitted(f"heard {number}")
 
     return mend
+
+
+def _later(rig: Rig) -> None:
+    with Bridge.open(rig.second) as bridge:
+        time_passes(bridge.ledger, timedelta(hours=2))
 
 
 def _call(rig: Rig, times: int, call: Callable[[Bridge], object]) -> None:
@@ -262,6 +277,7 @@ def failing_endpoint(rig: Rig) -> Mend:
 
     def mend() -> None:
         control.faults(0)
+        _later(rig)
         _call(rig, 1500, _search)
 
     return mend
@@ -275,6 +291,7 @@ def slow_endpoint(rig: Rig) -> Mend:
 
     def mend() -> None:
         control.faults(0)
+        _later(rig)
         _call(rig, 200, lambda bridge: bridge.ats.get_jobs(job))
 
     return mend
@@ -289,7 +306,12 @@ def clock_skew(rig: Rig) -> Mend:
         _call(rig, times, _search)
 
     tell(90, 200)
-    return lambda: tell(0, 400)
+
+    def mend() -> None:
+        _later(rig)
+        tell(0, 200)
+
+    return mend
 
 
 def stale_cursor(rig: Rig) -> Mend:
@@ -336,10 +358,10 @@ def expired_token(rig: Rig) -> Mend:
     rig.people["refused"] = rig.world.person()
     rig.world.submit(rig.people["refused"])
     rig.world.enter(rig.world.arrived())
-    for _ in range(2):
-        with rig.world.lane() as lane:
+    with rig.world.lane() as lane:
+        for _ in range(20):
             lane.engine.run(threading.Event(), until_empty=True)
-        rig.world.ahead += timedelta(minutes=2)
+            rig.world.ahead += timedelta(minutes=1)
 
     def mend() -> None:
         control.poison(None)
@@ -401,7 +423,11 @@ FAULTS = (
     Fault(swapped_fields, "field accuracy audit", audit, AUDIT, "ats.first_name: swapped", differences),
     Fault(truncated_names, "field accuracy audit", audit, AUDIT, "ats.last_name: truncated", differences),
     Fault(wrong_time_zone, "field accuracy audit", audit, AUDIT, "advocacy.status_at: time_zone", differences),
-    Fault(wrong_currency, "field accuracy audit", audit, AUDIT, "advocacy.recognition_currency: currency", differences),
+    Fault(
+        *(wrong_currency, "field accuracy audit", audit),
+        # It is wrong in so many records that the share of those that agree is not what was promised.
+        *(_check("field_accuracy_audit", ACCURACY_IS_SHOWN), "advocacy.recognition_currency: currency", differences),
+    ),
     Fault(merged_candidate, "field accuracy audit", audit, AUDIT, "ats.candidate_id: merged", differences),
     Fault(deleted_candidate, "field accuracy audit", audit, AUDIT, "ats.application_id: gone", differences),
     Fault(

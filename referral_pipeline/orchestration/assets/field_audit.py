@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from referral_pipeline.orchestration.resources import BridgeResource
-from referral_pipeline.orchestration.specs import WAREHOUSE_POOL, counts_table, spec, table_result
+from referral_pipeline.orchestration.specs import TOLD_BY, WAREHOUSE_POOL, counts_table, spec, table_result
 
 ASSET = "field_accuracy_audit"
 ACCURACY_IS_SHOWN = "field_accuracy_is_above_the_minimum"
@@ -100,7 +100,11 @@ def field_accuracy_audit(
                 passed=is_clean,
                 severity=dg.AssetCheckSeverity.WARN,
                 description=wrong,
-                metadata={"failed_rows": int(record["wrong"]), **({} if is_clean else {"what_to_do": mend})},
+                metadata={
+                    "failed_rows": int(record["wrong"]),
+                    **({} if is_clean else {"what_to_do": mend}),
+                    **({} if is_shown else {TOLD_BY: ACCURACY_IS_SHOWN}),
+                },
             ),
         ],
     )
