@@ -3,7 +3,7 @@
 Belongs here: the vendor's ways of reading and writing, behind the ATS protocol. Does not belong here: decisions about
 referrals, stores. Its parts: `greenhouse_api` (endpoints, pages), `greenhouse_models` (rows, options),
 `greenhouse_assemble` (canonical records), `greenhouse_fields` (custom fields), `greenhouse_reference` (caches),
-`greenhouse_probe` (looking at a tenant).
+`greenhouse_probe` (looking at a tenant), `greenhouse_audit` and `greenhouse_trip` (what a tenant can do).
 
 Invariants of the vendor's API, each with a test of the same number
 1.  There is no GET of a single record: rows are fetched by `ids`, at most 50; what is not found is simply absent.
@@ -32,11 +32,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
+from referral_pipeline.connectors.capabilities import AuditScope, Capability
 from referral_pipeline.connectors.failures import AmbiguousOutcome, HttpFailure, Invalid, NotFound
 from referral_pipeline.connectors.greenhouse_api import ENTITIES, IDS_AT_ONCE, PULLED, GreenhouseApi, number
 from referral_pipeline.connectors.greenhouse_assemble import Assembler, Facts, keep, public_posts
 from referral_pipeline.connectors.greenhouse_assemble import candidate as canonical_candidate
 from referral_pipeline.connectors.greenhouse_assemble import job as canonical_job
+from referral_pipeline.connectors.greenhouse_audit import audit
 from referral_pipeline.connectors.greenhouse_fields import FieldCatalog, changed_tags, merged, new_values
 from referral_pipeline.connectors.greenhouse_models import (
     SYSTEM,
@@ -459,6 +461,10 @@ class GreenhouseConnector:
     def probe(self) -> list[Finding]:
         """Look, without writing, whether the tenant is reachable and set up as the contract needs."""
         return probe(self._api, self._catalog, self._options, tags=self._tags, stage_map=self._stage_map)
+
+    def audit(self, scope: AuditScope) -> list[Capability]:
+        """Ask the tenant for each capability; writes, and takes back, only what `scope` allows."""
+        return audit(self._api, self._options, scope, tags=self._tags)
 
     def close(self) -> None:
         """Close the session."""

@@ -12,7 +12,15 @@ from typing import Any
 import dagster as dg
 
 from referral_pipeline.orchestration import alerting
-from referral_pipeline.orchestration.assets import analytics, costs, events, ingest, reconciliation, sync
+from referral_pipeline.orchestration.assets import (
+    analytics,
+    api_capability,
+    costs,
+    events,
+    ingest,
+    reconciliation,
+    sync,
+)
 from referral_pipeline.orchestration.checks import build_checks
 from referral_pipeline.orchestration.jobs import JOBS
 from referral_pipeline.orchestration.pruning import prune
@@ -48,6 +56,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
             analytics.published_tables,
             analytics.leadership_report,
             analytics.quarterly_edition,
+            *api_capability.ASSETS,
         ],
         asset_checks=build_checks(),
         jobs=[*JOBS, events.process_events, prune, *alerting.JOBS],

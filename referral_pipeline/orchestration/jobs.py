@@ -17,10 +17,11 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
 _RECONCILIATION = dg.AssetSelection.assets("reconciliation")
 _COSTS = dg.AssetSelection.assets("costs")  # of no system that is brought level
 _EDITION = dg.AssetSelection.assets("quarterly_edition")
+_API_AUDIT = dg.AssetSelection.assets("api_capability")
 
 refresh = dg.define_asset_job(
     name="refresh",
-    selection=dg.AssetSelection.all() - _RECONCILIATION - _EDITION,
+    selection=dg.AssetSelection.all() - _RECONCILIATION - _EDITION - _API_AUDIT,
     description="The whole way: pull both systems, write candidates, return statuses, publish jobs, rebuild "
     "attribution and KPIs, check them, publish.",
     config=_QUIET,
@@ -45,4 +46,13 @@ quarterly_review = dg.define_asset_job(
     tags={"owner": "talent-operations"},
 )
 
-JOBS: tuple[Any, ...] = (refresh, reconcile, quarterly_review)
+api_audit = dg.define_asset_job(
+    name="api_audit",
+    selection=_API_AUDIT,
+    description="The capability audit: both systems asked what their APIs can do, within their rate limits. In a "
+    "sandbox one candidate is created and deleted again; in production nothing is written.",
+    config=_QUIET,
+    tags={"owner": "talent-operations"},
+)
+
+JOBS: tuple[Any, ...] = (refresh, reconcile, quarterly_review, api_audit)

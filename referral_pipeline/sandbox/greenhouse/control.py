@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request, Response
 from pydantic import ValidationError
 
 from referral_pipeline.sandbox.greenhouse.acts import ActRefused, Acts
-from referral_pipeline.sandbox.greenhouse.vendor import Vendor
+from referral_pipeline.sandbox.greenhouse.vendor import OPERATIONS, Vendor
 
 
 def add_control_plane(app: FastAPI, vendor: Vendor) -> None:
@@ -45,6 +45,10 @@ def add_control_plane(app: FastAPI, vendor: Vendor) -> None:
         changes = await _object(request)
         if changes is None:
             return _json(400, {"problem": "the body must be a JSON object"})
+        off = changes.get("endpoints_off")
+        known = {operation.name for operation in OPERATIONS.values()}
+        if isinstance(off, dict) and (unknown := sorted(set(off) - known)):
+            return _json(422, {"problem": [f"endpoints_off: {unknown[0]} is no operation"]})
         try:
             with store.lock:
                 store.switches = store.switches.changed(changes)

@@ -1,0 +1,404 @@
+"""The part of an audit of Greenhouse that writes: one candidate there and back, in a sandbox only.
+
+Belongs here: what is written, what is read again, what is taken back. Does not belong here: questions that reading
+answers (`greenhouse_audit`).
+
+Each write is tried for real on a candidate that the audit makes and deletes. Where what it needs is not there (nothing
+could be created, for instance) it is sent with a key that the vendor must refuse, which shows that the operation is
+there and permitted, and changes nothing. The candidate is known by its name and address, so that one left behind by an
+audit that died is deleted by the next.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from referral_pipeline.connectors.capabilities import (
+    CREATION,
+    MERGING,
+    NO_WRITES,
+    Area,
+    Capability,
+    Question,
+)
+from referral_pipeline.connectors.failures import HttpFailure, Invalid, NotFound
+from referral_pipeline.connectors.greenhouse_api import GreenhouseApi
+from referral_pipeline.connectors.greenhouse_fields import tag_text
+from referral_pipeline.connectors.greenhouse_models import GreenhouseOptions, field_map
+from referral_pipeline.connectors.records import Row
+
+AUDIT_EMAIL = "api-audit@example.com"
+"""The address of the one candidate that an audit makes (a domain that RFC 2606 keeps for examples)."""
+FIRST_NAME, LAST_NAME = "API", "Audit"
+_PHONES = ("+12025550143", "+12025550144")
+"""Numbers that are kept for fiction."""
+_VALUE = "api-audit"
+_REFUSED: Mapping[str, Any] = {"api_audit": True}
+"""A body that no operation may take: the vendor forbids keys that it does not know."""
+_LOOK_EVERY_SECONDS = 0.5
+_TEXTS = frozenset({"short_text", "long_text"})
+
+CREATE = Question(
+    Area.ENDPOINTS,
+    "candidates.create",
+    "Create a candidate",
+    "a referral becomes a candidate",
+    "no referral reaches the ATS",
+    (CREATION,),
+    "POST /v3/candidates",
+)
+_APPLY = Question(
+    Area.ENDPOINTS,
+    "applications.create",
+    "Open an application for a candidate who exists",
+    "a referral of somebody who is known opens an application",
+    "a referral of somebody who is known stops: their application cannot be opened",
+    (CREATION,),
+    "POST /v3/applications",
+)
+_TAG = Question(
+    Area.ENDPOINTS,
+    "applications.update",
+    "Write advocate, content and campaign on an application",
+    "credit that moves is written where it belongs",
+    "tags stay as they were at creation: credit that moves, and applications that exist, are not attributed in the ATS",
+    (CREATION,),
+    "PATCH /v3/applications/{id}",
+)
+_CONTACT = Question(
+    Area.ENDPOINTS,
+    "candidates.update",
+    "Add an e-mail or a phone to a candidate",
+    "a candidate who exists gets what a referral knows more",
+    "candidates who exist keep the contact details they have",
+    (CREATION,),
+    "PATCH /v3/candidates/{id}",
+)
+_MERGE = Question(
+    Area.ENDPOINTS,
+    "candidates.merge",
+    "Merge two candidates",
+    "decisions of the review are carried out in the ATS",
+    "duplicates are merged by hand: set rules.dedupe.merge_in_ats to off",
+    (MERGING,),
+    "POST /v3/candidates/{id}/merge",
+)
+_FIELDS_BY_API = Question(
+    Area.CUSTOM_FIELDS,
+    "custom_fields.create",
+    "Create custom fields by the API",
+    "fields could be made by the integration",
+    "an administrator creates them by hand in Configure > Custom Options",
+    (),
+    "POST /v3/custom_fields",
+)
+_REQUIRED = Question(
+    Area.FIELDS,
+    "candidates.required",
+    "What a new candidate must have",
+    "a referral has all of it",
+    "a referral may lack what this tenant requires, and is refused then",
+)
+_SOURCE = Question(
+    Area.TAGGING,
+    "applications.source",
+    "Give a new application its source",
+    "the ATS's own source reports count the programme",
+    "the ATS's own source reports do not show the programme; the tags do",
+)
+_REFERRER = Question(
+    Area.TAGGING,
+    "applications.referrer",
+    "Give a new application its referrer",
+    "the ATS shows the advocate as the referrer, where they have a referrer record",
+    "the advocate stands in the tags only: the API creates no referrer records",
+)
+_DELETE = Question(
+    Area.ENDPOINTS,
+    "candidates.delete",
+    "Delete a candidate",
+    "what an audit writes is taken back",
+    "what an audit writes must be deleted by hand",
+    (),
+    "DELETE /v3/candidates/{id}",
+)
+_FOUND = Question(
+    Area.ARCHITECTURE,
+    "read_after_write",
+    "What was created is found by a search",
+    "a second referral of the same person finds the first",
+    "raise options.visibility_lag_seconds: a second referral within that time makes a second candidate",
+    (CREATION,),
+)
+_ONLY_WRITING = (
+    *(CREATE, _APPLY, _TAG, _CONTACT, _MERGE, _DELETE),
+    *(_FOUND, _SOURCE, _REFERRER, _FIELDS_BY_API, _REQUIRED),
+)
+
+
+def find_source(rows: Sequence[Row], name: str) -> Row | None:
+    """The source of this name, spaces and case aside."""
+    wanted = " ".join(name.split()).casefold()
+    return next((row for row in rows if " ".join(str(row.get("name") or "").split()).casefold() == wanted), None)
+
+
+class RoundTrip:
+    """One candidate there and back. `rows` are the lists that could be read, by entity."""
+
+    def __init__(
+        self, api: GreenhouseApi, options: GreenhouseOptions, rows: Mapping[str, Sequence[Row]], *, may_write: bool
+    ) -> None:
+        self._api = api
+        self._client = api.client
+        self._options = options
+        self._rows = rows
+        self._may_write = may_write
+        self._candidate: int | None = None
+        self._application: int | None = None
+
+    def lines(self) -> list[Capability]:
+        """Every line that needs a write; where none may be made, each says so."""
+        if not self._may_write:
+            return [question.not_verified(NO_WRITES) for question in _ONLY_WRITING]
+        lines: list[Capability] = []
+        try:
+            self._sweep()
+            lines += [self._required(), self._create()]
+            lines += [self._found(), *self._tagging(), self._apply(), self._tag(), self._contact()]
+            lines += [self._refusal(_MERGE, "candidates.merge", "POST", f"candidates/{self._candidate or 0}/merge")]
+            lines += [self._refusal(_FIELDS_BY_API, "custom_fields.create", "POST", "custom_fields")]
+        finally:
+            lines += [self._take_back()]
+        return lines
+
+    # ------------------------------------------------------------ there
+
+    def _required(self) -> Capability:
+        try:
+            self._client.call("candidates.create", "POST", "candidates", json={})
+        except Invalid as refused:
+            names = _fields_at_fault(refused)
+            if not names:
+                return _REQUIRED.not_verified("an empty one is refused, without the names of what it lacks")
+            beyond = sorted(set(names) - {"first_name", "last_name"})
+            told = f"an empty one is refused for want of {', '.join(names)}"
+            return _REQUIRED.partial(told) if beyond else _REQUIRED.covered(told)
+        except HttpFailure as failure:
+            return _REQUIRED.not_verified(str(failure))
+        return _REQUIRED.partial("one without any name is taken")
+
+    def _create(self) -> Capability:
+        body: dict[str, Any] = {
+            "first_name": FIRST_NAME,
+            "last_name": LAST_NAME,
+            "email_addresses": [{"value": AUDIT_EMAIL, "type": "personal"}],
+            "phone_numbers": [{"value": _PHONES[0], "type": "mobile"}],
+        }
+        job_id = next(iter(self._open_jobs()), None)
+        try:
+            made = self._posted(body if job_id is None else {**body, "application": self._opening(job_id)})
+        except HttpFailure as failure:
+            return CREATE.failed(failure)
+        candidate = made.get("candidate")
+        shown = cast("Row", candidate) if isinstance(candidate, dict) else made
+        if not isinstance(shown.get("id"), int):
+            return CREATE.partial("it answers without the candidate's id", "the candidate is found by a search only")
+        self._candidate = shown["id"]
+        application = made.get("application")
+        if isinstance(application, dict):
+            self._application = cast("Row", application).get("id")
+        if job_id is None:
+            return CREATE.covered("created without an application: no open job could be read")
+        opened = "with its application" if self._application is not None else "and its application is not shown"
+        return CREATE.covered(f"created {opened}")
+
+    def _posted(self, body: Mapping[str, Any]) -> Row:
+        answer = self._client.call("candidates.create", "POST", "candidates", json=body)
+        return cast("Row", answer.data) if isinstance(answer.data, dict) else {}
+
+    def _opening(self, job_id: int) -> dict[str, Any]:
+        source, referrer = self._source(), self._referrer()
+        return {
+            "job_id": job_id,
+            **({"source_id": source["id"]} if source else {}),
+            **({"referrer_id": referrer["id"]} if referrer else {}),
+        }
+
+    def _found(self) -> Capability:
+        if self._candidate is None:
+            return _FOUND.not_verified("no candidate could be created")
+        clock = self._client.clock
+        began = clock.monotonic()
+        try:
+            while True:
+                rows, _ = self._api.first_page("candidates", {"email": AUDIT_EMAIL})
+                took = clock.monotonic() - began
+                if any(row["id"] == self._candidate for row in rows):
+                    return _FOUND.covered(f"found by its address after {took:.1f} s")
+                if took > self._options.visibility_lag_seconds:
+                    return _FOUND.missing(f"not found by its address within {took:.0f} s")
+                clock.sleep(_LOOK_EVERY_SECONDS)
+        except HttpFailure as failure:
+            return _FOUND.not_verified(f"candidates cannot be searched: {failure}")
+
+    def _tagging(self) -> Iterator[Capability]:
+        row = self._read_back("applications", self._application)
+        for question, wanted, field in (
+            (_SOURCE, self._source(), "source_id"),
+            (_REFERRER, self._referrer(), "referrer_id"),
+        ):
+            if wanted is None:
+                yield question.partial("there is none to give, or none can be read")
+            elif row is None:
+                yield question.not_verified("no application could be created, or it cannot be read")
+            elif row.get(field) == wanted["id"]:
+                yield question.covered("given at creation, and read back")
+            else:
+                yield question.missing("given at creation, and not there when read back")
+
+    def _apply(self) -> Capability:
+        jobs = self._open_jobs()
+        job_id = next(iter(jobs[1:] if self._application is not None else jobs), None)
+        if self._candidate is None or job_id is None:
+            return self._refusal(_APPLY, "applications.create", "POST", "applications")
+        body = {"candidate_id": self._candidate, **self._opening(job_id)}
+        try:
+            made = self._client.call("applications.create", "POST", "applications", json=body).data
+        except HttpFailure as failure:
+            return _APPLY.failed(failure)
+        if isinstance(made, dict) and self._application is None:
+            self._application = cast("Row", made).get("id")
+        return _APPLY.covered("opened on a second job")
+
+    def _tag(self) -> Capability:
+        field = self._text_field()
+        if self._application is None or field is None:
+            there = next((row["id"] for row in self._rows.get("applications", ())), 0)
+            path = f"applications/{self._application or there}"
+            return self._refusal(_TAG, "applications.update", "PATCH", path, exists=bool(self._application or there))
+        body = {"custom_fields": [{"name_key": field, "value": _VALUE}]}
+        path = f"applications/{self._application}"
+        try:
+            self._client.call("applications.update", "PATCH", path, json=body, repeatable=False)
+        except HttpFailure as failure:
+            return _TAG.failed(failure)
+        row = self._read_back("applications", self._application)
+        if row is None:
+            return _TAG.partial(f"{field} was taken, and cannot be read back", "what was written cannot be verified")
+        if tag_text(field_map(row.get("custom_fields")).get(field, {}).get("value")) != _VALUE:
+            return _TAG.missing(f"{field} was taken, and is not there when read back")
+        return _TAG.covered(f"{field} written and read back")
+
+    def _contact(self) -> Capability:
+        if self._candidate is None:
+            there = next((row["id"] for row in self._rows.get("candidates", ())), 0)
+            return self._refusal(_CONTACT, "candidates.update", "PATCH", f"candidates/{there}", exists=bool(there))
+        body = {"phone_numbers": [{"value": number, "type": "mobile"} for number in _PHONES]}
+        try:
+            path = f"candidates/{self._candidate}"
+            self._client.call("candidates.update", "PATCH", path, json=body, repeatable=False)
+        except HttpFailure as failure:
+            return _CONTACT.failed(failure)
+        row = self._read_back("candidates", self._candidate)
+        if row is None:
+            return _CONTACT.partial("a number was taken, and cannot be read back", "what was written is not verified")
+        if len(row.get("phone_numbers") or ()) != len(_PHONES):
+            return _CONTACT.missing("a second number was taken, and is not there when read back")
+        return _CONTACT.covered("a second number written, both read back")
+
+    def _refusal(
+        self, question: Question, operation: str, method: str, path: str, *, exists: bool = True
+    ) -> Capability:
+        """Whether an operation is there: it must refuse a key that it cannot know. Nothing is changed."""
+        try:
+            self._client.call(operation, method, path, json=dict(_REFUSED), repeatable=False)
+        except Invalid as refused:
+            shown = f"it is there and permitted: a wrong body is refused with {refused.status}"
+            return question.partial(shown, "not tried to its end")
+        except NotFound as failure:
+            return question.failed(failure) if exists else question.not_verified("there was no record to try it on")
+        except HttpFailure as failure:
+            return question.failed(failure)
+        return question.partial("it takes a body with a key that it cannot know", "wrong bodies are not refused")
+
+    # ------------------------------------------------------------ what is there
+
+    def _open_jobs(self) -> list[int]:
+        rows = self._rows.get("jobs", ())
+        return [row["id"] for row in rows if row.get("status") == "open" and not row.get("is_template")]
+
+    def _source(self) -> Row | None:
+        name = self._options.source_name
+        return find_source(self._rows.get("sources", ()), name) if name else None
+
+    def _referrer(self) -> Row | None:
+        return next((row for row in self._rows.get("referrers", ()) if row.get("user_id")), None)
+
+    def _text_field(self) -> str | None:
+        """A tag that takes any text, and by which no application would be taken for one of the integration's."""
+        kinds = {str(row.get("name_key")): row for row in self._rows.get("custom_fields", ())}
+        for tag in ("campaign_tag", "content_id", "share_id"):
+            row = kinds.get(self._options.custom_fields.get(tag, ""))
+            if row and row.get("value_type") in _TEXTS and row.get("active") is not False:
+                return str(row["name_key"])
+        return None
+
+    def _read_back(self, entity: str, record_id: int | None) -> Row | None:
+        """A record as the lists show it, once they do; None when they do not, or cannot be read."""
+        if record_id is None:
+            return None
+        clock = self._client.clock
+        began = clock.monotonic()
+        try:
+            while True:
+                rows = self._api.by_ids(entity, [str(record_id)])
+                if rows or clock.monotonic() - began > self._options.visibility_lag_seconds:
+                    return next(iter(rows), None)
+                clock.sleep(_LOOK_EVERY_SECONDS)
+        except HttpFailure:
+            return None
+
+    # ------------------------------------------------------------ and back
+
+    def _sweep(self) -> None:
+        """Delete what an earlier audit left behind; where that cannot be, the line on deleting says so."""
+        try:
+            rows = list(self._api.list_all("candidates", {"email": AUDIT_EMAIL}))
+            for row in rows:
+                if (row.get("first_name"), row.get("last_name")) == (FIRST_NAME, LAST_NAME):
+                    self._client.call("candidates.delete", "DELETE", f"candidates/{row['id']}", repeatable=False)
+        except HttpFailure:
+            return
+
+    def _take_back(self) -> Capability:
+        if self._candidate is None:
+            self._sweep()  # a create whose answer was lost may have made one
+            return _DELETE.not_verified("there was nothing to take back")
+        try:
+            self._client.call("candidates.delete", "DELETE", f"candidates/{self._candidate}")
+        except NotFound as failure:
+            if self._read_back("candidates", self._candidate) is None:
+                return _DELETE.covered("what was written is gone")
+            return self._left(failure)
+        except HttpFailure as failure:
+            return self._left(failure)
+        return _DELETE.covered("what was written is deleted")
+
+    def _left(self, failure: HttpFailure) -> Capability:
+        return _DELETE.missing(f"{failure}; candidate {self._candidate} is left: delete it by hand")
+
+
+def _fields_at_fault(refused: HttpFailure) -> list[str]:
+    """The keys that a 422 names: entries of one key each, or `{message, field}`."""
+    try:
+        errors: Any = json.loads(refused.evidence.answer)["errors"] if refused.evidence else []
+    except (ValueError, KeyError, TypeError):
+        return []
+    named: list[str] = []
+    for entry in cast("list[Any]", errors) if isinstance(errors, list) else []:
+        if isinstance(entry, dict):
+            one = cast("dict[str, Any]", entry)
+            named += [str(one["field"])] if "field" in one else [str(key) for key in one]
+    return sorted(set(named))
