@@ -33,6 +33,7 @@ def audit_api(out: Path | None, as_json: bool) -> None:
     from referral_pipeline.contract.loader import load_contract
     from referral_pipeline.contract.problems import ContractError
     from referral_pipeline.contract.secrets import missing_secrets
+    from referral_pipeline.monitoring.api_audit.words import JSON, MARKDOWN
     from referral_pipeline.orchestration.assets.api_capability import ASSET
     from referral_pipeline.orchestration.liveness import open_ledger
     from referral_pipeline.orchestration.run import run_job
@@ -51,7 +52,7 @@ def audit_api(out: Path | None, as_json: bool) -> None:
     if kept is None:
         words = next(iter(outcome.errors.values()), "the run ended without an audit").splitlines()[0].rstrip(".")
         raise click.ClickException(words)
-    written = write_audit(kept, settings.published_dir if out is None else out)
+    written = [settings.published_dir / name for name in (MARKDOWN, JSON)] if out is None else write_audit(kept, out)
     if as_json:
         click.echo(json.dumps({**_as_json(kept), "files": [str(path) for path in written]}, indent=2))
     else:

@@ -310,7 +310,7 @@ class _Platform:
 
     def results(self) -> Capability:
         """Whether results would be taken."""
-        there = next((str(row["id"]) for row in self._rows.get("advocates", []) if row.get("id")), None)
+        there = self._advocate()
         path = f"v1/advocates/{quote(there or _NO_ID, safe='')}/results"
         return self._refusal(_RESULTS, "PUT", path, exists=there is not None)
 
@@ -359,6 +359,14 @@ class _Platform:
         self, question: Question, method: str, path: str, body: object, headers: Mapping[str, str] | None = None
     ) -> None:
         self._client.call(question.name, method, path, json=body, headers=headers, repeatable=False)
+
+    def _advocate(self) -> str | None:
+        """An advocate, as the lists that can be read name one."""
+        for entity, key in (("advocates", "id"), ("shares", "advocate_id"), ("referrals", "advocate_id")):
+            for row in self._rows.get(entity, []):
+                if row.get(key):
+                    return str(row[key])
+        return None
 
     def _referral(self) -> str | None:
         return next((str(row["id"]) for row in self._rows.get("referrals", []) if row.get("id")), None)

@@ -223,7 +223,7 @@ class _Reader:
                 largest = self._api.client.get(f"{entity}.list", entity, {"per_page": str(PAGE_SIZE)})
             except HttpFailure as failure:
                 return _PAGES.failed(failure)
-            return _PAGES.covered(f"two pages of one row joined, {len(_ids(largest.data))} rows asked {PAGE_SIZE}")
+            return _PAGES.covered(f"two pages of one row joined, {len(_ids(largest.data))} rows in one of {PAGE_SIZE}")
         return _PAGES.not_verified("no list that can be read has two rows")
 
     def scopes(self) -> Capability:

@@ -157,6 +157,7 @@ class RoundTrip:
         self._may_write = may_write
         self._candidate: int | None = None
         self._application: int | None = None
+        self._job: int | None = None
 
     def lines(self) -> list[Capability]:
         """Every line that needs a write; where none may be made, each says so."""
@@ -167,7 +168,7 @@ class RoundTrip:
             self._sweep()
             lines += [self._required(), self._create()]
             lines += [self._found(), *self._tagging(), self._apply(), self._tag(), self._contact()]
-            lines += [self._refusal(_MERGE, "candidates.merge", "POST", f"candidates/{self._candidate or 0}/merge")]
+            lines += [self._merge()]
             lines += [self._refusal(_FIELDS_BY_API, "custom_fields.create", "POST", "custom_fields")]
         finally:
             lines += [self._take_back()]
@@ -205,14 +206,19 @@ class RoundTrip:
         shown = cast("Row", candidate) if isinstance(candidate, dict) else made
         if not isinstance(shown.get("id"), int):
             return CREATE.partial("it answers without the candidate's id", "the candidate is found by a search only")
-        self._candidate = shown["id"]
+        self._candidate, self._job = shown["id"], job_id
+        if job_id is None:
+            return CREATE.covered("created without an application: no open job could be read")
         application = made.get("application")
         if isinstance(application, dict):
             self._application = cast("Row", application).get("id")
-        if job_id is None:
-            return CREATE.covered("created without an application: no open job could be read")
-        opened = "with its application" if self._application is not None else "and its application is not shown"
-        return CREATE.covered(f"created {opened}")
+            return CREATE.covered("created with its application")
+        # Some tenants answer the candidate alone.
+        row = self._read_back("applications", shown["id"], by="candidate_ids")
+        if row is None:
+            return CREATE.partial("created, and no application is there", "a second call opens the application")
+        self._application = row["id"]
+        return CREATE.covered("created with its application, which the answer does not show")
 
     def _posted(self, body: Mapping[str, Any]) -> Row:
         answer = self._client.call("candidates.create", "POST", "candidates", json=body)
@@ -259,8 +265,7 @@ class RoundTrip:
                 yield question.missing("given at creation, and not there when read back")
 
     def _apply(self) -> Capability:
-        jobs = self._open_jobs()
-        job_id = next(iter(jobs[1:] if self._application is not None else jobs), None)
+        job_id = next((job for job in self._open_jobs() if job != self._job), None)
         if self._candidate is None or job_id is None:
             return self._refusal(_APPLY, "applications.create", "POST", "applications")
         body = {"candidate_id": self._candidate, **self._opening(job_id)}
@@ -270,12 +275,12 @@ class RoundTrip:
             return _APPLY.failed(failure)
         if isinstance(made, dict) and self._application is None:
             self._application = cast("Row", made).get("id")
-        return _APPLY.covered("opened on a second job")
+        return _APPLY.covered("opened on another job" if self._job is not None else "opened")
 
     def _tag(self) -> Capability:
         field = self._text_field()
         if self._application is None or field is None:
-            there = next((row["id"] for row in self._rows.get("applications", ())), 0)
+            there = self._known("applications", "application_id")
             path = f"applications/{self._application or there}"
             return self._refusal(_TAG, "applications.update", "PATCH", path, exists=bool(self._application or there))
         body = {"custom_fields": [{"name_key": field, "value": _VALUE}]}
@@ -293,7 +298,7 @@ class RoundTrip:
 
     def _contact(self) -> Capability:
         if self._candidate is None:
-            there = next((row["id"] for row in self._rows.get("candidates", ())), 0)
+            there = self._known("candidates", "candidate_id")
             return self._refusal(_CONTACT, "candidates.update", "PATCH", f"candidates/{there}", exists=bool(there))
         body = {"phone_numbers": [{"value": number, "type": "mobile"} for number in _PHONES]}
         try:
@@ -307,6 +312,11 @@ class RoundTrip:
         if len(row.get("phone_numbers") or ()) != len(_PHONES):
             return _CONTACT.missing("a second number was taken, and is not there when read back")
         return _CONTACT.covered("a second number written, both read back")
+
+    def _merge(self) -> Capability:
+        """Only ever on the audit's own candidate: a merge cannot be undone."""
+        path = f"candidates/{self._candidate or 0}/merge"
+        return self._refusal(_MERGE, "candidates.merge", "POST", path, exists=self._candidate is not None)
 
     def _refusal(
         self, question: Question, operation: str, method: str, path: str, *, exists: bool = True
@@ -324,6 +334,15 @@ class RoundTrip:
         return question.partial("it takes a body with a key that it cannot know", "wrong bodies are not refused")
 
     # ------------------------------------------------------------ what is there
+
+    def _known(self, entity: str, reference: str) -> int:
+        """The id of a record that exists, as any list that can be read names one; 0 when none does."""
+        for name, rows in self._rows.items():
+            for row in rows:
+                found = row.get("id" if name == entity else reference)
+                if isinstance(found, int):
+                    return found
+        return 0
 
     def _open_jobs(self) -> list[int]:
         rows = self._rows.get("jobs", ())
@@ -345,7 +364,7 @@ class RoundTrip:
                 return str(row["name_key"])
         return None
 
-    def _read_back(self, entity: str, record_id: int | None) -> Row | None:
+    def _read_back(self, entity: str, record_id: int | None, *, by: str = "ids") -> Row | None:
         """A record as the lists show it, once they do; None when they do not, or cannot be read."""
         if record_id is None:
             return None
@@ -353,7 +372,7 @@ class RoundTrip:
         began = clock.monotonic()
         try:
             while True:
-                rows = self._api.by_ids(entity, [str(record_id)])
+                rows = self._api.by_ids(entity, [str(record_id)], by=by)
                 if rows or clock.monotonic() - began > self._options.visibility_lag_seconds:
                     return next(iter(rows), None)
                 clock.sleep(_LOOK_EVERY_SECONDS)

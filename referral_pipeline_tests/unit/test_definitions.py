@@ -11,6 +11,7 @@ import dagster as dg
 import pytest
 
 import referral_pipeline
+from referral_pipeline.orchestration.assets.api_capability import NOTHING_NEEDED_IS_MISSING
 from referral_pipeline.orchestration.assets.ingest import EVERY_STAGE_IS_MAPPED
 from referral_pipeline.orchestration.assets.sync import EVERY_WRITE_SUCCEEDED
 from referral_pipeline.orchestration.build import build_defs
@@ -47,6 +48,7 @@ GROUPS = {
         "processed_events",
     },
     "kpis": {"allocated_costs", "kpis", "advocate_performance"},
+    "monitoring": {"api_capability"},
     "reports": {"published_tables", "leadership_report", "quarterly_edition"},
 }
 
@@ -82,7 +84,7 @@ def test_the_catalogue_and_the_graph_name_the_same_assets(specs):
 def test_every_rule_is_a_check_and_those_that_guard_attribution_block(defs):
     graph = defs.resolve_asset_graph()
     checks = {key: graph.get(key) for key in graph.asset_check_keys}
-    of_runs = {EVERY_WRITE_SUCCEEDED, EVERY_STAGE_IS_MAPPED}
+    of_runs = {EVERY_WRITE_SUCCEEDED, EVERY_STAGE_IS_MAPPED, NOTHING_NEEDED_IS_MISSING}
     assert {key.name for key in checks} == {rule.name for rule in RULES} | of_runs
     blocking = {key.name for key, node in checks.items() if node.blocking}
     assert blocking == {rule.name for rule in RULES if rule.blocking}
@@ -92,11 +94,20 @@ def test_every_rule_is_a_check_and_those_that_guard_attribution_block(defs):
 def test_jobs_schedules_and_sensors_have_the_names_that_the_runbook_uses(defs):
     repository = defs.get_repository_def()
     jobs = {job.name for job in repository.get_all_jobs()}
-    assert {"process_events", "refresh", "reconcile", "quarterly_review", "prune", "alert_heartbeat"} <= jobs
+    assert {
+        "process_events",
+        "refresh",
+        "reconcile",
+        "quarterly_review",
+        "api_audit",
+        "prune",
+        "alert_heartbeat",
+    } <= jobs
     assert {s.name: s.execution_timezone for s in repository.schedule_defs} == {
         "refresh_hourly": "UTC",
         "reconcile_every_15_minutes": "UTC",
         "quarterly_review_on_the_fifth": "UTC",
+        "api_audit_on_mondays": "UTC",
         "prune_daily": "UTC",
         "alert_heartbeat_daily": "UTC",
     }
@@ -126,6 +137,14 @@ def test_an_edition_is_kept_by_the_quarterly_review_alone(defs):
 
     assert assets("quarterly_review") == {"quarterly_edition"}
     assert "quarterly_edition" not in assets("refresh")
+
+
+def test_what_the_apis_can_do_is_asked_by_the_api_audit_alone(defs):
+    def assets(job: str) -> set[str]:
+        return {key.to_user_string() for key in defs.resolve_job_def(job).asset_layer.executable_asset_keys}
+
+    assert assets("api_audit") == {"api_capability"}
+    assert "api_capability" not in assets("refresh") | assets("reconcile")
 
 
 def test_the_report_waits_for_the_tables_that_it_says_are_published_beside_it(defs):

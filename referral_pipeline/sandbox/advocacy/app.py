@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from http import HTTPStatus
+from typing import Any, cast
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -64,7 +64,7 @@ class _Surface:
         self.tokens = Tokens(client_id, client_secret, switches)
         self.rate = RateLimit(switches)
         self.calls: dict[str, Counter[str]] = defaultdict(Counter)
-        self.operations: set[str] = set()
+        self.operations: list[str] = []
 
     def app(self) -> Starlette:
         routes = [
@@ -96,14 +96,14 @@ class _Surface:
         async def judged(request: Request) -> Response:
             # Starlette lets HEAD through wherever GET is allowed.
             method = "GET" if request.method == "HEAD" else request.method
-            off = self.switches.endpoints_off.get(f"{method} {path}")
+            operation = f"{method} {path}"
             try:
-                if off == HTTPStatus.NOT_FOUND:
+                if operation in self.switches.operations_absent:
                     raise Refused(404, _NO_PATH)
                 if not is_open:
                     self.rate.take()
                     self.tokens.check(request)
-                if off == HTTPStatus.FORBIDDEN:
+                if operation in self.switches.operations_forbidden:
                     raise Refused(403, "this client may not use this operation")
                 answer = await by_method[method](request)
             except (Refused, NotFound, Conflict, Invalid) as error:
@@ -111,7 +111,7 @@ class _Surface:
             self.calls[f"{method} {path}"][str(answer.status_code)] += 1
             return answer
 
-        self.operations |= {f"{method} {path}" for method in by_method}
+        self.operations += [f"{method} {path}" for method in by_method]
         return Route(path, judged, methods=list(by_method))
 
     # ------------------------------------------------------------ the contract
@@ -188,9 +188,10 @@ class _Surface:
     async def set_switches(self, request: Request) -> Response:
         if request.method == "POST":
             changes = await json_object(request)
-            off = changes.get("endpoints_off")
-            if isinstance(off, dict) and set(off) - self.operations:
-                raise Refused(422, "names an operation that the platform does not know", pointer="/endpoints_off")
+            for name in ("operations_forbidden", "operations_absent"):
+                named: Any = changes.get(name)
+                if isinstance(named, list) and any(one not in self.operations for one in cast("list[Any]", named)):
+                    raise Refused(422, "names an operation that the platform does not know", pointer=f"/{name}")
             self.switches.set(changes)
         return json_answer(asdict(self.switches))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, cast
 
 from referral_pipeline.sandbox.advocacy.answers import Refused
@@ -18,14 +18,15 @@ from referral_pipeline.sandbox.advocacy.answers import Refused
 class Switches:
     """`rate_limit` is calls per fixed window of `rate_window_seconds`; 0 means no limit.
 
-    `endpoints_off` are operations as the call counts name them (`PATCH /v1/referrals/{id}`) that this client may not
-    use (403), or that this platform does not have (404).
+    `operations_forbidden` and `operations_absent` are operations, as the call counts name them
+    (`PATCH /v1/referrals/{id}`), that this client may not use (403), or that this platform does not have (404).
     """
 
     token_lifetime_seconds: int = 3600
     rate_limit: int = 0
     rate_window_seconds: float = 10.0
-    endpoints_off: dict[str, int] = field(default_factory=dict[str, int])
+    operations_forbidden: tuple[str, ...] = ()
+    operations_absent: tuple[str, ...] = ()
 
     def set(self, values: Mapping[str, Any]) -> None:
         """Take new values; nothing is changed when one is unknown or out of range.
@@ -37,10 +38,9 @@ class Switches:
         for name, value in values.items():
             if name not in kinds:
                 raise Refused(422, "there is no such switch", pointer=f"/{name}")
-            if name == "endpoints_off":
-                statuses = list(cast("dict[str, Any]", value).values()) if isinstance(value, dict) else [None]
-                if any(status not in (403, 404) for status in statuses):
-                    raise Refused(422, "takes an object of operations, each 403 or 404", pointer=f"/{name}")
+            if kinds[name] is tuple:
+                if not isinstance(value, list) or not all(isinstance(one, str) for one in cast("list[Any]", value)):
+                    raise Refused(422, "takes a list of operations", pointer=f"/{name}")
             elif isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
                 raise Refused(422, "a switch takes a number, 0 or above", pointer=f"/{name}")
         for name, value in values.items():

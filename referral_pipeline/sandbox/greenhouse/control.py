@@ -45,13 +45,13 @@ def add_control_plane(app: FastAPI, vendor: Vendor) -> None:
         changes = await _object(request)
         if changes is None:
             return _json(400, {"problem": "the body must be a JSON object"})
-        off = changes.get("endpoints_off")
-        known = {operation.name for operation in OPERATIONS.values()}
-        if isinstance(off, dict) and (unknown := sorted(set(off) - known)):
-            return _json(422, {"problem": [f"endpoints_off: {unknown[0]} is no operation"]})
         try:
             with store.lock:
-                store.switches = store.switches.changed(changes)
+                changed = store.switches.changed(changes)
+                off = {*changed.operations_forbidden, *changed.operations_absent}
+                if unknown := sorted(off - {operation.name for operation in OPERATIONS.values()}):
+                    return _json(422, {"problem": [f"{unknown[0]} is no operation"]})
+                store.switches = changed
         except ValidationError as error:
             return _json(422, {"problem": [f"{p['loc']}: {p['msg']}" for p in error.errors(include_input=False)]})
         return _json(200, store.switches.model_dump())

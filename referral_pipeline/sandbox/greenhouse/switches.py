@@ -31,9 +31,10 @@ class Switches(BaseModel):
     """Token calls per credential in a fixed window of 60 seconds; the number is not published."""
 
     # ---------------------------------------------------------------- what the tenant's plan and scopes allow
-    endpoints_off: dict[str, Literal[403, 404]] = Field(default_factory=dict)
-    """Operations as the call counts name them (`POST /v3/candidates`) that are refused for want of a scope (403), or
-    that this account does not have at all (404)."""
+    operations_forbidden: tuple[str, ...] = ()
+    """Operations, as the call counts name them (`POST /v3/candidates`), whose scope the credential lacks (403)."""
+    operations_absent: tuple[str, ...] = ()
+    """Operations that this account does not have at all (404)."""
 
     # ---------------------------------------------------------------- rate and errors
     rate_limit: int = Field(default=75, ge=1)

@@ -11,7 +11,6 @@ import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any
 
 from referral_pipeline.sandbox.greenhouse import errors
@@ -109,7 +108,7 @@ class Vendor:
             name = operation.name if operation else UNKNOWN_OPERATION
             rate: dict[str, str] = {}
             try:
-                if operation is None or self._off(operation) == HTTPStatus.NOT_FOUND:
+                if operation is None or operation.name in self.store.switches.operations_absent:
                     raise errors.no_route_refusal()
                 caller = self._caller(request, rate)
                 reading = self._rate(caller.client_id)
@@ -142,12 +141,9 @@ class Vendor:
         now = self.store.clock().timestamp()
         return self._window.count(key, switches.rate_limit, switches.rate_window_seconds, now)
 
-    def _off(self, operation: Operation) -> int | None:
-        return self.store.switches.endpoints_off.get(operation.name)
-
     def _permit(self, operation: Operation, caller: Caller) -> None:
         switches = self.store.switches
-        if operation.scope not in caller.scopes or self._off(operation) == HTTPStatus.FORBIDDEN:
+        if operation.scope not in caller.scopes or operation.name in switches.operations_forbidden:
             raise errors.forbidden_refusal("The token lacks the scope of this operation", switches)
         user = self.store.get("users", caller.user_id)
         if user is not None and operation.handler is None and not user["site_admin"]:
