@@ -358,7 +358,8 @@ class _Platform:
     def _send(
         self, question: Question, method: str, path: str, body: object, headers: Mapping[str, str] | None = None
     ) -> None:
-        self._client.call(question.name, method, path, json=body, headers=headers, repeatable=False)
+        """Send what may be sent again: it changes nothing, or is refused."""
+        self._client.call(question.name, method, path, json=body, headers=headers, repeatable=True)
 
     def _advocate(self) -> str | None:
         """An advocate, as the lists that can be read name one."""

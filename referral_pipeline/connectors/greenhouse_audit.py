@@ -40,6 +40,15 @@ from referral_pipeline.connectors.greenhouse_models import (
     RejectionDetailRow,
     read_row,
 )
+from referral_pipeline.connectors.greenhouse_questions import (
+    PAGES,
+    SCOPES,
+    SEARCH_EMAIL,
+    SEARCH_PHONE,
+    SOURCE_EXISTS,
+    STATUS,
+    list_question,
+)
 from referral_pipeline.connectors.greenhouse_trip import RoundTrip, find_source
 from referral_pipeline.connectors.records import Row, RowProblem
 from referral_pipeline.connectors.values import instant_text, shape
@@ -50,24 +59,6 @@ _NO_NUMBER = "+10000000000"
 _SAMPLE = 50
 _STATUSES = frozenset({"in_process", "active", "rejected", "hired", "converted"})
 
-_WHAT_FOR: Mapping[str, str] = {
-    "jobs": "no job is published to advocates, and no application can name one",
-    "job_interview_stages": "stages have no names, so that every status in between is in_review",
-    "job_posts": "advocates get no link to a job",
-    "candidates": "nobody is recognised, and every referral would be a second candidate",
-    "applications": "no status comes back, and nothing is attributed",
-    "application_stages": "when a stage was reached is not known",
-    "offers": "offers and the dates of hires are not known",
-    "openings": "a hire without an accepted offer has no date",
-    "sources": "applications get no source",
-    "rejection_details": "why and when an application was rejected is not known",
-    "rejection_reasons": "a withdrawal cannot be told from a rejection",
-    "departments": "jobs have no department",
-    "custom_fields": "tags cannot be written: advocate, content and campaign do not reach the ATS",
-    "custom_field_options": "tags that are selects cannot be written",
-    "referrers": "no application is created: the advocate's referrer is looked up first",
-    "users": "no application is created: the advocate's referrer is looked up first",
-}
 _MODELS: Mapping[str, type[GreenhouseRow]] = {
     model.entity: model
     for model in (
@@ -75,66 +66,6 @@ _MODELS: Mapping[str, type[GreenhouseRow]] = {
         *(OfferRow, OpeningRow, RejectionDetailRow),
     )
 }
-
-SEARCH_EMAIL = Question(
-    Area.ENDPOINTS,
-    "candidates.search_by_email",
-    "Find candidates by e-mail",
-    "a referral of somebody who is known updates the candidate",
-    "only what was pulled before is recognised: others are created a second time",
-    (CREATION,),
-    "GET /v3/candidates",
-)
-_SEARCH_PHONE = Question(
-    Area.ENDPOINTS,
-    "candidates.search_by_phone",
-    "Find candidates by phone",
-    "a number finds candidates that were never pulled",
-    "the integration finds numbers in its own keyed index of what it has pulled",
-)
-_PAGES = Question(
-    Area.ARCHITECTURE,
-    "pages",
-    "Lists come in pages that a link joins",
-    f"everything is read, {PAGE_SIZE} rows a call",
-    "only the first page of a list could be read",
-    (ALWAYS,),
-)
-_SCOPES = Question(
-    Area.AUTHENTICATION,
-    "scopes",
-    "The credential may read every list",
-    "all is read under one credential",
-    "grant the scopes, and let the credential act as a Site Admin",
-)
-_STATUS = Question(
-    Area.ENDPOINTS,
-    "applications.status",
-    "Read where an application stands",
-    "every status is told in canonical words",
-    "a word that is not known is in_review",
-)
-_SOURCE = Question(
-    Area.TAGGING,
-    "applications.source_exists",
-    "The source that the contract names exists",
-    "applications can carry it",
-    "applications cannot be created under this contract: create the source in Configure > Sources",
-    (CREATION,),
-)
-
-
-def list_question(entity: str) -> Question:
-    """Whether one list can be read, from a moment on."""
-    return Question(
-        Area.ENDPOINTS,
-        f"{entity}.list",
-        f"Read {entity.replace('_', ' ')}" + (", changed since a moment" if entity in PULLED else ""),
-        "what changed is read from a cursor on" if entity in PULLED else "it is looked up when it is needed",
-        _WHAT_FOR[entity],
-        (ALWAYS,) if entity in PULLED else (CREATION,),
-        f"GET /v3/{entity}",
-    )
 
 
 def audit(
@@ -216,29 +147,29 @@ class _Reader:
             try:
                 first = self._api.client.get(f"{entity}.list", entity, {"per_page": "1"})
                 if not first.next_url:
-                    return _PAGES.missing("a page of one row has no link to the next")
+                    return PAGES.missing("a page of one row has no link to the next")
                 second = self._api.client.get(f"{entity}.list", first.next_url)
                 if _ids(first.data) & _ids(second.data) or not _ids(second.data):
-                    return _PAGES.partial("the link to the next page leads to no other row")
+                    return PAGES.partial("the link to the next page leads to no other row")
                 largest = self._api.client.get(f"{entity}.list", entity, {"per_page": str(PAGE_SIZE)})
             except HttpFailure as failure:
-                return _PAGES.failed(failure)
-            return _PAGES.covered(f"two pages of one row joined, {len(_ids(largest.data))} rows in one of {PAGE_SIZE}")
-        return _PAGES.not_verified("no list that can be read has two rows")
+                return PAGES.failed(failure)
+            return PAGES.covered(f"two pages of one row joined, {len(_ids(largest.data))} rows in one of {PAGE_SIZE}")
+        return PAGES.not_verified("no list that can be read has two rows")
 
     def scopes(self) -> Capability:
         """Which rights are lacking, in the vendor's words for them."""
         lacking = [entity for entity, failure in self._failures.items() if isinstance(failure, Forbidden)]
         if lacking:
-            return _SCOPES.partial(f"lacks {', '.join(f'harvest:{entity}:list' for entity in lacking)}")
-        return _SCOPES.covered(f"{len(self.rows)} lists read")
+            return SCOPES.partial(f"lacks {', '.join(f'harvest:{entity}:list' for entity in lacking)}")
+        return SCOPES.covered(f"{len(self.rows)} lists read")
 
     def search(self) -> Iterator[Capability]:
         """Both ways to find somebody, for somebody whom nobody knows."""
         known = self._failures.get("candidates")
         if known is not None:
             yield SEARCH_EMAIL.failed(known)
-            yield _SEARCH_PHONE.not_verified("candidates cannot be read")
+            yield SEARCH_PHONE.not_verified("candidates cannot be read")
             return
         try:
             found, _ = self._api.first_page("candidates", {"email": NOBODY}, per_page=1)
@@ -252,24 +183,24 @@ class _Reader:
         try:
             found, _ = self._api.first_page("candidates", {"phone": _NO_NUMBER}, per_page=1)
             yield (
-                _SEARCH_PHONE.missing("the filter is taken and does not filter")
+                SEARCH_PHONE.missing("the filter is taken and does not filter")
                 if found
-                else _SEARCH_PHONE.covered("the filter is taken, and finds nobody for a number that nobody has")
+                else SEARCH_PHONE.covered("the filter is taken, and finds nobody for a number that nobody has")
             )
         except HttpFailure as failure:
-            yield _SEARCH_PHONE.failed(failure)
+            yield SEARCH_PHONE.failed(failure)
 
     def status(self) -> Capability:
         """Which words for statuses there are."""
         if "applications" not in self.rows:
-            return _STATUS.failed(self._failures["applications"])
+            return STATUS.failed(self._failures["applications"])
         words = Counter(str(row.get("status")) for row in self.rows["applications"])
         unknown = sorted(set(words) - _STATUSES)
         if unknown:
-            return _STATUS.partial(f"words that are not known: {', '.join(unknown[:5])}")
+            return STATUS.partial(f"words that are not known: {', '.join(unknown[:5])}")
         if not words:
-            return _STATUS.not_verified("there is no application")
-        return _STATUS.covered(f"words seen: {', '.join(sorted(words))}")
+            return STATUS.not_verified("there is no application")
+        return STATUS.covered(f"words seen: {', '.join(sorted(words))}")
 
     def fields(self) -> Iterator[Capability]:
         """Whether rows can be understood: what is required of them is there, and what is optional is named."""
@@ -333,12 +264,12 @@ def _source(reader: _Reader, options: GreenhouseOptions) -> Iterator[Capability]
     if options.source_name is None:
         return
     if "sources" not in reader.rows:
-        yield _SOURCE.not_verified("sources cannot be read")
+        yield SOURCE_EXISTS.not_verified("sources cannot be read")
         return
     if find_source(reader.rows["sources"], options.source_name) is not None:
-        yield _SOURCE.covered(f"{options.source_name} exists")
+        yield SOURCE_EXISTS.covered(f"{options.source_name} exists")
     else:
-        yield _SOURCE.missing(f"no source {options.source_name}")
+        yield SOURCE_EXISTS.missing(f"no source {options.source_name}")
 
 
 def _moment(epoch: float) -> datetime:

@@ -16,17 +16,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from referral_pipeline.connectors.capabilities import (
-    CREATION,
-    MERGING,
     NO_WRITES,
-    Area,
     Capability,
     Question,
 )
-from referral_pipeline.connectors.failures import HttpFailure, Invalid, NotFound
+from referral_pipeline.connectors.failures import AmbiguousOutcome, HttpFailure, Invalid, NotFound
 from referral_pipeline.connectors.greenhouse_api import GreenhouseApi
 from referral_pipeline.connectors.greenhouse_fields import tag_text
 from referral_pipeline.connectors.greenhouse_models import GreenhouseOptions, field_map
+from referral_pipeline.connectors.greenhouse_questions import (
+    APPLY,
+    CONTACT,
+    CREATE,
+    DELETE,
+    FIELDS_BY_API,
+    FOUND,
+    MERGE,
+    ONLY_WRITING,
+    REFERRER,
+    REQUIRED,
+    SOURCE,
+    TAG,
+)
 from referral_pipeline.connectors.records import Row
 
 AUDIT_EMAIL = "api-audit@example.com"
@@ -38,104 +49,9 @@ _VALUE = "api-audit"
 _REFUSED: Mapping[str, Any] = {"api_audit": True}
 """A body that no operation may take: the vendor forbids keys that it does not know."""
 _LOOK_EVERY_SECONDS = 0.5
+_CREATES = 4
+"""How often a create is tried whose answer was lost."""
 _TEXTS = frozenset({"short_text", "long_text"})
-
-CREATE = Question(
-    Area.ENDPOINTS,
-    "candidates.create",
-    "Create a candidate",
-    "a referral becomes a candidate",
-    "no referral reaches the ATS",
-    (CREATION,),
-    "POST /v3/candidates",
-)
-_APPLY = Question(
-    Area.ENDPOINTS,
-    "applications.create",
-    "Open an application for a candidate who exists",
-    "a referral of somebody who is known opens an application",
-    "a referral of somebody who is known stops: their application cannot be opened",
-    (CREATION,),
-    "POST /v3/applications",
-)
-_TAG = Question(
-    Area.ENDPOINTS,
-    "applications.update",
-    "Write advocate, content and campaign on an application",
-    "credit that moves is written where it belongs",
-    "tags stay as they were at creation: credit that moves, and applications that exist, are not attributed in the ATS",
-    (CREATION,),
-    "PATCH /v3/applications/{id}",
-)
-_CONTACT = Question(
-    Area.ENDPOINTS,
-    "candidates.update",
-    "Add an e-mail or a phone to a candidate",
-    "a candidate who exists gets what a referral knows more",
-    "candidates who exist keep the contact details they have",
-    (CREATION,),
-    "PATCH /v3/candidates/{id}",
-)
-_MERGE = Question(
-    Area.ENDPOINTS,
-    "candidates.merge",
-    "Merge two candidates",
-    "decisions of the review are carried out in the ATS",
-    "duplicates are merged by hand: set rules.dedupe.merge_in_ats to off",
-    (MERGING,),
-    "POST /v3/candidates/{id}/merge",
-)
-_FIELDS_BY_API = Question(
-    Area.CUSTOM_FIELDS,
-    "custom_fields.create",
-    "Create custom fields by the API",
-    "fields could be made by the integration",
-    "an administrator creates them by hand in Configure > Custom Options",
-    (),
-    "POST /v3/custom_fields",
-)
-_REQUIRED = Question(
-    Area.FIELDS,
-    "candidates.required",
-    "What a new candidate must have",
-    "a referral has all of it",
-    "a referral may lack what this tenant requires, and is refused then",
-)
-_SOURCE = Question(
-    Area.TAGGING,
-    "applications.source",
-    "Give a new application its source",
-    "the ATS's own source reports count the programme",
-    "the ATS's own source reports do not show the programme; the tags do",
-)
-_REFERRER = Question(
-    Area.TAGGING,
-    "applications.referrer",
-    "Give a new application its referrer",
-    "the ATS shows the advocate as the referrer, where they have a referrer record",
-    "the advocate stands in the tags only: the API creates no referrer records",
-)
-_DELETE = Question(
-    Area.ENDPOINTS,
-    "candidates.delete",
-    "Delete a candidate",
-    "what an audit writes is taken back",
-    "what an audit writes must be deleted by hand",
-    (),
-    "DELETE /v3/candidates/{id}",
-)
-_FOUND = Question(
-    Area.ARCHITECTURE,
-    "read_after_write",
-    "What was created is found by a search",
-    "a second referral of the same person finds the first",
-    "raise options.visibility_lag_seconds: a second referral within that time makes a second candidate",
-    (CREATION,),
-)
-_ONLY_WRITING = (
-    *(CREATE, _APPLY, _TAG, _CONTACT, _MERGE, _DELETE),
-    *(_FOUND, _SOURCE, _REFERRER, _FIELDS_BY_API, _REQUIRED),
-)
 
 
 def find_source(rows: Sequence[Row], name: str) -> Row | None:
@@ -162,14 +78,14 @@ class RoundTrip:
     def lines(self) -> list[Capability]:
         """Every line that needs a write; where none may be made, each says so."""
         if not self._may_write:
-            return [question.not_verified(NO_WRITES) for question in _ONLY_WRITING]
+            return [question.not_verified(NO_WRITES) for question in ONLY_WRITING]
         lines: list[Capability] = []
         try:
             self._sweep()
             lines += [self._required(), self._create()]
             lines += [self._found(), *self._tagging(), self._apply(), self._tag(), self._contact()]
             lines += [self._merge()]
-            lines += [self._refusal(_FIELDS_BY_API, "custom_fields.create", "POST", "custom_fields")]
+            lines += [self._refusal(FIELDS_BY_API, "custom_fields.create", "POST", "custom_fields")]
         finally:
             lines += [self._take_back()]
         return lines
@@ -178,17 +94,18 @@ class RoundTrip:
 
     def _required(self) -> Capability:
         try:
-            self._client.call("candidates.create", "POST", "candidates", json={})
+            # Refused for a key that it cannot know as well: a tenant that asks for nothing must not make one of it.
+            self._client.call("candidates.create", "POST", "candidates", json=dict(_REFUSED), repeatable=True)
         except Invalid as refused:
-            names = _fields_at_fault(refused)
+            names = [name for name in _fields_at_fault(refused) if name not in _REFUSED]
             if not names:
-                return _REQUIRED.not_verified("an empty one is refused, without the names of what it lacks")
+                return REQUIRED.not_verified("one without names is refused, and not told for want of what")
             beyond = sorted(set(names) - {"first_name", "last_name"})
             told = f"an empty one is refused for want of {', '.join(names)}"
-            return _REQUIRED.partial(told) if beyond else _REQUIRED.covered(told)
+            return REQUIRED.partial(told) if beyond else REQUIRED.covered(told)
         except HttpFailure as failure:
-            return _REQUIRED.not_verified(str(failure))
-        return _REQUIRED.partial("one without any name is taken")
+            return REQUIRED.not_verified(str(failure))
+        return REQUIRED.partial("one without any name is taken: look for it, and delete it by hand")
 
     def _create(self) -> Capability:
         body: dict[str, Any] = {
@@ -221,6 +138,16 @@ class RoundTrip:
         return CREATE.covered("created with its application, which the answer does not show")
 
     def _posted(self, body: Mapping[str, Any]) -> Row:
+        """What a create answers. One whose answer was lost is taken back, and made again."""
+        for attempt in range(1, _CREATES):
+            try:
+                return self._post(body)
+            except AmbiguousOutcome:
+                self._client.pause(attempt)
+                self._sweep()
+        return self._post(body)
+
+    def _post(self, body: Mapping[str, Any]) -> Row:
         answer = self._client.call("candidates.create", "POST", "candidates", json=body)
         return cast("Row", answer.data) if isinstance(answer.data, dict) else {}
 
@@ -234,7 +161,7 @@ class RoundTrip:
 
     def _found(self) -> Capability:
         if self._candidate is None:
-            return _FOUND.not_verified("no candidate could be created")
+            return FOUND.not_verified("no candidate could be created")
         clock = self._client.clock
         began = clock.monotonic()
         try:
@@ -242,18 +169,18 @@ class RoundTrip:
                 rows, _ = self._api.first_page("candidates", {"email": AUDIT_EMAIL})
                 took = clock.monotonic() - began
                 if any(row["id"] == self._candidate for row in rows):
-                    return _FOUND.covered(f"found by its address after {took:.1f} s")
+                    return FOUND.covered(f"found by its address after {took:.1f} s")
                 if took > self._options.visibility_lag_seconds:
-                    return _FOUND.missing(f"not found by its address within {took:.0f} s")
+                    return FOUND.missing(f"not found by its address within {took:.0f} s")
                 clock.sleep(_LOOK_EVERY_SECONDS)
         except HttpFailure as failure:
-            return _FOUND.not_verified(f"candidates cannot be searched: {failure}")
+            return FOUND.not_verified(f"candidates cannot be searched: {failure}")
 
     def _tagging(self) -> Iterator[Capability]:
         row = self._read_back("applications", self._application)
         for question, wanted, field in (
-            (_SOURCE, self._source(), "source_id"),
-            (_REFERRER, self._referrer(), "referrer_id"),
+            (SOURCE, self._source(), "source_id"),
+            (REFERRER, self._referrer(), "referrer_id"),
         ):
             if wanted is None:
                 yield question.partial("there is none to give, or none can be read")
@@ -267,63 +194,80 @@ class RoundTrip:
     def _apply(self) -> Capability:
         job_id = next((job for job in self._open_jobs() if job != self._job), None)
         if self._candidate is None or job_id is None:
-            return self._refusal(_APPLY, "applications.create", "POST", "applications")
+            return self._refusal(APPLY, "applications.create", "POST", "applications")
         body = {"candidate_id": self._candidate, **self._opening(job_id)}
         try:
-            made = self._client.call("applications.create", "POST", "applications", json=body).data
+            made = self._applied(body)
         except HttpFailure as failure:
-            return _APPLY.failed(failure)
-        if isinstance(made, dict) and self._application is None:
-            self._application = cast("Row", made).get("id")
-        return _APPLY.covered("opened on another job" if self._job is not None else "opened")
+            return APPLY.failed(failure)
+        if self._application is None:
+            self._application = made.get("id")
+        return APPLY.covered("opened on another job" if self._job is not None else "opened")
+
+    def _applied(self, body: Mapping[str, Any]) -> Row:
+        """The application that was opened. Where the answer was lost it is looked for, and else opened again."""
+        for attempt in range(1, _CREATES):
+            try:
+                return self._open(body)
+            except AmbiguousOutcome:
+                self._client.pause(attempt)
+                mine = self._api.by_ids("applications", [str(self._candidate)], by="candidate_ids")
+                there = next((row for row in mine if row.get("job_id") == body["job_id"]), None)
+                if there is not None:
+                    return there
+        return self._open(body)
+
+    def _open(self, body: Mapping[str, Any]) -> Row:
+        answer = self._client.call("applications.create", "POST", "applications", json=body)
+        return cast("Row", answer.data) if isinstance(answer.data, dict) else {}
 
     def _tag(self) -> Capability:
         field = self._text_field()
         if self._application is None or field is None:
             there = self._known("applications", "application_id")
             path = f"applications/{self._application or there}"
-            return self._refusal(_TAG, "applications.update", "PATCH", path, exists=bool(self._application or there))
+            return self._refusal(TAG, "applications.update", "PATCH", path, exists=bool(self._application or there))
         body = {"custom_fields": [{"name_key": field, "value": _VALUE}]}
         path = f"applications/{self._application}"
         try:
-            self._client.call("applications.update", "PATCH", path, json=body, repeatable=False)
+            self._client.call("applications.update", "PATCH", path, json=body)
         except HttpFailure as failure:
-            return _TAG.failed(failure)
+            return TAG.failed(failure)
         row = self._read_back("applications", self._application)
         if row is None:
-            return _TAG.partial(f"{field} was taken, and cannot be read back", "what was written cannot be verified")
+            return TAG.partial(f"{field} was taken, and cannot be read back", "what was written cannot be verified")
         if tag_text(field_map(row.get("custom_fields")).get(field, {}).get("value")) != _VALUE:
-            return _TAG.missing(f"{field} was taken, and is not there when read back")
-        return _TAG.covered(f"{field} written and read back")
+            return TAG.missing(f"{field} was taken, and is not there when read back")
+        return TAG.covered(f"{field} written and read back")
 
     def _contact(self) -> Capability:
         if self._candidate is None:
             there = self._known("candidates", "candidate_id")
-            return self._refusal(_CONTACT, "candidates.update", "PATCH", f"candidates/{there}", exists=bool(there))
+            return self._refusal(CONTACT, "candidates.update", "PATCH", f"candidates/{there}", exists=bool(there))
         body = {"phone_numbers": [{"value": number, "type": "mobile"} for number in _PHONES]}
         try:
             path = f"candidates/{self._candidate}"
-            self._client.call("candidates.update", "PATCH", path, json=body, repeatable=False)
+            self._client.call("candidates.update", "PATCH", path, json=body)
         except HttpFailure as failure:
-            return _CONTACT.failed(failure)
+            return CONTACT.failed(failure)
         row = self._read_back("candidates", self._candidate)
         if row is None:
-            return _CONTACT.partial("a number was taken, and cannot be read back", "what was written is not verified")
+            return CONTACT.partial("a number was taken, and cannot be read back", "what was written is not verified")
         if len(row.get("phone_numbers") or ()) != len(_PHONES):
-            return _CONTACT.missing("a second number was taken, and is not there when read back")
-        return _CONTACT.covered("a second number written, both read back")
+            return CONTACT.missing("a second number was taken, and is not there when read back")
+        return CONTACT.covered("a second number written, both read back")
 
     def _merge(self) -> Capability:
         """Only ever on the audit's own candidate: a merge cannot be undone."""
         path = f"candidates/{self._candidate or 0}/merge"
-        return self._refusal(_MERGE, "candidates.merge", "POST", path, exists=self._candidate is not None)
+        return self._refusal(MERGE, "candidates.merge", "POST", path, exists=self._candidate is not None)
 
     def _refusal(
         self, question: Question, operation: str, method: str, path: str, *, exists: bool = True
     ) -> Capability:
         """Whether an operation is there: it must refuse a key that it cannot know. Nothing is changed."""
         try:
-            self._client.call(operation, method, path, json=dict(_REFUSED), repeatable=False)
+            self._client.call(operation, method, path, json=dict(_REFUSED), repeatable=True)
         except Invalid as refused:
             shown = f"it is there and permitted: a wrong body is refused with {refused.status}"
             return question.partial(shown, "not tried to its end")
@@ -387,26 +331,26 @@ class RoundTrip:
             rows = list(self._api.list_all("candidates", {"email": AUDIT_EMAIL}))
             for row in rows:
                 if (row.get("first_name"), row.get("last_name")) == (FIRST_NAME, LAST_NAME):
-                    self._client.call("candidates.delete", "DELETE", f"candidates/{row['id']}", repeatable=False)
+                    self._client.call("candidates.delete", "DELETE", f"candidates/{row['id']}")
         except HttpFailure:
             return
 
     def _take_back(self) -> Capability:
         if self._candidate is None:
             self._sweep()  # a create whose answer was lost may have made one
-            return _DELETE.not_verified("there was nothing to take back")
+            return DELETE.not_verified("there was nothing to take back")
         try:
             self._client.call("candidates.delete", "DELETE", f"candidates/{self._candidate}")
         except NotFound as failure:
             if self._read_back("candidates", self._candidate) is None:
-                return _DELETE.covered("what was written is gone")
+                return DELETE.covered("what was written is gone")
             return self._left(failure)
         except HttpFailure as failure:
             return self._left(failure)
-        return _DELETE.covered("what was written is deleted")
+        return DELETE.covered("what was written is deleted")
 
     def _left(self, failure: HttpFailure) -> Capability:
-        return _DELETE.missing(f"{failure}; candidate {self._candidate} is left: delete it by hand")
+        return DELETE.missing(f"{failure}; candidate {self._candidate} is left: delete it by hand")
 
 
 def _fields_at_fault(refused: HttpFailure) -> list[str]:

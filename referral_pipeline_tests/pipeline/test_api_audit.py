@@ -121,14 +121,35 @@ def test_what_a_phase_that_is_off_would_need_is_told_and_does_not_fail(world: Wo
 
 
 def test_an_answer_that_never_comes_is_not_called_missing_and_does_not_pass(world: World):
+    ats = load_contract(world.settings).ats
+    impatient = ats.model_copy(update={"options": {**ats.options, "max_attempts": 1}})
     world._ats.outage("read_only")
     try:
-        audit = audited(world.settings)
+        audit = audited(world.settings, ats=impatient)
     finally:
         world._ats.outage(None)
     assert audit.missing == []
     assert "candidates.create" in {one.capability.name for one in audit.unanswered}
     assert not audit.passed
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_calls_that_fail_now_and_then_change_nothing_of_what_is_found_and_leave_nothing_behind(world: World, seed: int):
+    world.settle()
+    before = {entity: world.dump("greenhouse")[entity] for entity in ("candidates", "applications")}
+    kinds = ("server_error", "bad_gateway_after_work", "reset", "reset_after_work", "truncated")
+    for control in (world._ats, world._advocacy):
+        control.faults(0.1, kinds, seed)
+    try:
+        audit = audited(world.settings)
+    finally:
+        injected = [sum(control.injected().values()) for control in (world._ats, world._advocacy)]
+        for control in (world._ats, world._advocacy):
+            control.faults(0)
+    assert sum(injected) > 0
+    assert audit.passed, (audit.missing, audit.unanswered)
+    audited(world.settings)  # the next one takes away what a lost answer hid
+    assert {entity: world.dump("greenhouse")[entity] for entity in before} == before
 
 
 def test_what_counts_follows_the_phases_of_the_contract(world: World):
