@@ -20,12 +20,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from referral_pipeline import __version__
+from referral_pipeline.cli_audit import audit
 from referral_pipeline.cli_audit_api import audit_api
 from referral_pipeline.cli_bonus import bonus
 from referral_pipeline.cli_credit import credit
 from referral_pipeline.cli_events import events, past_moment
 from referral_pipeline.cli_explain import explain as explain_command
 from referral_pipeline.cli_go_live import go_live
+from referral_pipeline.cli_parallel_run import parallel_run
 from referral_pipeline.cli_quarantine import quarantine
 from referral_pipeline.cli_query import query
 from referral_pipeline.cli_resolve import resolve
@@ -331,8 +333,10 @@ main.add_command(credit)
 main.add_command(explain_command)
 main.add_command(bonus)
 main.add_command(query)
+main.add_command(parallel_run)
 main.add_command(quarantine)
 main.add_command(go_live)
+main.add_command(audit)
 main.add_command(audit_api)
 
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from referral_pipeline.escapes import visible
+
 if TYPE_CHECKING:
     from referral_pipeline.warehouse.quarantine import Kept
 
@@ -45,7 +47,7 @@ def quarantine(
     if as_json:
         click.echo(json.dumps({"problems": [asdict(one) for one in found], "total": total}, indent=2))
         return
-    rows = [tuple(_line(cell) for cell in _cells(one)) for one in found]
+    rows = [tuple(visible(cell) for cell in _cells(one)) for one in found]
     if rows and sys.stdout.isatty():
         _draw(rows)
     else:  # a line a problem, for grep and cut
@@ -73,11 +75,6 @@ def _read(wanted: dict[str, str], limit: int) -> tuple[list[Kept], int]:
 
 def _cells(one: Kept) -> tuple[str, ...]:
     return one.system, one.entity, one.record_id, one.level, one.field, one.problem, one.shape, one.mend
-
-
-def _line(text: str) -> str:
-    """On one line, without anything that a terminal would take for a command."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _draw(rows: Sequence[tuple[str, ...]]) -> None:

@@ -15,11 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from referral_pipeline.escapes import as_json as json_text
+from referral_pipeline.escapes import visible
+
 if TYPE_CHECKING:
     from referral_pipeline.warehouse.query import Asked, TableInfo
     from referral_pipeline.warehouse.store import Warehouse
 
 _SHOWN = 100
+_MOST_COUNTED = 100_000
+"""So many rows that are not shown are counted; an answer may be endless."""
 _NUMBERS = ("INT", "DECIMAL", "DOUBLE", "FLOAT", "NUMBER")
 
 
@@ -27,7 +32,17 @@ _NUMBERS = ("INT", "DECIMAL", "DOUBLE", "FLOAT", "NUMBER")
 @click.argument("sql", required=False)
 @click.option("--tables", "list_tables", is_flag=True, help="List the tables (or the one named) and their columns.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV: null is empty, an empty text is two quotation marks.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: columns, rows, row_count.")
+@click.option(
+    "--exact",
+    is_flag=True,
+    help="CSV for programs: without the apostrophe before a text that a spreadsheet would run as a formula.",
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object: columns, rows, row_count (null where --limit leaves out more than are counted).",
+)
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -40,7 +55,7 @@ _NUMBERS = ("INT", "DECIMAL", "DOUBLE", "FLOAT", "NUMBER")
     help=f"At most so many rows; 0 for all.  [default: {_SHOWN} in a table, all with --csv, --json and --output]",
 )
 def query(
-    sql: str | None, list_tables: bool, as_csv: bool, as_json: bool, output: Path | None, limit: int | None
+    sql: str | None, list_tables: bool, as_csv: bool, exact: bool, as_json: bool, output: Path | None, limit: int | None
 ) -> None:
     """Answer SQL ("-" reads it from standard input) from what the last refresh published.
 
@@ -48,6 +63,8 @@ def query(
     """
     if sum((as_csv, as_json, output is not None)) > 1:
         raise click.UsageError("choose one of --csv, --json and --output")
+    if exact and not as_csv and output is None:
+        raise click.UsageError("--exact goes with --csv or --output only")
     if list_tables:
         if as_csv or output is not None or limit is not None:
             raise click.UsageError("--tables goes with --json only")
@@ -56,10 +73,10 @@ def query(
     statement = sys.stdin.read() if sql == "-" else sql
     if not (statement or "").strip():
         raise click.UsageError("write the SQL in quotation marks, or - to read it from standard input")
-    _answer(str(statement), as_csv=as_csv, as_json=as_json, output=output, limit=limit)
+    _answer(str(statement), as_csv=as_csv, exact=exact, as_json=as_json, output=output, limit=limit)
 
 
-def _answer(sql: str, *, as_csv: bool, as_json: bool, output: Path | None, limit: int | None) -> None:
+def _answer(sql: str, *, as_csv: bool, exact: bool, as_json: bool, output: Path | None, limit: int | None) -> None:
     from referral_pipeline.warehouse.query import ask
 
     is_table = not (as_csv or as_json or output is not None)
@@ -67,11 +84,10 @@ def _answer(sql: str, *, as_csv: bool, as_json: bool, output: Path | None, limit
     with _warehouse().published(locked=True) as connection:
         taken = _Taken(ask(connection, sql), most)
         if output is not None:
-            _write(output, taken)
+            _write(output, taken, exact=exact)
         elif as_csv:
-            # Exact into a pipe; on a terminal without what it would take for a command.
-            for line in _csv_lines(taken):
-                click.echo(line, color=not sys.stdout.isatty())
+            for line in _csv_lines(taken, exact=exact):
+                click.echo(visible(line) if sys.stdout.isatty() else line, color=True)
         elif as_json:
             _print_json(taken)
         elif sys.stdout.isatty():
@@ -80,8 +96,9 @@ def _answer(sql: str, *, as_csv: bool, as_json: bool, output: Path | None, limit
             for line in _plain(taken.asked, list(taken.rows())):
                 click.echo(line)
         left = taken.count_rest()
-    if left:
-        click.echo(f"and {left:,} rows more: --limit 0 shows all, --limit N so many", err=not is_table)
+    if left != 0:
+        many = f"more than {_MOST_COUNTED:,}" if left is None else f"{left:,}"
+        click.echo(f"and {many} rows more: --limit 0 shows all, --limit N so many", err=not is_table)
 
 
 def _warehouse() -> Warehouse:
@@ -112,31 +129,35 @@ class _Taken:
                 self._rest = len(page) - len(wanted)
                 return
 
-    def count_rest(self) -> int:
-        """How many rows were not taken; reads the answer to its end."""
-        self._rest += sum(len(page) for page in self.asked.pages)
-        return self._rest
+    def count_rest(self) -> int | None:
+        """How many rows were not taken; None when they are more than are counted."""
+        while self._rest <= _MOST_COUNTED:
+            page = next(self.asked.pages, None)
+            if page is None:
+                return self._rest
+            self._rest += len(page)
+        return None
 
 
 # ---------------------------------------------------------------- forms
 
 
-def _csv_lines(taken: _Taken) -> Iterator[str]:
+def _csv_lines(taken: _Taken, *, exact: bool) -> Iterator[str]:
     from referral_pipeline.warehouse.query import as_csv
 
-    yield as_csv(taken.asked.columns)
+    yield as_csv(taken.asked.columns, exact=exact)
     for row in taken.rows():
-        yield as_csv(row)
+        yield as_csv(row, exact=exact)
 
 
-def _write(path: Path, taken: _Taken) -> None:
+def _write(path: Path, taken: _Taken, *, exact: bool) -> None:
     if path.suffix.lower() != ".csv":
         raise click.ClickException(f"{path.name}: only CSV is written here; name the file something.csv")
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     count = -1
     try:
         with beside.open("w", encoding="utf-8", newline="") as file:
-            for line in _csv_lines(taken):
+            for line in _csv_lines(taken, exact=exact):
                 file.write(line + "\n")
                 count += 1
         os.replace(beside, path)
@@ -150,12 +171,9 @@ def _print_json(taken: _Taken) -> None:
     from referral_pipeline.warehouse.query import as_json_value
 
     rows = [[as_json_value(value) for value in row] for row in taken.rows()]
-    answer = {
-        "columns": list(taken.asked.columns),
-        "rows": rows,
-        "row_count": len(rows) + taken.count_rest(),
-    }
-    click.echo(json.dumps(answer, ensure_ascii=False))
+    left = taken.count_rest()
+    row_count = None if left is None else len(rows) + left
+    click.echo(json_text({"columns": list(taken.asked.columns), "rows": rows, "row_count": row_count}))
 
 
 def _plain(asked: Asked, rows: Sequence[tuple[Any, ...]]) -> Iterator[str]:
@@ -207,8 +225,7 @@ def _cell(value: Any) -> str:
     """A value on one line, without anything that a terminal would take for a command."""
     from referral_pipeline.warehouse.query import as_text
 
-    text = as_text(value)
-    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return visible(as_text(value))
 
 
 # ---------------------------------------------------------------- the tables

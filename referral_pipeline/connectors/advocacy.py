@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
@@ -61,6 +61,7 @@ from referral_pipeline.connectors.records import (
     RowProblem,
     Share,
     StatusUpdate,
+    Told,
     Window,
 )
 from referral_pipeline.connectors.values import instant_text, parse_instant, shape
@@ -211,6 +212,10 @@ class AdvocacyApiConnector:
         """(11) One raw row as a record, or why it is none. Pure."""
         return _read_one("referrals", row, _referral)
 
+    def told_of(self, row: Row) -> Told | RowProblem:
+        """(11) What the platform was told of a referral's application, from its row. Pure."""
+        return _read_one("referrals", row, _told)
+
     def share_of(self, row: Row) -> Share | RowProblem:
         """(11) One share. Pure."""
         return _read_one("shares", row, _share)
@@ -328,6 +333,16 @@ class _Fields:
             return parse_instant(value)
         except ValueError:
             raise self._breach(name, "is no time") from None
+
+    def maybe_day(self, name: str) -> date | None:
+        """A date without a time, or None."""
+        value = self.maybe_text(name)
+        if value is None:
+            return None
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            raise self._breach(name, "is no date") from None
 
     def flag(self, name: str) -> bool:
         """A boolean that must be there."""
@@ -473,6 +488,21 @@ def _referral(row: _Fields) -> Referral:
         status_at=row.maybe_time("status_at"),
         ats_candidate_id=ats.maybe_text("candidate_id"),
         ats_application_id=ats.maybe_text("application_id"),
+        updated_at=row.time("updated_at"),
+    )
+
+
+def _told(row: _Fields) -> Told:
+    ats = row.inner("ats") or _Fields({})
+    return Told(
+        referral_id=row.text("id"),
+        status=row.maybe_word("status", CandidateStatus),
+        status_at=row.maybe_time("status_at"),
+        ats_system=ats.maybe_text("system"),
+        ats_candidate_id=ats.maybe_text("candidate_id"),
+        ats_application_id=ats.maybe_text("application_id"),
+        hired_at=row.maybe_time("hired_at"),
+        starts_on=row.maybe_day("starts_on"),
         updated_at=row.time("updated_at"),
     )
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from referral_pipeline.connectors.cost_check import look_at_costs
+from referral_pipeline.connectors.manual_check import look_at_manual_intake
 from referral_pipeline.connectors.preflight import probe_all, unmakeable
 from referral_pipeline.connectors.records import Finding
 from referral_pipeline.contract.loader import load_contract
@@ -41,6 +42,7 @@ def check_installation(settings: Settings, *, offline: bool = False) -> CheckRep
         return CheckReport([*findings, Finding("secrets", False, f"{len(missing)} to set")], missing)
     findings.append(Finding("secrets", True, "all set"))
     findings.extend(look_at_costs(contract, settings))
+    findings.extend(look_at_manual_intake(contract, settings))
     findings.extend(unmakeable(contract, settings) if offline else probe_all(contract, settings))
     wrong = [Problem(f.key, f.found, f.mend) for f in findings if not f.ok]
     return CheckReport(findings, wrong)

@@ -37,7 +37,7 @@ _ALL: Final = "all all_channels both common general total unallocated overhead o
 _OF_A_PROGRAMME: Final = frozenset(_PROGRAMME.split())
 _OF_SHARED: Final = frozenset(_TOGETHER.split())
 _OF_ALL: Final = frozenset(_ALL.split())
-_MAY_BE_ADVOCACY: Final = ("advocacy", "advocate", "referral")
+_MAY_BE_ADVOCACY: Final = ("advocacy", "advocate", "referral", "ambassador", "bonus", "reward")
 _PERIOD_MEND: Final = "write a month (2026-03), a quarter (2026-Q1) or a year (2026)"
 
 
@@ -95,19 +95,19 @@ def channel(cell: object) -> str:
     word = channel_word(cell)
     if not _CHANNEL.fullmatch(word):
         raise ValueError("is no short word; write advocacy, shared, or where else the money went, such as job_board")
-    parts = set(word.split("_"))
+    parts = set(re.split(r"[_&./+]+", word))
     if word.partition("_")[0] == "other":
         return word
     if parts & _ADVOCATES and parts <= _ADVOCATES | _OF_A_PROGRAMME:
         return ADVOCACY
     if SHARED in parts and parts <= _OF_SHARED:
         return SHARED
-    if any(part.startswith(_MAY_BE_ADVOCACY) for part in parts):
+    if "refer" in parts or any(part.startswith(_MAY_BE_ADVOCACY) for part in parts):
         raise ValueError(
             "may mean the advocacy programme, and would count as another channel; write advocacy where its advocates "
             "earn from it, or else a word that begins with other_, such as other_referrals"
         )
-    if SHARED in parts or word in _OF_ALL:
+    if SHARED in parts or word in _OF_ALL or parts & {"all", "total"}:
         raise ValueError(
             "may mean a cost of all channels, and would count as another channel; write shared and an allocation_key, "
             "or else a word that begins with other_"

@@ -1,7 +1,7 @@
 """HTTP for all connectors: one session per system, and the only place that opens one.
 
-Belongs here: sending, tokens on requests, timeouts, retries, the rate budget, recording. Does not belong here: what a
-vendor's resources mean, and where recorded calls go.
+Belongs here: one attempt and its retries, tokens on requests, the rate budget, recording. Does not belong here: the
+connections (connections.py), what a vendor's resources mean, and where recorded calls go.
 
 Rules
 1. Only transient failures are retried (408, 425, 429, 5xx, no connection, timeouts, an answer that cannot be decoded),
@@ -19,16 +19,14 @@ Rules
 from __future__ import annotations
 
 import json as json_codec
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, TypeVar, cast
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import requests
-import urllib3
 from authlib.integrations.requests_client import OAuth2Session
 from requests.adapters import HTTPAdapter
 from urllib3 import BaseHTTPResponse
@@ -37,6 +35,7 @@ from urllib3.exceptions import HTTPError as TransportError
 from referral_pipeline.connectors.breaker import Breaker
 from referral_pipeline.connectors.calls import ApiCall, CallOutcome, CallRecorder
 from referral_pipeline.connectors.clock import Clock
+from referral_pipeline.connectors.connections import Connections, Request, Timeouts
 from referral_pipeline.connectors.failures import (
     MOST_EVIDENCE_BYTES,
     AmbiguousOutcome,
@@ -112,14 +111,6 @@ _BROKEN_TRANSPORT = (requests.RequestException, TransportError, OSError)
 
 
 @dataclass(frozen=True)
-class Timeouts:
-    """Seconds to wait for a connection, and for the next bytes of an answer."""
-
-    connect: float = 5.0
-    read: float = 30.0
-
-
-@dataclass(frozen=True)
 class RetryPolicy:
     """How often and how long a transient failure is retried."""
 
@@ -142,17 +133,6 @@ class Answer:
     next_url: str | None = None
 
 
-@dataclass(frozen=True)
-class _Request:
-    operation: str
-    method: str
-    url: str
-    repeatable: bool
-    params: Mapping[str, str] | None = None
-    json: Any = None
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-
-
 class _Measure:
     """What is known of one attempt so far; becomes its record."""
 
@@ -163,75 +143,6 @@ class _Measure:
         self.status: int | None = None
         self.outcome = CallOutcome.BROKEN
         self.told: ServerWindow | None = None
-
-
-class _Link:
-    """The connections to the system's own host: those of the session, without what `Session.request` does each time.
-
-    The session decides proxies and certificates, as for any other request, but once; merging its settings, cookies and
-    hooks into every request costs more than sending it. Safe for threads.
-    """
-
-    def __init__(self, session: requests.Session, base_url: str, timeouts: Timeouts) -> None:
-        self._session = session
-        self._base_url = base_url
-        self._timeout = urllib3.Timeout(connect=timeouts.connect, read=timeouts.read)
-        self._headers = {**{name: str(value) for name, value in session.headers.items()}, "Accept": "application/json"}
-        self._lock = threading.Lock()
-        self._pool: urllib3.HTTPConnectionPool | None = None
-        self._whole_urls = False
-
-    def send(self, request: _Request, token: str | None) -> BaseHTTPResponse:
-        """Send once, without any retry or redirect. The body is still to be read."""
-        pool = self._pool or self._connect()
-        headers = {**self._headers, **request.headers}
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
-        body = None
-        if request.json is not None:
-            body = json_codec.dumps(request.json, allow_nan=False).encode()
-            headers["Content-Type"] = "application/json"
-        url = request.url
-        if request.params:
-            url += ("&" if "?" in url else "?") + urlencode(request.params)
-        if not self._whole_urls:
-            url = _target(url)
-        return pool.urlopen(
-            request.method,
-            url,
-            body=body,
-            headers=headers,
-            retries=False,
-            redirect=False,
-            assert_same_host=False,
-            timeout=self._timeout,
-            preload_content=False,
-        )
-
-    def close(self) -> None:
-        """Forget the connections; the session closes them."""
-        with self._lock:
-            self._pool = None
-
-    def _connect(self) -> urllib3.HTTPConnectionPool:
-        session = self._session
-        with self._lock:
-            if self._pool is None:
-                sample = session.prepare_request(requests.Request("GET", self._base_url))
-                adapter = cast("HTTPAdapter", session.get_adapter(self._base_url))
-                found = adapter.get_connection_with_tls_context(sample, session.verify, session.proxies, session.cert)
-                pool = cast("urllib3.HTTPConnectionPool", found)
-                adapter.cert_verify(pool, self._base_url, session.verify, session.cert)
-                # True behind an HTTP proxy, which must be told the host.
-                self._whole_urls = "://" in adapter.request_url(sample, session.proxies)
-                self._pool = pool
-            return self._pool
-
-
-def _target(url: str) -> str:
-    """What follows the host of a URL."""
-    start = url.find("/", url.index("://") + 3)
-    return url[start:] if start > 0 else "/"
 
 
 class HttpClient:
@@ -285,7 +196,7 @@ class HttpClient:
         # The same object: Authlib's session is a requests session, which its type stubs do not tell.
         self._session = cast("requests.Session", self._oauth)
         self._prepare_session()
-        self._link = _Link(self._session, self.base_url, self._timeouts)
+        self._connections = Connections(self._session, self.base_url, self._timeouts)
 
     def get(self, operation: str, path: str, params: Mapping[str, str] | None = None) -> Answer:
         """Read. `path` may be a whole URL on the system's own host."""
@@ -328,7 +239,7 @@ class HttpClient:
         """
         if self._guard is not None and (method not in _READING if writes is None else writes):
             self._guard(self.system, operation)
-        request = _Request(
+        request = Request(
             operation=operation,
             method=method,
             url=self._own_url(operation, path),
@@ -349,7 +260,7 @@ class HttpClient:
 
     def close(self) -> None:
         """Close connections."""
-        self._link.close()
+        self._connections.close()
         self._session.close()
         if self._budget is not None:
             self._budget.close()
@@ -375,13 +286,13 @@ class HttpClient:
                     raise
             self._clock.sleep(wait)
 
-    def _guarded(self, request: _Request, attempt: int) -> Answer:
+    def _guarded(self, request: Request, attempt: int) -> Answer:
         if self._breaker is None:
             return self._authorized(request, attempt)
         with self._breaker.call(request.operation):
             return self._authorized(request, attempt)
 
-    def _authorized(self, request: _Request, attempt: int) -> Answer:
+    def _authorized(self, request: Request, attempt: int) -> Answer:
         token = self._token()
         try:
             return self._once(request, attempt, token)
@@ -394,11 +305,11 @@ class HttpClient:
 
     # ------------------------------------------------------------ one attempt
 
-    def _once(self, request: _Request, attempt: int, token: str | None) -> Answer:
+    def _once(self, request: Request, attempt: int, token: str | None) -> Answer:
         reservation = self._budget.acquire() if self._budget else None
         measure = _Measure(self._clock, attempt)
         try:
-            answer = self._link.send(request, token)
+            answer = self._connections.send(request, token)
             now = self._clock.now()
             measure.status = answer.status
             measure.outcome = outcome_of(answer.status)
@@ -415,7 +326,7 @@ class HttpClient:
                 self._budget.settle(reservation, measure.told)
             self._record(request.operation, request.method, measure)
 
-    def _evident(self, failure: HttpFailure, request: _Request, body: bytes = b"") -> HttpFailure:
+    def _evident(self, failure: HttpFailure, request: Request, body: bytes = b"") -> HttpFailure:
         """The failure with what was sent and what came back."""
         failure.evidence = Evidence(
             method=request.method,
@@ -426,7 +337,7 @@ class HttpClient:
         )
         return failure
 
-    def _refusal(self, request: _Request, response: BaseHTTPResponse, measure: _Measure) -> HttpFailure:
+    def _refusal(self, request: Request, response: BaseHTTPResponse, measure: _Measure) -> HttpFailure:
         """The failure that a status of 300 or more means. A lost body only loses the vendor's words."""
         status = response.status
         try:
@@ -450,7 +361,7 @@ class HttpClient:
         )
         return self._evident(failure, request, body)
 
-    def _decoded(self, request: _Request, response: BaseHTTPResponse, measure: _Measure) -> Answer:
+    def _decoded(self, request: Request, response: BaseHTTPResponse, measure: _Measure) -> Answer:
         body = self._body(response, measure)
         if not body and (response.status == 204 or request.method == "DELETE"):
             return Answer(response.status, None)
@@ -484,7 +395,7 @@ class HttpClient:
         response.release_conn()
         return b"".join(parts)
 
-    def _broken(self, request: _Request, measure: _Measure, error: Exception) -> HttpFailure:
+    def _broken(self, request: Request, measure: _Measure, error: Exception) -> HttpFailure:
         """The failure that an error of the transport means."""
         measure.outcome = transport_outcome(error)
         what = type(error).__name__
@@ -530,7 +441,7 @@ class HttpClient:
     def _fetch_token(self, attempt: int) -> Token:
         credentials = self._credentials
         assert credentials is not None
-        request = _Request("token", "POST", credentials.token_url, repeatable=True)
+        request = Request("token", "POST", credentials.token_url, repeatable=True)
         measure = _Measure(self._clock, attempt)
 
         def read(response: requests.Response) -> requests.Response:

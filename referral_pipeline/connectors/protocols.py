@@ -31,6 +31,7 @@ from referral_pipeline.connectors.records import (
     RowProblem,
     Share,
     StatusUpdate,
+    Told,
     Window,
 )
 
@@ -168,7 +169,11 @@ class AdvocacyConnector(Source, Protocol):
         ...
 
     def referral_of(self, row: Row) -> Referral | RowProblem:
-        """One raw row as a record, or why it is none. Pure, like the three that follow."""
+        """One raw row as a record, or why it is none. Pure, like those that follow."""
+        ...
+
+    def told_of(self, row: Row) -> Told | RowProblem:
+        """What the platform holds of the application of a referral, from the referral's raw row."""
         ...
 
     def share_of(self, row: Row) -> Share | RowProblem:

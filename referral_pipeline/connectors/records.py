@@ -241,6 +241,21 @@ class Referral:
 
 
 @dataclass(frozen=True)
+class Told:
+    """What an advocacy platform holds of a referral's application, as it was told. None where nothing was told."""
+
+    referral_id: str
+    status: CandidateStatus | None
+    status_at: datetime | None
+    ats_system: str | None
+    ats_candidate_id: str | None
+    ats_application_id: str | None
+    hired_at: datetime | None
+    starts_on: date | None
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
 class Advocate:
     """An employee who may refer. `email` is personal data (an employee's address)."""
 

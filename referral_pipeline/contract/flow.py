@@ -20,6 +20,7 @@ _PLACES = {
     "ats": "ATS",
     "crm": "CRM",
     "costs": "Cost files",
+    "manual": "Manual intake",
     "ledger": "Ledger",
     "warehouse": "Warehouse",
     "published": "Published tables and report",
@@ -56,7 +57,7 @@ class Flow:
 
 def flows_of(contract: Contract) -> list[Flow]:
     """Every flow that the contract switches on, in the order of an event's way."""
-    flows = [*_ingest(contract), *_costs(contract), _stores()]
+    flows = [*_ingest(contract), *_costs(contract), *_manual_intake(contract), _stores()]
     if contract.phases.candidate_creation:
         flows += _write_back(contract)
     if contract.phases.status_return:
@@ -129,6 +130,18 @@ def _costs(contract: Contract) -> Iterator[Flow]:
     if contract.costs is not None:
         fields = _plain("period", "channel", "kind", "amount", "currency", "allocation_key", "note")
         yield Flow("costs", "cost", "costs", "warehouse", "each refresh: every file, whole", fields, _PLACES["costs"])
+
+
+def _manual_intake(contract: Contract) -> Iterator[Flow]:
+    if contract.verification.parallel_run is not None:
+        personal = ("first_name", "last_name", "email", "phone", "country")
+        fields = (
+            *_plain("record_id", "entered_at"),
+            *(FlowField(name, name) for name in personal),
+            *_plain("job_id", "advocate_id", "campaign_tag", "status"),
+        )
+        trigger, basis = "each refresh: every file, whole", "as those who keep it by hand have asked for"
+        yield Flow("manual intake", "manual row", "manual", "warehouse", trigger, fields, _PLACES["manual"], basis)
 
 
 def _stores() -> Flow:

@@ -22,7 +22,7 @@ from referral_pipeline.vocabulary import CandidateStatus
 class Choices:
     """What `init` asks for. Connectors by name (see `systems`), e-mail addresses, countries as ISO 3166 alpha-2.
 
-    `costs` is the path of the costs files; without it the section is written as a comment.
+    `costs` and `manual_intake` are the paths of the files; without one its section is written as a comment.
     """
 
     advocacy: str = "advocacy"
@@ -35,9 +35,14 @@ class Choices:
     countries: tuple[str, ...] = ("US", "DE", "FR")
     currency: str = "USD"
     costs: str | None = None
+    manual_intake: str | None = None
 
 
-LOCAL_SANDBOX = Choices(kpi_owner="talent-analytics@example.com", costs="data/samples/costs.csv")
+LOCAL_SANDBOX = Choices(
+    kpi_owner="talent-analytics@example.com",
+    costs="data/samples/costs.csv",
+    manual_intake="data/samples/manual_intake.csv",
+)
 """The choices behind data/integration.yaml."""
 
 _MAPPINGS = (
@@ -137,7 +142,10 @@ def integration_yaml(choices: Choices) -> str:
         f"  regulated_fields: [{', '.join(REGULATED_NAMES)}]",
         "  retention_days: 730",
         "",
-        _OPERATION.rstrip(),
+        _OPERATION,
+        *_verification(choices),
+        "",
+        _STORES.rstrip(),
     ]
     return "\n".join(sections) + "\n"
 
@@ -215,6 +223,22 @@ def _costs(choices: Choices) -> list[str]:
     ]
 
 
+def _verification(choices: Choices) -> list[str]:
+    """How it is shown that both sides hold the same; the parallel run as a comment where no file is kept."""
+    off = "" if choices.manual_intake else "# "
+    window = [] if choices.manual_intake else ["    starts_on: 2027-01-11", "    ends_on: 2027-01-29"]
+    return [
+        _VERIFICATION.rstrip(),
+        f"{off}  parallel_run:",
+        f"{off}    files: {_scalar(choices.manual_intake or 'data/manual_intake')}",
+        *(f"{off}{line}" for line in window),
+        f"{off}    time_zone: UTC",
+        f"{off}    late_hours: 24",
+        f"{off}    columns:",
+        *(f"{off}      {name}: {_scalar(column)}" for name, column in MANUAL_COLUMNS.items()),
+    ]
+
+
 def _scalar(text: str) -> str:
     """Text as a YAML value in one line; words stay bare, all else is quoted."""
     if text.isidentifier() and text.isascii() and text.casefold() not in _READ_AS_OTHER:
@@ -236,6 +260,20 @@ def _wrapped(title: str, words: Any, width: int = 116) -> list[str]:
 
 # Other readers of the file (editors, linters) follow YAML 1.1, to which these are no text.
 _READ_AS_OTHER = {"yes", "no", "on", "off", "y", "n", "true", "false", "null"}
+
+MANUAL_COLUMNS: Mapping[str, str] = {
+    "record_id": "No",
+    "entered_at": "Entered",
+    "first_name": "First name",
+    "last_name": "Last name",
+    "email": "E-mail",
+    "phone": "Phone",
+    "country": "Country",
+    "job_id": "Requisition",
+    "advocate_id": "Referred by",
+    "status": "Status",
+}
+"""The columns of the sandbox's manual intake, and an example for others."""
 
 _OPTION_NOTES = {
     "source_name": "the source that recruiters see",
@@ -271,7 +309,19 @@ monitoring: {error_rate_threshold: 0.02, minimum_calls: 50, latency_p95_seconds:
 
 # How far an incremental pull looks back, and how often everything is pulled to see deletions.
 sync: {lookback_minutes: 15, full_pull_hours: 24}
+"""
 
+_VERIFICATION = """\
+# How it is shown that both systems hold the same: so many records, drawn at random each month, read again from both and
+# compared. Of all records at least minimum_accuracy must agree, with this confidence.
+verification:
+  field_audit: {sample: 50, confidence: 0.95, minimum_accuracy: 0.9}
+  # What people type in by hand in the launch window (CSV or XLSX, a file or a folder), held against it day by day.
+  # columns: our field -> your column. Without starts_on and ends_on the window goes from the first entry to the last.
+  # A time without an offset is of time_zone; the integration may take late_hours.
+"""
+
+_STORES = """\
 # The two stores, relative to the home folder. The ledger may be a postgresql:// address.
 warehouse: {url: "data/state/warehouse.duckdb"}
 ledger: {url: "sqlite:///data/state/ledger.sqlite"}

@@ -5,6 +5,7 @@ Belongs here: the sections and their limits. Does not belong here: the audits th
 
 from __future__ import annotations
 
+from math import ceil, log
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -46,11 +47,29 @@ class FieldAudit(Section):
         examples=[0.9],
     )
 
+    @model_validator(mode="after")
+    def _can_be_shown(self) -> FieldAudit:
+        # So many records without a single error put the one-sided exact bound at the minimum.
+        needed = ceil(log(1 - self.confidence) / log(self.minimum_accuracy) - 1e-9)
+        if self.sample < needed:
+            raise at_key(
+                "sample",
+                f"found {self.sample}; allowed for this minimum_accuracy and confidence: {needed} or more, since fewer "
+                "cannot show it even without an error",
+                "Raise sample, or lower minimum_accuracy",
+            )
+        return self
+
 
 def _known(columns: dict[str, str]) -> dict[str, str]:
     if unknown := sorted(set(columns) - set(MANUAL_FIELDS)):
         raise refuse(
             f"found {unknown[0]}; allowed: {', '.join(MANUAL_FIELDS)}", "Name our field first, then the column"
+        )
+    taken = [column.strip().casefold() for column in columns.values()]
+    if twice := [name for name, column in columns.items() if taken.count(column.strip().casefold()) > 1]:
+        raise refuse(
+            f"found one column for {' and '.join(twice)}; allowed: each column once", "Give each field its own column"
         )
     return columns
 
@@ -66,11 +85,15 @@ def _time_zone(text: str) -> str:
 
 
 class ParallelRun(Section):
-    """Manual intake kept beside the integration in the launch window, to be compared with it day by day."""
+    """Manual intake kept beside the integration in the launch window, to be compared with it day by day.
+
+    `starts_on` and `ends_on` are days of `time_zone`, both in the window; one that is left out is the day of the first,
+    or of the last, entry in the files.
+    """
 
     files: InputPath
-    starts_on: Day
-    ends_on: Day
+    starts_on: Day | None = None
+    ends_on: Day | None = None
     time_zone: Annotated[str, AfterValidator(_time_zone)] = Field(
         default="UTC", description="an IANA time zone, that of the days and of times without one", examples=["UTC"]
     )
@@ -84,7 +107,7 @@ class ParallelRun(Section):
 
     @model_validator(mode="after")
     def _ends_after_it_starts(self) -> ParallelRun:
-        if self.ends_on < self.starts_on:
+        if self.starts_on is not None and self.ends_on is not None and self.ends_on < self.starts_on:
             raise at_key("ends_on", "found a day before starts_on; allowed: that day or later", "Exchange the two")
         return self
 

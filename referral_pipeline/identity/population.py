@@ -1,8 +1,8 @@
 """Everybody at once: the rules of `resolve` over a whole population in DuckDB, and over what changed in it.
 
-Belongs here: the order of the steps, person ids, and keeping the outcome as tables. Does not belong here: finding the
-neighbourhoods (neighbourhoods), the rules for names and shared keys (resolve), where records come from (warehouse),
-scoring of what the rules leave open (probable).
+Belongs here: the order of the steps, and keeping the outcome as tables. Does not belong here: what a change touches
+(population_changes), finding the neighbourhoods (neighbourhoods), person ids (population_ids), the rules for names and
+shared keys (resolve), where records come from (warehouse), scoring of what the rules leave open (probable).
 
 How it works
 1. Records that share no key and no link, directly or through others, cannot influence each other: they are different
@@ -32,35 +32,16 @@ from referral_pipeline.identity.neighbourhoods import (
     given,
     one_row,
 )
-from referral_pipeline.identity.resolve import EMAIL, PHONE, Record, new_person_id, resolve, still_binds
+from referral_pipeline.identity.population_changes import find_changed, find_touched
+from referral_pipeline.identity.population_ids import give_ids
+from referral_pipeline.identity.population_tables import COLUMNS, FINGERPRINT, KEYS_OF, Matching, PopulationTables
+from referral_pipeline.identity.resolve import EMAIL, PHONE, Record, resolve, still_binds
 
-RULES_VERSION: Final = 2
+RULES_VERSION: Final = 3
 """Raised when the rules change: what was resolved under others is then resolved anew."""
 
 Pairs = Iterable[tuple[str, str]]
 """Pairs of record ids."""
-
-
-@dataclass(frozen=True)
-class Matching:
-    """What matches: kinds of keys, strongest first, and how many differently named people may share one."""
-
-    match_on: tuple[str, ...] = (EMAIL, PHONE)
-    shared_mailbox_limit: int = 3
-
-
-@dataclass(frozen=True)
-class PopulationTables:
-    """Where the outcome is kept. All three may tell of personal data by their fingerprints: keep them with those.
-
-    `people`: record_id, person_id, match_method (email, phone, link, single), first_seen_at, neighbourhood (a record
-    id), fingerprint. `review`: left_person_id, right_person_id, evidence, is_decided. `links`: left_id, right_id, kind
-    (must, cannot).
-    """
-
-    people: str
-    review: str
-    links: str
 
 
 @dataclass(frozen=True)
@@ -106,7 +87,7 @@ def resolve_population(
     _require(connection, source, matching)
     _load_links(connection, must_link, cannot_link)
     _load_previous(connection, previous or {})
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE population_touched AS SELECT {_COLUMNS} FROM {source}")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE population_touched AS SELECT {COLUMNS} FROM {source}")
     connection.execute("CREATE OR REPLACE TEMP TABLE population_taken (person_id VARCHAR)")
     contested = _resolve_touched(connection, matching)
     connection.execute(f"CREATE OR REPLACE TABLE {tables.people} AS FROM population_people ORDER BY record_id")
@@ -151,8 +132,8 @@ def resolve_changes(
         _require(connection, source, matching)
     _load_links(connection, must_link, cannot_link)
     _load_previous(connection, previous or {})
-    _find_changed(connection, source, tables, changed)
-    _find_touched(connection, source, tables, matching)
+    find_changed(connection, source, tables, changed)
+    find_touched(connection, source, tables, matching)
     contested = _resolve_touched(connection, matching)
     connection.execute(
         f"DELETE FROM {tables.review} WHERE left_person_id IN (SELECT person_id FROM population_before)"
@@ -192,17 +173,9 @@ def binding_links(connection: DuckDBPyConnection, source: str, links: Pairs) -> 
 
 # ---------------------------------------------------------------- parts
 
-_COLUMNS: Final = "record_id, first_name, last_name, email_keys, phone_keys, first_seen_at"
-_FINGERPRINT: Final = (
-    "hash(first_name, last_name, list_sort(list_distinct(email_keys)), list_sort(list_distinct(phone_keys)),"
-    " epoch_us(first_seen_at))"
-)
-_KEYS_OF: Final = {EMAIL: "email_keys", PHONE: "phone_keys"}
-_UNDATED: Final = datetime.max.replace(tzinfo=UTC)
-
 
 def _require(connection: DuckDBPyConnection, source: str, matching: Matching) -> None:
-    unknown = set(matching.match_on) - _KEYS_OF.keys()
+    unknown = set(matching.match_on) - KEYS_OF.keys()
     if unknown:
         raise ValueError(f"match_on has unknown kinds: {', '.join(sorted(unknown))}")
     total, distinct = one_row(connection, f"SELECT count(*), count(DISTINCT record_id) FROM {source}")
@@ -224,121 +197,16 @@ def _load_previous(connection: DuckDBPyConnection, previous: Mapping[str, str]) 
     connection.unregister("population_given")
 
 
-def _find_changed(
-    connection: DuckDBPyConnection, source: str, tables: PopulationTables, changed: Sequence[str] | None
-) -> None:
-    """population_changed: ids of records, or of what links name, that may be somebody else now."""
-    if changed is None:
-        found = f"""
-            SELECT coalesce(now.record_id, before.record_id) AS record_id
-            FROM (SELECT record_id, {_FINGERPRINT} AS fingerprint FROM {source}) AS now
-            FULL JOIN {tables.people} AS before ON before.record_id = now.record_id
-            WHERE now.fingerprint IS DISTINCT FROM before.fingerprint
-        """
-    else:
-        connection.register("population_given", given(("record_id",), [(i,) for i in changed]))
-        found = "SELECT record_id FROM population_given"
-    connection.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE population_changed AS
-        WITH moved AS (
-            -- Also what comes, or comes back, with an id that it had: somebody else may hold it by now.
-            SELECT previous.record_id, previous.person_id
-            FROM population_previous AS previous
-            JOIN {source} AS now ON now.record_id = previous.record_id
-            LEFT JOIN {tables.people} AS before ON before.record_id = previous.record_id
-            WHERE before.person_id IS DISTINCT FROM previous.person_id
-        ),
-        relinked AS (
-            (FROM population_links EXCEPT FROM {tables.links})
-            UNION ALL
-            (FROM {tables.links} EXCEPT FROM population_links)
-        )
-        SELECT record_id FROM ({found})
-        UNION
-        SELECT record_id FROM moved
-        UNION -- whoever holds the id now that another record claims
-        SELECT record_id FROM {tables.people} WHERE person_id IN (SELECT person_id FROM moved)
-        UNION
-        SELECT left_id FROM relinked
-        UNION
-        SELECT right_id FROM relinked
-        """
-    )
-    if changed is not None:
-        connection.unregister("population_given")
-
-
-def _find_touched(connection: DuckDBPyConnection, source: str, tables: PopulationTables, matching: Matching) -> None:
-    """population_touched and population_before: the records around the changes, as they are and as they were."""
-    near = " UNION ALL ".join(
-        f"SELECT record_id FROM (SELECT record_id, unnest({column}) AS key FROM {source}) WHERE key IN ("
-        f"SELECT unnest({column}) FROM {source} WHERE record_id IN (FROM population_changed))"
-        for column in (_KEYS_OF[kind] for kind in matching.match_on)
-    )
-    connection.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE population_near AS
-        WITH RECURSIVE linked AS ( -- a link may name what has no record, and goes on from there
-            SELECT record_id FROM population_changed
-            UNION
-            SELECT CASE WHEN links.left_id = linked.record_id THEN links.right_id ELSE links.left_id END
-            FROM linked
-            JOIN (FROM population_links UNION FROM {tables.links}) AS links
-                ON links.left_id = linked.record_id OR links.right_id = linked.record_id
-        )
-        SELECT record_id FROM linked
-        UNION
-        SELECT record_id FROM ({near})
-        """
-    )
-    connection.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE population_before AS
-        SELECT record_id, person_id
-        FROM {tables.people}
-        WHERE
-            neighbourhood IN (
-                SELECT neighbourhood FROM {tables.people} WHERE record_id IN (FROM population_near)
-            )
-        """
-    )
-    connection.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE population_touched AS
-        SELECT {_COLUMNS}
-        FROM {source}
-        WHERE record_id IN (FROM population_changed UNION SELECT record_id FROM population_before)
-        """
-    )
-    connection.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE population_taken AS
-        SELECT DISTINCT person_id
-        FROM {tables.people}
-        WHERE record_id NOT IN (SELECT record_id FROM population_before)
-        """
-    )
-    connection.execute(
-        """
-        INSERT INTO population_previous
-        SELECT record_id, person_id
-        FROM population_before
-        WHERE record_id NOT IN (SELECT record_id FROM population_previous)
-        """
-    )
-
-
 def _resolve_touched(connection: DuckDBPyConnection, matching: Matching) -> int:
     """population_people and population_review from population_touched; how many records were contested."""
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE population_record AS
-        SELECT *, row_number() OVER (ORDER BY record_id)::INTEGER - 1 AS n, {_FINGERPRINT} AS fingerprint
+        SELECT *, row_number() OVER (ORDER BY record_id)::INTEGER - 1 AS n, {FINGERPRINT} AS fingerprint
         FROM population_touched
         """
     )
-    find_shared_keys(connection, [_KEYS_OF[kind] for kind in matching.match_on])
+    find_shared_keys(connection, [KEYS_OF[kind] for kind in matching.match_on])
     find_neighbourhoods(connection)
     find_plain(
         connection,
@@ -346,7 +214,7 @@ def _resolve_touched(connection: DuckDBPyConnection, matching: Matching) -> int:
         email_rank=matching.match_on.index(EMAIL) if EMAIL in matching.match_on else None,
     )
     contested = _resolve_contested(connection, matching)
-    _give_ids(connection)
+    give_ids(connection)
     kinds = "".join(f" WHEN {rank} THEN '{kind}'" for rank, kind in enumerate(matching.match_on))
     connection.execute(
         f"""
@@ -398,12 +266,14 @@ def _resolve_contested(connection: DuckDBPyConnection, matching: Matching) -> in
             record.first_name,
             record.last_name,
             list(key.rank) FILTER (WHERE key.rank IS NOT NULL),
-            list(key.key) FILTER (WHERE key.rank IS NOT NULL)
+            list(key.key) FILTER (WHERE key.rank IS NOT NULL),
+            -- also those that nobody shares: two people of one name and mailbox are told by their phones
+            any_value(record.phone_keys)
         FROM population_home AS home
         JOIN population_record AS record ON record.n = home.n
         LEFT JOIN population_key AS key ON key.n = home.n
         WHERE home.home NOT IN (FROM population_plain)
-        GROUP BY ALL
+        GROUP BY record.record_id, record.first_name, record.last_name
         """
     ).fetchall()
     links = connection.execute(
@@ -460,81 +330,6 @@ def _resolve_contested(connection: DuckDBPyConnection, matching: Matching) -> in
     return len(records)
 
 
-def _give_ids(connection: DuckDBPyConnection) -> None:
-    """population_id: the person id of each component, as `resolve` gives them."""
-    connection.execute(
-        """
-        CREATE OR REPLACE TEMP TABLE population_claim AS
-        WITH claim AS (
-            SELECT
-                component.component,
-                arg_min(
-                    {
-                        seen_at: coalesce(record.first_seen_at, 'infinity'::TIMESTAMPTZ),
-                        record_id: record.record_id,
-                        person_id: previous.person_id
-                    },
-                    (coalesce(record.first_seen_at, 'infinity'::TIMESTAMPTZ), record.record_id)
-                ) AS earliest
-            FROM population_previous AS previous
-            JOIN population_record AS record ON record.record_id = previous.record_id
-            JOIN population_component AS component ON component.n = record.n
-            GROUP BY component.component
-        )
-        SELECT component, earliest.person_id
-        FROM claim
-        WHERE earliest.person_id NOT IN (FROM population_taken)
-        QUALIFY row_number() OVER (PARTITION BY earliest.person_id ORDER BY earliest.seen_at, earliest.record_id) = 1
-        """
-    )
-    connection.execute(
-        """
-        CREATE OR REPLACE TEMP TABLE population_id AS
-        SELECT
-            component.component,
-            coalesce(claim.person_id, 'per_' || left(sha256(record.record_id), 16)) AS person_id,
-            claim.person_id IS NULL AS is_new,
-            record.record_id
-        FROM (SELECT DISTINCT component FROM population_component) AS component
-        JOIN population_record AS record ON record.n = component.component
-        LEFT JOIN population_claim AS claim ON claim.component = component.component
-        """
-    )
-    # A new id that is taken, by a person who was split off or by chance, is made again with a number.
-    collided = connection.execute(
-        """
-        SELECT record_id
-        FROM population_id
-        WHERE
-            is_new
-            AND (
-                person_id IN (FROM population_taken)
-                OR person_id IN (SELECT person_id FROM population_id GROUP BY person_id HAVING count(*) > 1)
-            )
-        ORDER BY record_id
-        """
-    ).fetchall()
-    if not collided:
-        return
-    taken = {
-        person_id
-        for (person_id,) in connection.execute(
-            "SELECT person_id FROM population_id WHERE NOT is_new UNION ALL FROM population_taken"
-        ).fetchall()
-    }
-    again: list[tuple[str, str]] = []
-    for (record_id,) in collided:
-        person_id = new_person_id(record_id, taken)
-        taken.add(person_id)
-        again.append((record_id, person_id))
-    connection.register("population_given", given(("record_id", "person_id"), again))
-    connection.execute(
-        "UPDATE population_id SET person_id = given.person_id"
-        " FROM population_given AS given WHERE population_id.record_id = given.record_id"
-    )
-    connection.unregister("population_given")
-
-
 def _finish(connection: DuckDBPyConnection, tables: PopulationTables, contested: int) -> PopulationReport:
     records, persons = one_row(connection, f"SELECT count(*), count(DISTINCT person_id) FROM {tables.people}")
     pairs = one_row(connection, f"SELECT count(*) FROM {tables.review}")[0]
@@ -547,11 +342,15 @@ def _finish(connection: DuckDBPyConnection, tables: PopulationTables, contested:
     return PopulationReport(records, persons, pairs, touched, contested)
 
 
+_UNDATED: Final = datetime.max.replace(tzinfo=UTC)
+
+
 def _record(row: tuple[Any, ...], matching: Matching) -> Record:
-    record_id, first, last, ranks, keys = row
-    of: dict[str, list[str]] = {EMAIL: [], PHONE: []}
+    record_id, first, last, ranks, keys, phones = row
+    of: dict[str, list[str]] = {EMAIL: [], PHONE: list(phones or ())}
     for rank, key in sorted(zip(ranks or (), keys or (), strict=True)):
-        of[matching.match_on[rank]].append(key)
+        if matching.match_on[rank] != PHONE:
+            of[matching.match_on[rank]].append(key)
     # The time is left out: only the person ids depend on it, and those are given out over all at once.
     return Record(record_id, tuple(of[EMAIL]), tuple(of[PHONE]), first, last, _UNDATED)
 

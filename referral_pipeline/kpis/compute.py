@@ -6,7 +6,7 @@ what each KPI counts (sql/<kpi>.sql), rows and maturity (rows), statistics (stat
 A value is there exactly when its maturity is mature
 - mature: enough is known. Of a ratio: every application (share, click) of the cohort is at least as old as the
   contract's horizon; all time takes the mature ones only, a quarter or month counts when all of it is mature. Of
-  durations that are over likewise, within the horizon. Of curves: rows.incidence_rows, median_rows.
+  durations that are over likewise, however long they took. Of curves: rows.incidence_rows, median_rows.
 - immature: what is not known yet may change it. Counts are shown, a value is not.
 - insufficient: nothing to count, or too little to say anything of.
 """
@@ -193,7 +193,7 @@ def facts_of(inputs: Inputs, rate: Rate) -> Generator[str]:
 def _times_to_hire(inputs: Inputs) -> list[rows.Rows]:
     facts = inputs.facts(
         "time_to_hire_days",
-        numbers=("measure", "is_over", "is_counted", "is_mature", "is_advocacy"),
+        numbers=("measure", "is_over", "is_counted", "is_comparable", "is_mature", "is_advocacy"),
         segments=_TIME_TO_HIRE.segment_kinds[1:],
     )
     quantiles = {"": 0.5, "_p25": 0.25, "_p75": 0.75, "_p90": 0.9}

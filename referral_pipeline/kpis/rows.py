@@ -220,9 +220,7 @@ def quantile_rows(shape: Shape, facts: Facts, quantiles: dict[str, float], *, ta
         samples = Samples(facts.numbers["measure"][group.order[is_counted[group.order]]], counted[is_some])
         is_settled = (group.sums(facts.numbers["is_mature"]) == group.counts) | (group.period_kind == "all")
         is_shown = is_settled & is_some
-        # A period that is old enough, and nothing of it came within the horizon: no more of it will count.
-        is_hopeless = is_settled & (group.period_kind != "all") & ~is_some
-        maturity = np.where(is_shown, MATURE, np.where(is_hopeless, INSUFFICIENT, IMMATURE))
+        maturity = np.where(is_shown, MATURE, IMMATURE)
         for suffix, q in quantiles.items():
             found = np.full((3, len(counted)), np.nan)
             if is_some.any():
@@ -249,10 +247,10 @@ def quantile_rows(shape: Shape, facts: Facts, quantiles: dict[str, float], *, ta
 def difference_rows(shape: Shape, facts: Facts) -> list[Rows]:
     """Rows of the median of the advocacy channel minus that of the others, with Price and Bonett's interval.
 
-    `facts` as in `quantile_rows`, with `is_advocacy`; compared is what counts there. Nothing is said where either side
-    has fewer than five.
+    `facts` as in `quantile_rows`, with `is_advocacy`, and `is_comparable` of what is compared. Nothing is said where
+    either side has fewer than five.
     """
-    is_fair = facts.numbers["is_counted"].astype(bool)
+    is_fair = facts.numbers["is_comparable"].astype(bool)
     is_own = is_fair & facts.numbers["is_advocacy"].astype(bool)
     made: list[Rows] = []
     seen: set[tuple[str, str]] = set()

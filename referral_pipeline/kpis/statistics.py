@@ -57,8 +57,40 @@ def wilson_of(hits: Whole, units: Whole) -> tuple[Floats, Floats]:
     return found[:, 0], found[:, 1]
 
 
+def p_of_counts(hits: int, units: int, other_hits: int, other_units: int) -> float:
+    """How likely chance alone sets two ratios of counts so far apart: Fisher's exact test, two-sided."""
+    from scipy.stats import fisher_exact
+
+    tested: Any = fisher_exact([[hits, units - hits], [other_hits, other_units - other_hits]])
+    return float(tested.pvalue)
+
+
+def p_of_interval(difference: float, low: float, high: float) -> float:
+    """The same of a difference by its interval (of `CONFIDENCE`), taken as normal on the side where no difference is.
+
+    An interval that has no width on that side bounds nothing: 1.
+    """
+    from scipy.stats import norm
+
+    reach = difference - low if difference > 0 else high - difference
+    return 1.0 if reach <= 0 else float(2 * norm.sf(abs(difference) / reach * _normal()))
+
+
+def holm(p_values: Sequence[float]) -> list[bool]:
+    """Which of several comparisons that are shown together stand out, by Holm's step-down method.
+
+    Of any number without a difference, dependent or not, with a probability of `CONFIDENCE` none does.
+    """
+    stand_out = [False] * len(p_values)
+    for place, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        if p_values[index] * (len(p_values) - place) >= 1 - CONFIDENCE:
+            break
+        stand_out[index] = True
+    return stand_out
+
+
 def differs(hits: int, units: int, other_hits: int, other_units: int, *, looks: int = 1) -> bool:
-    """Whether two ratios of counts differ by more than chance: Fisher's exact test, two-sided, at 1 - `CONFIDENCE`.
+    """Whether two ratios of counts differ by more than chance (`p_of_counts`), at 1 - `CONFIDENCE`.
 
     Args:
         hits: of the one; `units` are all of it.
@@ -68,11 +100,7 @@ def differs(hits: int, units: int, other_hits: int, other_units: int, *, looks: 
         looks: how many such comparisons are shown together. Each is held to that part of the level (Bonferroni), so
             that of any number of equal ones hardly ever one seems to differ.
     """
-    from scipy.stats import fisher_exact
-
-    table = [[hits, units - hits], [other_hits, other_units - other_hits]]
-    tested: Any = fisher_exact(table)
-    return float(tested.pvalue) * looks < 1 - CONFIDENCE
+    return p_of_counts(hits, units, other_hits, other_units) * looks < 1 - CONFIDENCE
 
 
 # ---------------------------------------------------------------- quantiles

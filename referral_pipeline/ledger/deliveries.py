@@ -212,6 +212,22 @@ def by_keys(through: Through, keys: Sequence[str]) -> list[Delivery]:
     return sorted(found, key=lambda one: (one.last_attempt_at, one.key))
 
 
+def bodies(connection: Connection, key: str) -> tuple[bytes | None, bytes | None]:
+    """What was sent and answered when the delivery failed, encrypted; None when it was not kept."""
+    query = sa.select(deliveries.c.request_body, deliveries.c.response_body).where(deliveries.c.key == key)
+    row = connection.execute(query).one_or_none()
+    return (None, None) if row is None else (row.request_body, row.response_body)
+
+
+def confirmed_hashes(connection: Connection, prefix: str) -> dict[str, str]:
+    """Request hash of every confirmed delivery whose key begins so: what a system was last told."""
+    columns = deliveries.c
+    query = sa.select(columns.key, columns.request_hash).where(
+        columns.state == DeliveryState.CONFIRMED.value, sa.func.substr(columns.key, 1, len(prefix)) == prefix
+    )
+    return {row.key: row.request_hash for row in connection.execute(query)}
+
+
 def select(connection: Connection, *, state: DeliveryState | None = None, system: str | None = None) -> list[Delivery]:
     """Deliveries by state or system, oldest attempt first."""
     query = _COLUMNS.order_by(deliveries.c.last_attempt_at, deliveries.c.key)

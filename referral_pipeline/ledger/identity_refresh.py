@@ -1,7 +1,7 @@
 """Identity keys as a refresh reads them, and writes back what came out otherwise.
 
 Belongs here: the state of every record's keys at one time, and changing keys only where that state still stands. Does
-not belong here: who is who (identity), reading and writing the keys of single records (store.py).
+not belong here: who is who (identity), reading and writing the keys of single records (identity_keys.py).
 
 A refresh reads all keys, resolves for seconds, and then writes. Meanwhile the lane corrects an address, or a person
 revokes a decision: what they wrote is newer than what the refresh knows. So a record is written only when its keys are

@@ -176,6 +176,19 @@ _UNFINISHED = (
     .distinct()
 )
 
+_WEBHOOK = ~_c.event_type.like("reconcile.%")
+_HEARD = (
+    sa.select(_c.subject, sa.func.min(_c.received_at))
+    .where(_c.system == sa.bindparam("system"), _c.subject.in_(sa.bindparam("subjects", expanding=True)), _WEBHOOK)
+    .group_by(_c.subject)
+)
+_FIRST_DONE = (
+    sa.select(_c.done_at)
+    .where(_c.system == sa.bindparam("system"), _c.state == "done", _WEBHOOK)
+    .order_by(_c.id)
+    .limit(1)
+)
+
 
 def _enter(
     connection: Connection, rows: Mapping[tuple[str, str], InboxDelivery], now: datetime
@@ -419,6 +432,20 @@ class InboxPart(Transactions):
             for some in parts(subjects):
                 found.update(connection.execute(_UNFINISHED, {"subjects": some}).scalars())
         return found
+
+    def webhooks_of(self, system: str, subjects: Iterable[str]) -> dict[str, datetime]:
+        """When the first webhook about each subject came, of those that are kept; reconciliation's entries are none."""
+        found: dict[str, datetime] = {}
+        with self._reading() as connection:
+            for some in parts(subjects):
+                rows = connection.execute(_HEARD, {"system": system, "subjects": some})
+                found.update({row[0]: row[1] for row in rows})
+        return found
+
+    def webhooks_kept_since(self, system: str) -> datetime | None:
+        """From when on every webhook of a system is still here, be it done or not; None when none was ever done."""
+        with self._reading() as connection:  # a purge takes what was done before some moment, and this was done after
+            return connection.execute(_FIRST_DONE, {"system": system}).scalar_one_or_none()
 
     def _each(self, statement: Prepared, rows: list[dict[str, Any]], *, durable: bool = True) -> int:
         if not rows:

@@ -1,7 +1,7 @@
 """Recognitions of advocates: what was promised, sent and taken back.
 
 Belongs here: keeping each under the idempotency key it is sent with, and that key. Does not belong here: who has earned
-what (sync.recognitions), sending (connectors).
+what (sync.recognition_decision), sending (connectors).
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 Belongs here: opening and closing, and the public methods on cursors, calls, deliveries, links, identity, history and
 consents. Does not belong here: the other parts of the same object (inbox.py, mirror.py, health.py, alerts.py,
 recognitions.py, payroll.py, decisions.py, overrides.py, identity_refresh.py, verifications.py, locks.py), transactions
-(transactions.py),
-schema (tables.py, migrations/), what differs between databases (engine.py), the transitions of a delivery
-(deliveries.py), business rules (sync, privacy).
+(transactions.py), schema (tables.py, migrations/), what differs between databases (engine.py), the statements of one
+table (api_calls.py, deliveries.py, links.py, aliases.py, identity_keys.py, status_history.py, consents.py), business
+rules (sync, privacy).
 
 Safe for threads and for many processes. `atomic()` makes several calls of one thread one transaction. No method takes
 or gives personal data in clear.
@@ -15,9 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,13 +25,18 @@ from sqlalchemy.engine import Connection, Engine
 
 from referral_pipeline.connectors.calls import ApiCall
 from referral_pipeline.ledger import aliases as _aliases
+from referral_pipeline.ledger import api_calls as _calls
+from referral_pipeline.ledger import consents as _consents
 from referral_pipeline.ledger import deliveries as _deliveries
+from referral_pipeline.ledger import identity_keys as _keys
+from referral_pipeline.ledger import links as _links
 from referral_pipeline.ledger import mirror as _mirror
+from referral_pipeline.ledger import status_history as _history
 from referral_pipeline.ledger import tables
 from referral_pipeline.ledger.alerts import AlertPart
 from referral_pipeline.ledger.decisions import DecisionPart
 from referral_pipeline.ledger.deliveries import UnknownDeliveryError
-from referral_pipeline.ledger.engine import LedgerError, enter, open_engine, resolve_url, upsert
+from referral_pipeline.ledger.engine import LedgerError, open_engine, resolve_url, upsert
 from referral_pipeline.ledger.health import HealthPart
 from referral_pipeline.ledger.identity_refresh import IdentityRefreshPart, KeysAsRead, KeysRefreshed
 from referral_pipeline.ledger.inbox import InboxPart
@@ -67,7 +71,6 @@ from referral_pipeline.ledger.records import (
 )
 from referral_pipeline.ledger.transactions import MOST_VALUES, parts
 from referral_pipeline.ledger.verifications import VerificationPart
-from referral_pipeline.vocabulary import Block, CandidateStatus
 
 __all__ = [
     "AlertRecord",
@@ -98,42 +101,6 @@ __all__ = [
     "UnknownDeliveryError",
     "Verification",
 ]
-
-_SLICE = 5_000
-"""Ids looked at in one transaction of a pruning, so that no other writer waits long for it."""
-
-_some = sa.bindparam("some", expanding=True)
-_links = tables.links.c
-_LINK = sa.select(*(_links[one.name] for one in fields(Link)))
-_LINKS_OF_REFERRALS = Prepared(_LINK.where(_links.referral_id.in_(_some)))
-_LINKS_HELD_BY_JOBS = Prepared(_LINK.where(_links.job_id.in_(_some), _links.block == Block.JOB.value))
-_LINKS_OF_PERSONS = Prepared(_LINK.where(_links.person_id.in_(_some)))
-_LINKS_OF_APPLICATIONS = Prepared(
-    _LINK.where(_links.system == sa.bindparam("of_system"), _links.application_id.in_(_some))
-)
-_LINKS_OF_CANDIDATES = Prepared(_LINK.where(_links.system == sa.bindparam("of_system"), _links.candidate_id.in_(_some)))
-_KEY = sa.select(*(tables.identity_keys.c[one.name] for one in fields(IdentityKey)))
-_KEYS_OF = Prepared(_KEY.where(tables.identity_keys.c.record_id.in_(_some)))
-_KEYS = Prepared(_KEY.where(tables.identity_keys.c.key_hash.in_(_some)))
-_KEYS_AROUND = Prepared(
-    _KEY.where(
-        tables.identity_keys.c.record_id.in_(sa.bindparam("records", expanding=True))
-        | tables.identity_keys.c.key_hash.in_(sa.bindparam("hashes", expanding=True))
-    )
-)
-_RECORDS_OF_PERSONS = Prepared(
-    sa.select(tables.identity_keys.c.record_id, tables.identity_keys.c.person_id)
-    .distinct()
-    .where(tables.identity_keys.c.person_id.in_(_some))
-)
-_FORGET_RECORDS = sa.delete(tables.identity_keys).where(tables.identity_keys.c.record_id.in_(_some))
-_TOMBSTONED = Prepared(sa.select(tables.tombstones.c.value).where(tables.tombstones.c.value.in_(_some)))
-_consents = tables.consents.c
-_CONSENTS = sa.select(
-    _consents.referral_id, _consents.granted, _consents.basis, _consents.granted_at, _consents.expires_at
-).order_by(_consents.id)
-_CONSENTS_OF = _CONSENTS.where(_consents.referral_id.in_(_some))
-_RECORD_CALLS = sa.insert(tables.api_calls)
 
 
 class Ledger(
@@ -229,35 +196,26 @@ class Ledger(
         if not calls:
             return
         with self._writing(durable=False) as connection:
-            connection.execute(_RECORD_CALLS, [dict(vars(call)) for call in calls])
+            _calls.record(connection, calls)
 
     def calls(self, *, since: datetime | None = None, system: str | None = None) -> list[ApiCall]:
         """Recorded calls, oldest first."""
-        table = tables.api_calls
-        query = sa.select(*(column for column in table.c if column.name != "id")).order_by(table.c.at, table.c.id)
-        if since is not None:
-            query = query.where(table.c.at >= since)
-        if system is not None:
-            query = query.where(table.c.system == system)
         with self._reading() as connection:
-            return [ApiCall(**row) for row in connection.execute(query).mappings()]
+            return _calls.select(connection, since=since, system=system)
 
     def calls_recorded(self) -> int:
         """How many calls were recorded so far."""
         with self._reading() as connection:
-            return connection.execute(sa.select(sa.func.count()).select_from(tables.api_calls)).scalar_one()
+            return _calls.count(connection)
 
     def prune_calls(self, before: datetime) -> int:
         """Remove what was recorded of calls before that time, in steps; answers how many rows went."""
-        table, removed = tables.api_calls, 0
+        removed = 0
         with self._reading() as connection:
-            first, last = connection.execute(sa.select(sa.func.min(table.c.id), sa.func.max(table.c.id))).one()
-        if first is None:
-            return 0
-        for start in range(first, last + 1, _SLICE):
-            old = sa.delete(table).where(table.c.id >= start, table.c.id < start + _SLICE, table.c.at < before)
+            slices = _calls.slices(connection)
+        for ids in slices:
             with self._writing() as connection:
-                removed += connection.execute(old).rowcount
+                removed += _calls.remove(connection, ids, before=before)
         return removed
 
     # ------------------------------------------------------------ deliveries
@@ -317,11 +275,8 @@ class Ledger(
 
     def delivery_bodies(self, key: str) -> tuple[bytes | None, bytes | None]:
         """What was sent and answered when the delivery failed, encrypted; None when it was not kept."""
-        columns = tables.deliveries.c
-        query = sa.select(columns.request_body, columns.response_body).where(columns.key == key)
         with self._reading() as connection:
-            row = connection.execute(query).one_or_none()
-        return (None, None) if row is None else (row.request_body, row.response_body)
+            return _deliveries.bodies(connection, key)
 
     def delivery(self, key: str) -> Delivery | None:
         """One delivery, untouched; None when it was never begun."""
@@ -340,19 +295,15 @@ class Ledger(
 
     def confirmed_hashes(self, prefix: str) -> dict[str, str]:
         """Request hash of every confirmed delivery whose key begins so: what a system was last told."""
-        columns = tables.deliveries.c
-        query = sa.select(columns.key, columns.request_hash).where(
-            columns.state == DeliveryState.CONFIRMED.value, sa.func.substr(columns.key, 1, len(prefix)) == prefix
-        )
         with self._reading() as connection:
-            return {row.key: row.request_hash for row in connection.execute(query)}
+            return _deliveries.confirmed_hashes(connection, prefix)
 
     # ------------------------------------------------------------ links
 
     def links(self) -> list[Link]:
         """Every link, by referral id."""
         with self._reading() as connection:
-            return [_link(row) for row in connection.execute(_LINK.order_by(_links.referral_id))]
+            return _links.every(connection)
 
     def link(self, referral_id: str) -> Link | None:
         """The link of one referral; None when nothing was decided for it yet."""
@@ -360,28 +311,27 @@ class Ledger(
 
     def links_for(self, referral_ids: Iterable[str]) -> dict[str, Link]:
         """The links of these referrals, by referral id; one without a link is left out."""
-        return {link.referral_id: link for link in self._links_where(_LINKS_OF_REFERRALS, referral_ids)}
+        return {link.referral_id: link for link in self._links_where(_links.OF_REFERRALS, referral_ids)}
 
     def links_of_applications(self, system: str, ids: Iterable[str]) -> list[Link]:
         """The links that lead to these applications, by referral id."""
-        return self._links_where(_LINKS_OF_APPLICATIONS, ids, of_system=system)
+        return self._links_where(_links.OF_APPLICATIONS, ids, of_system=system)
 
     def links_of_candidates(self, system: str, ids: Iterable[str]) -> list[Link]:
         """The links that lead to these candidates, by referral id."""
-        return self._links_where(_LINKS_OF_CANDIDATES, ids, of_system=system)
+        return self._links_where(_links.OF_CANDIDATES, ids, of_system=system)
 
     def links_of_persons(self, person_ids: Iterable[str]) -> list[Link]:
         """The links of these persons, by referral id."""
-        return self._links_where(_LINKS_OF_PERSONS, person_ids)
+        return self._links_where(_links.OF_PERSONS, person_ids)
 
     def links_held_by_jobs(self, job_ids: Iterable[str]) -> list[Link]:
         """The links of referrals that were not written because one of these jobs took no applications."""
-        return self._links_where(_LINKS_HELD_BY_JOBS, job_ids)
+        return self._links_where(_links.HELD_BY_JOBS, job_ids)
 
     def _links_where(self, query: Prepared, ids: Iterable[str], **values: str) -> list[Link]:
-        with self._looking() as connection:
-            found = [_link(row) for some in parts(ids) for row in query.all(connection, some=some, **values)]
-        return sorted(found, key=lambda link: link.referral_id)
+        with self._looking() as through:
+            return _links.where(through, query, ids, **values)
 
     def save_links(self, links: Sequence[Link], *, keep: tuple[str, ...] = ()) -> None:
         """Insert or overwrite links, in one transaction; of two for one referral the last stands.
@@ -389,25 +339,17 @@ class Ledger(
         `keep` are fields of which a link that is there keeps what it has: they are somebody else's to write.
         """
         now = self._clock()
-        rows: dict[str, dict[str, Any]] = {}
-        for link in links:
-            rows[link.referral_id] = dict(vars(link))
-            rows[link.referral_id]["updated_at"] = link.updated_at or now
         with self._writing() as connection:
-            upsert(connection, tables.links, list(rows.values()), keep=keep)
+            _links.save(connection, links, keep=keep, now=now)
 
     def change_links(self, links: Sequence[Link], *names: str, unless_blocked: bool = False) -> None:
         """Overwrite only these fields of links that are there; what others wrote of them meanwhile stays.
 
         With `unless_blocked` a link that was blocked meanwhile is left alone.
         """
-        rows = [
-            {"of_referral": link.referral_id, **{f"new_{name}": getattr(link, name) for name in names}}
-            for link in sorted(links, key=lambda link: link.referral_id)
-        ]
-        if rows:
+        if links:
             with self._writing() as connection:
-                _changing_links(names, unless_blocked).run(connection, rows)
+                _links.change(connection, links, names, unless_blocked=unless_blocked)
 
     # ------------------------------------------------------------ aliases
 
@@ -456,11 +398,9 @@ class Ledger(
         the more so when it has none any more. `replace` names every record that has a key here. Not `durable` is for
         keys that are found again from the same event after a power cut; a killed process loses none.
         """
-        rows = {(key.key_hash, key.kind, key.record_id): dict(vars(key)) for key in keys}
         records = {*all_keys_of, *(key.record_id for key in keys if replace)}
         with self._writing(durable=durable) as connection:
-            _forget_records(connection, records)
-            upsert(connection, tables.identity_keys, list(rows.values()))
+            _keys.save(connection, keys, all_keys_of=records)
 
     def remember_soon(
         self, rows: Sequence[MirrorRow], keys: Sequence[IdentityKey], *, all_keys_of: Iterable[str] = ()
@@ -470,39 +410,31 @@ class Ledger(
         Only for who holds the locks of these records (`exclusive`): it is written before they are let go, and nobody
         else may look at them until then. Neither waits for the disk.
         """
-        saved = [dict(vars(key)) for key in {(key.key_hash, key.kind, key.record_id): key for key in keys}.values()]
-        records = set(all_keys_of)
+        saved, records = list(keys), set(all_keys_of)
 
         def write(connection: Connection) -> None:
             _mirror.save(connection, rows)
-            _forget_records(connection, records)
-            upsert(connection, tables.identity_keys, saved)
+            _keys.save(connection, saved, all_keys_of=records)
 
         if rows or keys or records:
             self._put_off().append(write)
 
     def persons(self) -> dict[str, str]:
         """Person id by record id, for every record with a key."""
-        columns = tables.identity_keys.c
-        query = (
-            sa.select(columns.record_id, columns.person_id).distinct().order_by(columns.record_id, columns.person_id)
-        )
         with self._reading() as connection:
-            return {row.record_id: row.person_id for row in connection.execute(query)}
+            return _keys.persons(connection)
 
     def records_for(self, key_hashes: Iterable[str]) -> list[IdentityKey]:
         """The records that carry any of these keys."""
         self._write_what_was_put_off()
-        with self._looking() as connection:
-            found = [IdentityKey(*row) for some in parts(key_hashes) for row in _KEYS.all(connection, some=some)]
-        return sorted(found, key=lambda key: (key.key_hash, key.kind, key.record_id))
+        with self._looking() as through:
+            return _keys.carried(through, key_hashes)
 
     def keys_of(self, record_ids: Iterable[str]) -> list[IdentityKey]:
         """Every key of these records."""
         self._write_what_was_put_off()
-        with self._looking() as connection:
-            found = [IdentityKey(*row) for some in parts(record_ids) for row in _KEYS_OF.all(connection, some=some)]
-        return sorted(found, key=lambda key: (key.key_hash, key.kind, key.record_id))
+        with self._looking() as through:
+            return _keys.of_records(through, record_ids)
 
     def keys_around(self, record_ids: Iterable[str], key_hashes: Iterable[str]) -> list[IdentityKey]:
         """Every key of these records, and every record that carries one of these keys; in one look where it fits."""
@@ -510,24 +442,19 @@ class Ledger(
         if max(len(records), len(hashes)) > MOST_VALUES:
             return [*self.keys_of(records), *self.records_for(hashes)]
         self._write_what_was_put_off()
-        with self._looking() as connection:
-            found = [IdentityKey(*row) for row in _KEYS_AROUND.all(connection, records=records, hashes=hashes)]
-        return sorted(found, key=lambda key: (key.key_hash, key.kind, key.record_id))
+        with self._looking() as through:
+            return _keys.around(through, records, hashes)
 
     def records_of_persons(self, person_ids: Iterable[str]) -> dict[str, str]:
         """Person id by record id, for the records of these persons that have a key."""
         self._write_what_was_put_off()
-        with self._looking() as connection:
-            return {
-                record: person
-                for some in parts(person_ids)
-                for record, person in _RECORDS_OF_PERSONS.all(connection, some=some)
-            }
+        with self._looking() as through:
+            return _keys.records_of(through, person_ids)
 
     def forget_records(self, record_ids: Iterable[str]) -> int:
         """Remove every key of these records; answers how many keys went."""
         with self._writing() as connection:
-            return _forget_records(connection, record_ids)
+            return _keys.forget(connection, record_ids)
 
     # ------------------------------------------------------------ status history
 
@@ -537,84 +464,36 @@ class Ledger(
 
     def append_statuses(self, facts: Sequence[StatusFact]) -> int:
         """`append_status` for many in one transaction; answers how many were new."""
-        table, now = tables.status_history, self._clock()
-        rows = [{**vars(fact), "recorded_at": now} for fact in sorted(facts, key=_by_application)]
-        if not rows:
+        now = self._clock()
+        if not facts:
             return 0
         with self._writing() as connection:
-            return len(enter(connection, table, rows, "id"))
+            return _history.append(connection, facts, now=now)
 
     def status_facts(self) -> list[StatusFact]:
         """Every status of every application, in the order in which the ATS recorded them."""
-        table = tables.status_history
-        query = sa.select(table).order_by(table.c.system, table.c.application_id, table.c.at, table.c.id)
         with self._reading() as connection:
-            return [
-                StatusFact(row.system, row.application_id, CandidateStatus(row.status), row.at, row.source_event)
-                for row in connection.execute(query)
-            ]
+            return _history.every(connection)
 
     # ------------------------------------------------------------ consents and tombstones
 
     def save_consents(self, facts: Sequence[ConsentFact]) -> int:
         """Append each consent that differs from the last one seen of its referral; answers how many did."""
         with self._writing() as connection:
-            known = _latest_consents(connection, {fact.referral_id for fact in facts})
-            rows: list[dict[str, Any]] = []
-            for fact in facts:
-                if known.get(fact.referral_id) != fact:
-                    known[fact.referral_id] = fact
-                    rows.append({**vars(fact), "seen_at": self._clock()})
-            if rows:
-                connection.execute(sa.insert(tables.consents), rows)
-        return len(rows)
+            return _consents.save(connection, facts, clock=self._clock)
 
     def consents(self) -> dict[str, ConsentFact]:
         """The consent last seen of each referral."""
         with self._reading() as connection:
-            return _latest_consents(connection)
+            return _consents.latest(connection)
 
     def add_tombstone(self, kind: str, value: str, reason: str) -> None:
         """Remember one who must not come back. `kind` is email or phone (keyed hash), referral, candidate, person."""
-        row = {"kind": kind, "value": value, "reason": reason, "at": self._clock()}
+        at = self._clock()
         with self._writing() as connection:
-            upsert(connection, tables.tombstones, [row])
+            _consents.add_tombstone(connection, kind, value, reason, at=at)
 
     def tombstoned(self, values: Iterable[str]) -> set[str]:
         """Which of these keyed hashes and ids have a tombstone."""
-        found = set[str]()
-        with self._looking() as connection:
-            for some in parts(values):
-                found.update(value for (value,) in _TOMBSTONED.all(connection, some=some))
-        return found
-
-
-@cache
-def _changing_links(names: tuple[str, ...], unless_blocked: bool) -> Prepared:
-    changing = sa.update(tables.links).where(_links.referral_id == sa.bindparam("of_referral"))
-    if unless_blocked:
-        changing = changing.where(_links.block.is_(None))
-    return Prepared(changing.values({name: sa.bindparam(f"new_{name}") for name in names}))
-
-
-def _forget_records(connection: Connection, record_ids: Iterable[str]) -> int:
-    return sum(connection.execute(_FORGET_RECORDS, {"some": some}).rowcount for some in parts(record_ids))
-
-
-def _by_application(fact: StatusFact) -> tuple[str, str, datetime]:
-    return fact.system, fact.application_id, fact.at
-
-
-def _link(row: Sequence[Any]) -> Link:
-    link = Link(*row)
-    return link if link.status is None else replace(link, status=CandidateStatus(link.status))
-
-
-def _latest_consents(connection: Connection, referral_ids: Iterable[str] | None = None) -> dict[str, ConsentFact]:
-    if referral_ids is None:
-        rows = list(connection.execute(_CONSENTS).mappings())
-    else:
-        rows = [
-            row for some in parts(referral_ids) for row in connection.execute(_CONSENTS_OF, {"some": some}).mappings()
-        ]
-    return {row["referral_id"]: ConsentFact(**row) for row in rows}
+        with self._looking() as through:
+            return _consents.tombstoned(through, values)

@@ -1,40 +1,32 @@
 """The bridge of one process: contract, stores and connectors put together, and the steps that assets and commands call.
 
-Belongs here: composition and the order inside a step. Does not belong here: dagster (the assets call this), rules of
-the domain (the rooms own them).
+Belongs here: composition and the order inside a short step. Does not belong here: dagster (the assets call this), the
+longer steps (steps_*.py, functions that take the bridge), rules of the domain (the rooms own them).
 """
 
 from __future__ import annotations
 
-import fcntl
-import logging
-from collections import defaultdict
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import sleep
 from types import TracebackType
 from typing import Self
-
-import pandas as pd
 
 from referral_pipeline.connectors.calls import CallRecorder
 from referral_pipeline.connectors.costs import CostsRead
 from referral_pipeline.connectors.factory import build_advocacy, build_ats
-from referral_pipeline.connectors.failures import HttpFailure, TransientFailure
 from referral_pipeline.connectors.protocols import AdvocacyConnector, AtsConnector, Source
-from referral_pipeline.connectors.records import AdvocacyStaged, AtsApplication, AtsStaged, Row
+from referral_pipeline.connectors.records import AdvocacyStaged, AtsStaged
 from referral_pipeline.contract.loader import load_contract
 from referral_pipeline.contract.models import Contract
-from referral_pipeline.identity.decisions import record_aliases
-from referral_pipeline.identity.review_file import REVIEW_FILE, write_review_file
+from referral_pipeline.identity.review_file import REVIEW_FILE
 from referral_pipeline.kpis.advocates import build_advocates, read_results
 from referral_pipeline.kpis.compute import compute_kpis
 from referral_pipeline.ledger.store import Ledger
-from referral_pipeline.orchestration.catalog import BY_NAME
 from referral_pipeline.orchestration.state import refuse_other_systems, refuse_unapproved, remember_system, state_folder
+from referral_pipeline.orchestration.steps_candidates import Written, write_candidates
+from referral_pipeline.orchestration.steps_identity import resolve_people, write_review
+from referral_pipeline.orchestration.steps_statuses import return_statuses
 from referral_pipeline.privacy.crypto import Cipher
 from referral_pipeline.quality.go_live import WriteGuard
 from referral_pipeline.reports.editions import Edition, write_quarterly_edition
@@ -43,18 +35,11 @@ from referral_pipeline.reports.leadership import write_leadership_report
 from referral_pipeline.reports.periods import Quarter
 from referral_pipeline.settings import Settings, load_settings
 from referral_pipeline.sync.advocate_results import send_results
-from referral_pipeline.sync.candidates import CandidateWriteBack
-from referral_pipeline.sync.cases import person_cases
 from referral_pipeline.sync.evidence import Sealer
-from referral_pipeline.sync.facts import Programme
 from referral_pipeline.sync.jobs import publish_jobs
 from referral_pipeline.sync.lane.mirror import Mirror, Tapped
-from referral_pipeline.sync.lane.people import People
-from referral_pipeline.sync.lane.persons import Leveller, Systems
 from referral_pipeline.sync.merges import CandidateMerger
-from referral_pipeline.sync.recognitions import Recogniser
-from referral_pipeline.sync.report import SyncFailure, SyncReport
-from referral_pipeline.sync.statuses import StatusReturn
+from referral_pipeline.sync.report import SyncReport
 from referral_pipeline.vocabulary import Side
 from referral_pipeline.warehouse.core import build_bonus_ledger, build_core
 from referral_pipeline.warehouse.costs import CostAllocation, allocate_costs, stage_costs
@@ -62,13 +47,11 @@ from referral_pipeline.warehouse.duplicates import DuplicatesReport, score_dupli
 from referral_pipeline.warehouse.failures import WarehouseError
 from referral_pipeline.warehouse.ingest import IngestReport, ingest
 from referral_pipeline.warehouse.moments import chosen_moment, note_moment
-from referral_pipeline.warehouse.people import PeopleReport, build_people
+from referral_pipeline.warehouse.people import PeopleReport
 from referral_pipeline.warehouse.publish import published_as_of, published_at
 from referral_pipeline.warehouse.query import PublishedTables
 from referral_pipeline.warehouse.staging import StagingReport, stage_advocacy, stage_ats, stage_ledger
 from referral_pipeline.warehouse.store import Warehouse
-
-_LOG = logging.getLogger(__name__)
 
 ProgressSink = Callable[[str, int, int], None]
 """Called with (what, done, total) during long work."""
@@ -87,23 +70,12 @@ PUBLISHED_TABLES = (
     "mart.advocate",
     "mart.bonus",
     "mart.data_quality",
+    "ops.field_accuracy",
+    "ops.parallel_run",
 )
 
 _JUDGED = ("core.attribution", "mart.kpi", "mart.advocate")
 """Tables that depend on the moment at which they are made: of consent, and of the age of cohorts."""
-
-
-class AnotherRunError(Exception):
-    """Another process of this installation is writing to the outside systems."""
-
-
-@dataclass(frozen=True)
-class Written:
-    """What a candidate write-back did, with the rows read again after it."""
-
-    report: SyncReport
-    cases: int
-    rows_read_again: int
 
 
 class Bridge:
@@ -124,9 +96,9 @@ class Bridge:
             contract, settings, recorder=self.calls, state_dir=state, guard=guard
         )
         cipher = Cipher(settings.secret("REFERRAL_PIPELINE_KEY"))
-        self._sealer = Sealer(cipher)
+        self.sealer = Sealer(cipher)
         # What is pulled is what the lane knows of the programme: it cannot read the warehouse.
-        self._mirror = Mirror(ledger=self.ledger, cipher=cipher, advocacy=self.advocacy)
+        self.mirror = Mirror(ledger=self.ledger, cipher=cipher, advocacy=self.advocacy)
         self._staged_ats: AtsStaged | None = None
         self._staged_advocacy: AdvocacyStaged | None = None
 
@@ -163,7 +135,7 @@ class Bridge:
         """Carry out in the ATS what people decided to be one candidate, where the contract says so."""
         if not self.contract.rules.dedupe.merge_in_ats:
             return SyncReport()
-        merger = CandidateMerger(ats=self.ats, ledger=self.ledger, sealer=self._sealer)
+        merger = CandidateMerger(ats=self.ats, ledger=self.ledger, sealer=self.sealer)
         return merger.run(progress=lambda done, total: self.progress("merge candidates", done, total))
 
     # ------------------------------------------------------------ pulling
@@ -173,14 +145,13 @@ class Bridge:
     ) -> tuple[list[IngestReport], StagingReport]:
         """Pull what changed in the ATS, from `since` on where that is earlier, and rebuild its staging tables."""
         reports = self._pull(self.ats, Side.ATS, full=full, since=since)
-        self._staged_ats = None
-        return reports, self.stage_ats()
+        return reports, self.stage_ats_anew()
 
     def pull_advocacy(
         self, *, full: bool = False, since: datetime | None = None
     ) -> tuple[list[IngestReport], StagingReport]:
         """Pull what changed on the advocacy platform, from `since` on where that is earlier, and rebuild staging."""
-        reports = self._pull(Tapped(self.advocacy, self._mirror), Side.ADVOCACY, full=full, since=since)
+        reports = self._pull(Tapped(self.advocacy, self.mirror), Side.ADVOCACY, full=full, since=since)
         self._staged_advocacy = None
         with self.warehouse.connect():  # held for the step: each opening of the file costs 20 to 40 ms
             return reports, stage_advocacy(self.warehouse, self.staged_advocacy, self.contract)
@@ -232,6 +203,11 @@ class Bridge:
             only = countries[0] if len(countries) == 1 else None
             return stage_ats(self.warehouse, self.ats.system, self.staged_ats, default_country=only)
 
+    def stage_ats_anew(self) -> StagingReport:
+        """As `stage_ats`, after raw has changed."""
+        self._staged_ats = None
+        return self.stage_ats()
+
     def stage_costs(self) -> CostsRead:
         """Read the files of costs, and rebuild their staging table."""
         return stage_costs(self.warehouse, self.contract, self.settings.home)
@@ -243,34 +219,7 @@ class Bridge:
 
         What the lane or a reviewer wrote of a record meanwhile stays; the next time takes it up.
         """
-        as_read = self.ledger.identity_keys_as_read()  # before all else of the ledger: see there
-        must_link = [
-            (f"{self.advocacy.system}:{link.referral_id}", f"{self.ats.system}:{link.candidate_id}")
-            for link in self.ledger.links()
-            if link.candidate_id
-        ]
-        aliases = self.ledger.aliases(self.ats.system)
-        must_link = [
-            (a, f"{self.ats.system}:{aliases.get(b.partition(':')[2], b.partition(':')[2])}") for a, b in must_link
-        ]
-        with self.warehouse.connect():
-            report = build_people(
-                self.warehouse,
-                as_read.persons,
-                must_link,
-                self.contract,
-                decisions=self.ledger.identity_decisions(),
-                aliases=record_aliases(self.ats.system, aliases),
-            )
-            gone = [
-                f"{system}:{record_id}"
-                for system, entity in ((self.advocacy.system, "referrals"), (self.ats.system, "candidates"))
-                for record_id in self.warehouse.gone_ids(system, entity)
-            ]
-        keys = report.identity_keys(self.settings.secret("REFERRAL_PIPELINE_HASH_KEY"))
-        # A record that no pull has shown yet is in neither: the lane may have made it a moment ago.
-        self.ledger.refresh_identity_keys(as_read, keys, without=[*report.without_keys, *gone])
-        return report
+        return resolve_people(self)
 
     def score_duplicates(self) -> DuplicatesReport:
         """Score the pairs that the rules left apart, if anything changed."""
@@ -289,46 +238,15 @@ class Bridge:
 
         Decided ones are in it too, with their state. It is written with the published tables, whose persons it names.
         """
-        rows = self.warehouse.frame(f"SELECT * FROM core.duplicate_review ORDER BY {BY_NAME['duplicate_review'].first}")  # noqa: S608
-        return write_review_file(
-            self.review_path,
-            ({str(k): None if pd.isna(v) else v for k, v in row.items()} for row in rows.to_dict("records")),
-        )
+        return write_review(self)
 
     # ------------------------------------------------------------ writing
 
     def write_candidates(self) -> Written:
         """Write every referral that may pass to the ATS, then read the written rows back into the warehouse."""
-        people = self.resolve_people()
-        person_of = people.person_of
-        accepted = set(self.warehouse.frame("SELECT id FROM staging.referral")["id"])
-        referrals = [r for r in self.staged_advocacy.referrals if r.id in accepted]
-        cases = person_cases(
-            referrals,
-            self.staged_ats.applications,
-            person_of=person_of,
-            advocacy_system=self.advocacy.system,
-            ats=self.ats,
-            ledger=self.ledger,
-            now=datetime.now(UTC),
-            key_hashes=self._referral_hashes(people),
-        )
-        prefix = f"{self.ats.system}:"
-        programme = Programme.of(self.staged_advocacy)
-        write_back = CandidateWriteBack(
-            ats=self.ats,
-            ledger=self.ledger,
-            contract=self.contract,
-            programme=lambda: programme,
-            jobs={job.id: job for job in self.staged_ats.jobs},
-            person_of_candidate={k.removeprefix(prefix): v for k, v in person_of.items() if k.startswith(prefix)},
-            known_until=self._known_until(),
-            sealer=self._sealer,
-        )
-        report = write_back.run(cases, progress=lambda done, total: self.progress("write candidates", done, total))
-        return Written(report=report, cases=len(cases), rows_read_again=self._read_again(report))
+        return write_candidates(self)
 
-    def _known_until(self) -> datetime | None:
+    def known_until(self) -> datetime | None:
         """Up to when both systems were asked: what the lane wrote later, it wrote from what came later."""
         cursors = [
             self.ledger.cursor(source.system, entity)
@@ -337,99 +255,9 @@ class Bridge:
         ]
         return min((cursor.position for cursor in cursors if cursor is not None), default=None)
 
-    def _referral_hashes(self, people: PeopleReport) -> dict[str, set[str]]:
-        """Keyed hashes of the contact details of each referral, by referral id."""
-        hashes: dict[str, set[str]] = defaultdict(set)
-        for key in people.identity_keys(self.settings.secret("REFERRAL_PIPELINE_HASH_KEY")):
-            if key.system == self.advocacy.system:
-                hashes[key.record_id.partition(":")[2]].add(key.key_hash)
-        return hashes
-
-    def _read_again(self, report: SyncReport) -> int:
-        """Bring what was written into raw, so that attribution need not wait for the next pull.
-
-        A created application that the ATS does not show within its visibility lag comes with the next pull's look-back.
-        """
-        wanted = sorted(report.touched_applications)
-        if not wanted:
-            return 0
-        rows: dict[str, list[Row]] = defaultdict(list)
-        deadline = datetime.now(UTC) + timedelta(seconds=self.ats.visibility_lag_seconds)
-        while wanted:
-            missing: set[str] = set()
-            for start in range(0, len(wanted), 50):
-                chunk = wanted[start : start + 50]
-                by_entity = self.ats.raw_rows(chunk)
-                for entity, found in by_entity.items():
-                    rows[entity].extend(found)
-                missing |= set(chunk) - {str(r["id"]) for r in by_entity.get("applications", [])}
-            wanted = sorted(missing & report.created_applications)
-            if not wanted or datetime.now(UTC) >= deadline:
-                break
-            sleep(0.5)
-        with self.warehouse.connect():
-            with self.warehouse.transaction():
-                for entity, found in rows.items():
-                    self.warehouse.upsert_raw(self.ats.system, entity, found, pulled_at=datetime.now(UTC))
-            self._staged_ats = None
-            self.stage_ats()
-        return sum(len(found) for found in rows.values())
-
     def return_statuses(self) -> SyncReport:
         """Tell the advocacy platform every status that changed."""
-        if not self.contract.phases.status_return:
-            return SyncReport()
-        staged = self.staged_ats
-        applications = {a.id: a for a in staged.applications}
-        report = StatusReturn(
-            advocacy=self.advocacy,
-            ledger=self.ledger,
-            ats_system=self.ats.system,
-            known_until=self._known_until(),
-            sealer=self._sealer,
-        ).run(
-            self.ledger.links(),
-            applications,
-            {r.id: r for r in self.staged_advocacy.referrals},
-            progress=lambda done, total: self.progress("return statuses", done, total),
-        )
-        self._recognise(applications, report)
-        return report
-
-    def _recognise(self, applications: Mapping[str, AtsApplication], report: SyncReport) -> None:
-        """Recognise the hires of this pull that nobody has recognised yet, and take back what is none any more."""
-        recogniser = Recogniser(self.advocacy, self.ledger, self.contract)
-        people = People(
-            ledger=self.ledger,
-            mirror=self._mirror,
-            ats=self.ats,
-            contract=self.contract,
-            hash_key=self.settings.secret("REFERRAL_PIPELINE_HASH_KEY"),
-        )
-        systems = Systems(
-            contract=self.contract,
-            ledger=self.ledger,
-            ats=self.ats,
-            advocacy=self.advocacy,
-            mirror=self._mirror,
-            people=people,
-            statuses=StatusReturn(advocacy=self.advocacy, ledger=self.ledger, ats_system=self.ats.system),
-            recogniser=recogniser,
-            sealer=self._sealer,
-            on_refused_recognition=lambda row: report.fail(
-                SyncFailure(row.referral_id, "recognise", row.last_error or "refused", transient=False)
-            ),
-        )
-        leveller = Leveller(systems, started_at=datetime.now(UTC))
-        for application_id in leveller.recognisable(applications):
-            try:
-                leveller.recognise_applications([application_id])
-            except HttpFailure as failure:
-                is_passing = isinstance(failure, TransientFailure)
-                report.fail(SyncFailure(application_id, "recognise", str(failure), transient=is_passing))
-            else:
-                report.count("hires_settled")
-        leveller.recognise_due()
+        return return_statuses(self)
 
     def publish_jobs(self) -> SyncReport:
         """Publish job postings on the advocacy platform."""
@@ -500,7 +328,7 @@ class Bridge:
             results,
             advocacy=self.advocacy,
             ledger=self.ledger,
-            sealer=self._sealer,
+            sealer=self.sealer,
             progress=lambda done, total: self.progress("return results", done, total),
         )
 
@@ -541,22 +369,3 @@ class Bridge:
             return write_quarterly_edition(
                 PublishedTables(copy), self.contract, published_dir, as_of=built, force=force
             )
-
-
-@contextmanager
-def single_writer(state_dir: Path, *, wait: bool = True) -> Generator[None]:
-    """Hold this installation's writer lock, so that two runs never write to the same systems at once.
-
-    The lock is the kernel's: a killed process lets go of it.
-
-    Raises:
-        AnotherRunError: `wait` is False and another run holds it.
-    """
-    state_dir.mkdir(parents=True, exist_ok=True)
-    with (state_dir / "writer.lock").open("a") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError as error:
-            message = "another run is writing to the systems; wait for it or stop it"
-            raise AnotherRunError(message) from error
-        yield

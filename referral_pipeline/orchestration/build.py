@@ -17,7 +17,9 @@ from referral_pipeline.orchestration.assets import (
     api_capability,
     costs,
     events,
+    field_audit,
     ingest,
+    parallel_run,
     reconciliation,
     sync,
 )
@@ -56,6 +58,8 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
             analytics.published_tables,
             analytics.leadership_report,
             analytics.quarterly_edition,
+            *field_audit.ASSETS,
+            *parallel_run.ASSETS,
             *api_capability.ASSETS,
         ],
         asset_checks=build_checks(),

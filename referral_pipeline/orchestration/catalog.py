@@ -308,6 +308,7 @@ CATALOG: tuple[AssetEntry, ...] = (
         "them names a person.",
         frozenset({"duckdb", "parquet"}),
         deps=(
+            "parallel_run",
             "kpis",
             "advocate_performance",
             "allocated_costs",
@@ -335,6 +336,42 @@ CATALOG: tuple[AssetEntry, ...] = (
         "never changed. A young quarter is told as such. Made by the job quarterly_review, not by a refresh.",
         frozenset({"html", "excel"}),
         deps=("kpis",),
+    ),
+    AssetEntry(
+        "field_accuracy_audit",
+        "quality",
+        "A sample of linked records, read again from both systems and compared field by field: accuracy with exact "
+        "bounds, per field and per record, and what differs by its kind. Values are never shown. One row per audit, "
+        "side and field. Made by the job monthly_audit or by `referral-pipeline audit run`, not by a refresh.",
+        frozenset({"python", "duckdb"}),
+        "ops.field_accuracy",
+        (
+            *("audit_id", "made_at", "side", "field", "checked", "mismatches", "accuracy", "lower", "upper"),
+            *("missing", "truncated", "swapped", "case_or_space", "time_zone", "format", "stale", "vocabulary"),
+            *("currency", "gone", "merged", "other"),
+        ),
+        deps=("ats_referral_candidates", "advocacy_referral_statuses"),
+        first="audit_id DESC, field <> 'record', mismatches DESC, side, field",
+    ),
+    AssetEntry(
+        "manual_intake",
+        "ingest",
+        "What people kept by hand beside the integration, from the contract's CSV and XLSX files, read whole each "
+        "time. Rows that failed are in staging.quarantine with field, reason and mend. One row per row.",
+        frozenset({"python", "duckdb", "file"}),
+        "staging.manual_intake",
+        ("place", "entered_on", "has_time", "status"),
+    ),
+    AssetEntry(
+        "parallel_run",
+        "quality",
+        "Manual intake held against the integration, day by day for the launch window: what is missing on either side, "
+        "what differs, each with its cause. One row per finding or agreement, no personal data. Sign it off with "
+        "`referral-pipeline parallel-run sign-off`.",
+        _PLATFORM,
+        "ops.parallel_run",
+        deps=("manual_intake", "people", "attribution", "status_history", "referrals", "ats_candidates"),
+        first="NOT is_open, day, manual_record, referral_id",
     ),
     AssetEntry(
         "api_capability",

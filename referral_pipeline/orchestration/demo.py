@@ -24,6 +24,7 @@ from referral_pipeline.orchestration.run import RunOutcome, run_job
 from referral_pipeline.orchestration.state import state_folder
 from referral_pipeline.sandbox.launch import Sandbox
 from referral_pipeline.sandbox.programme.costs import write_sample_costs
+from referral_pipeline.sandbox.programme.manual_intake import write_sample_manual_intake
 from referral_pipeline.sandbox.verify import Verification, verify
 from referral_pipeline.settings import Settings, load_settings
 
@@ -132,6 +133,8 @@ def with_sandbox(settings: Settings, sandbox: Sandbox) -> Generator[tuple[Sandbo
     home = demo_home(settings)
     write_sample_costs(home, datetime.now(UTC).date())
     with sandbox, _environment(sandbox.environment(), home):
+        platform = sandbox.control("advocacy")
+        write_sample_manual_intake(home, lambda: platform.dump()["referrals"], platform.truth)
         yield sandbox, load_settings(home)
 
 

@@ -15,13 +15,14 @@ import dagster as dg
 _QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
 
 _RECONCILIATION = dg.AssetSelection.assets("reconciliation")
-_COSTS = dg.AssetSelection.assets("costs")  # of no system that is brought level
+_FILES = dg.AssetSelection.assets("costs", "manual_intake")  # of no system that is brought level
 _EDITION = dg.AssetSelection.assets("quarterly_edition")
-_API_AUDIT = dg.AssetSelection.assets("api_capability")
+_FIELD_AUDIT = dg.AssetSelection.assets("field_accuracy_audit")  # reads both systems: a month is often enough
+_API_AUDIT = dg.AssetSelection.assets("api_capability")  # asks both systems: a week is often enough
 
 refresh = dg.define_asset_job(
     name="refresh",
-    selection=dg.AssetSelection.all() - _RECONCILIATION - _EDITION - _API_AUDIT,
+    selection=dg.AssetSelection.all() - _RECONCILIATION - _EDITION - _FIELD_AUDIT - _API_AUDIT,
     description="The whole way: pull both systems, write candidates, return statuses, publish jobs, rebuild "
     "attribution and KPIs, check them, publish.",
     config=_QUIET,
@@ -30,7 +31,7 @@ refresh = dg.define_asset_job(
 
 reconcile = dg.define_asset_job(
     name="reconcile",
-    selection=(dg.AssetSelection.groups("ingest") - _COSTS) | _RECONCILIATION,
+    selection=(dg.AssetSelection.groups("ingest") - _FILES) | _RECONCILIATION,
     description="Both systems brought level: pull what changed, and put what webhooks missed in the inbox. The lane "
     "works it off; without a lane this run does. No analytics.",
     config=_QUIET,
@@ -46,6 +47,15 @@ quarterly_review = dg.define_asset_job(
     tags={"owner": "talent-operations"},
 )
 
+monthly_audit = dg.define_asset_job(
+    name="monthly_audit",
+    selection=_FIELD_AUDIT,
+    description="The field accuracy audit: a sample of records, read again from both systems and compared. It calls "
+    "both systems within their rate limits, and writes to neither.",
+    config=_QUIET,
+    tags={"owner": "talent-operations"},
+)
+
 api_audit = dg.define_asset_job(
     name="api_audit",
     selection=_API_AUDIT,
@@ -55,4 +65,4 @@ api_audit = dg.define_asset_job(
     tags={"owner": "talent-operations"},
 )
 
-JOBS: tuple[Any, ...] = (refresh, reconcile, quarterly_review, api_audit)
+JOBS: tuple[Any, ...] = (refresh, reconcile, quarterly_review, monthly_audit, api_audit)

@@ -38,10 +38,12 @@ from referral_pipeline.quality.go_live import WriteGuard
 from referral_pipeline.settings import Settings
 from referral_pipeline.sync.evidence import Sealer
 from referral_pipeline.sync.lane.engine import LATE_AFTER, Engine, Watch
-from referral_pipeline.sync.lane.handlers import Handlers, Stopped
+from referral_pipeline.sync.lane.handlers import Handlers
 from referral_pipeline.sync.lane.mirror import Mirror
 from referral_pipeline.sync.lane.people import People
-from referral_pipeline.sync.lane.persons import Leveller, Systems
+from referral_pipeline.sync.lane.persons import Leveller
+from referral_pipeline.sync.lane.systems import Systems
+from referral_pipeline.sync.lane.work import Stopped
 from referral_pipeline.sync.recognitions import Recogniser
 from referral_pipeline.sync.statuses import StatusReturn
 from referral_pipeline.vocabulary import Side
@@ -364,12 +366,12 @@ class _Told:
 def _tick(systems: Systems, leveller: Leveller, told: _Told) -> None:
     """What comes with time: bonuses that are due, dead events that were mended."""
     if told.is_hour_over():
-        leveller.recognise_due()
+        leveller.hires.recognise_due()
         for beat in systems.ledger.heartbeats(LANE):
             # Who was killed took no leave.
             if systems.clock() - beat.at > _FORGOTTEN_AFTER:
                 systems.ledger.forget_heartbeat(LANE, beat.owner)
-    told.not_many_gone(leveller.are_many_gone)
+    told.not_many_gone(leveller.gone.are_many_gone)
     for system in (systems.ats.system, systems.advocacy.system):
         told.none_dead(system)
         told.none_late(system)

@@ -35,7 +35,8 @@ class BridgeResource(dg.ConfigurableResource):  # pyright: ignore[reportMissingT
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[BridgeResource]:
         """Open the bridge for the length of the run."""
-        from referral_pipeline.orchestration.bridge import Bridge, single_writer
+        from referral_pipeline.orchestration.bridge import Bridge
+        from referral_pipeline.orchestration.writer_lock import single_writer
         from referral_pipeline.settings import load_settings
 
         settings = load_settings(home=self.home)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from referral_pipeline.orchestration.jobs import api_audit, quarterly_review, reconcile, refresh
+from referral_pipeline.orchestration.jobs import api_audit, monthly_audit, quarterly_review, reconcile, refresh
 from referral_pipeline.orchestration.pruning import PRUNE_DAILY
 
 SCHEDULES = (
@@ -35,6 +35,14 @@ SCHEDULES = (
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="The edition of the quarter that is over, five days into the next one.",
+    ),
+    dg.ScheduleDefinition(
+        name="monthly_audit_on_the_second",
+        job=monthly_audit,
+        cron_schedule="0 5 2 * *",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="The field accuracy audit, each month; `referral-pipeline audit run` makes one at any time.",
     ),
     dg.ScheduleDefinition(
         name="api_audit_on_mondays",

@@ -62,6 +62,14 @@ WATCHED: Mapping[str, str] = {
             count(*) FILTER (WHERE maturity = 'mature') AS advocates_with_conversion
         FROM mart.advocate
     """,
+    "field_accuracy_audit": """
+        SELECT
+            max_by(accuracy, audit_id) AS records_accuracy,
+            max_by(lower, audit_id) AS records_accuracy_at_least,
+            max_by(checked, audit_id) AS records_checked
+        FROM ops.field_accuracy
+        WHERE field = 'record'
+    """,
     "api_capability": """
         SELECT
             count(*) FILTER (WHERE standing = 'covered') AS lines_covered,

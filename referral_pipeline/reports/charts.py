@@ -69,18 +69,18 @@ def draw(page: Page) -> dict[str, Drawn]:
         return {}
     try:
         pictures = rendered([plan.chart for _, plan in plans])
+        drawn: dict[str, dict[str, str]] = {}
+        for (css_class, plan), svg in zip(plans, pictures, strict=True):
+            drawn.setdefault(plan.name, {})[css_class] = embedded(
+                svg,
+                name=f"{plan.name}-{css_class}",
+                title=plan.title,
+                description=plan.description,
+                css_class=f"chart {css_class}",
+            )
     except RenderFailed as failure:
         _LOG.warning("the report has no charts: %s", failure)
         return {}
-    drawn: dict[str, dict[str, str]] = {}
-    for (css_class, plan), svg in zip(plans, pictures, strict=True):
-        drawn.setdefault(plan.name, {})[css_class] = embedded(
-            svg,
-            name=f"{plan.name}-{css_class}",
-            title=plan.title,
-            description=plan.description,
-            css_class=f"chart {css_class}",
-        )
     return {name: Drawn(**sizes) for name, sizes in drawn.items()}
 
 

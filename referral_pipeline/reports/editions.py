@@ -3,7 +3,7 @@
 Belongs here: which quarter an edition is of, its folder, that it is written once. Does not belong here: the report
 (`leadership`), when it is made (orchestration).
 
-An edition is written whole into a folder beside its place and renamed there, so there is never half of one. It is of
+An edition is put in place as a whole folder, also where it replaces one, so there is never half of one. It is of
 the last quarter that is over, and tells the numbers of the day on which it was made: the applications of that quarter
 are mostly young then, and it says so instead of showing a rate of them. What an edition said is not changed later; the
 page of the day has the later numbers.
@@ -13,15 +13,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from referral_pipeline.contract.models import Contract
-from referral_pipeline.reports.files import put
+from referral_pipeline.reports.files import put_folder
 from referral_pipeline.reports.leadership import FILE_NAME, WORKBOOK_NAME, html
 from referral_pipeline.reports.marts import ReadsTables
 from referral_pipeline.reports.page import read_page
@@ -30,7 +27,6 @@ from referral_pipeline.reports.workbook import workbook
 
 FOLDER = "editions"
 MANIFEST = "manifest.json"
-_BESIDE = ".writing-"
 
 
 @dataclass(frozen=True)
@@ -69,7 +65,7 @@ def write_quarterly_edition(
         published_dir: made when it does not exist.
         as_of: the moment the numbers are for, aware; decides the quarter.
         now: when it is written, for the manifest; by default the present moment.
-        force: write it again although it is there, file by file, the manifest last.
+        force: put a new one in the place of the one that is there, as a whole.
     """
     quarter = Quarter.last_over(as_of)
     folder = published_dir / FOLDER / quarter.code
@@ -78,34 +74,8 @@ def write_quarterly_edition(
     page = read_page(warehouse, contract, as_of=as_of, edition=quarter)
     files = {FILE_NAME: html(page), WORKBOOK_NAME: workbook(page)}
     files[MANIFEST] = _manifest(quarter, files, as_of=as_of, now=now or datetime.now(UTC))
-    if force and folder.exists():
-        for name, content in files.items():
-            put(folder / name, content)
-        return Edition(quarter, folder, is_new=True)
-    return Edition(quarter, folder, is_new=_install(folder, files))
-
-
-def _install(folder: Path, files: dict[str, bytes]) -> bool:
-    """Put the whole folder in place; False when another process was quicker, whose edition then stands."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for left_behind in folder.parent.glob(f"{_BESIDE}{folder.name}-*"):
-        shutil.rmtree(left_behind, ignore_errors=True)
-    beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{_BESIDE}{folder.name}-"))
-    try:
-        for name, content in files.items():
-            put(beside / name, content)
-        beside.chmod(0o755)  # mkdtemp gives 700
-        _sync(beside)
-        try:
-            beside.rename(folder)
-        except OSError:
-            if not (folder / MANIFEST).exists():
-                raise
-            return False
-        _sync(folder.parent)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    return True
+    # Another process may have been quicker: its edition then stands.
+    return Edition(quarter, folder, is_new=put_folder(folder, files, replace=force))
 
 
 def _manifest(quarter: Quarter, files: dict[str, bytes], *, as_of: datetime, now: datetime) -> bytes:
@@ -119,12 +89,3 @@ def _manifest(quarter: Quarter, files: dict[str, bytes], *, as_of: datetime, now
 
 def _stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _sync(folder: Path) -> None:
-    """Have the system put a folder on the disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,7 +1,7 @@
-"""Numbers against their targets, and against the quarter before.
+"""Numbers against their targets, and by quarter.
 
 Belongs here: which rows are put side by side, and the verdict on each pair. Does not belong here: reading
-(`marts`), wording of verdicts on targets (`words`), the other parts of the page.
+(`marts`), wording of verdicts on targets (`words`), what changed (`changes`), the other parts of the page.
 
 A quarter that is young has no value and gets none here: what was counted of it is never divided.
 """
@@ -10,26 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import inf
 
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.reports.figures import Basis, Figure, Interval, measured
 from referral_pipeline.reports.marts import KpiRow, Kpis
+from referral_pipeline.reports.money import SUMS, Hires, hires_behind
 from referral_pipeline.reports.periods import Quarter
 from referral_pipeline.reports.words import (
     KPI_WORDS,
     MATURITY_WORDS,
     UNKNOWN,
     Verdict,
-    by_how_much,
     guessed_unit,
     kpi_words,
     verdict,
 )
 
 _SHOWN_QUARTERS = 6
-_SUMS = frozenset({"cost_per_hire", "roi"})
-"""Made of totals, not of a sample: they have no interval."""
 _CHANNELS = {"advocacy": "Advocates", "other": "Others"}
 
 
@@ -76,24 +74,13 @@ class Headline:
     target_side: str
     interval: Interval | None
     basis: Basis | None
-    channels: tuple[tuple[str, Figure], ...]
+    channels: tuple[tuple[str, Figure, str | None], ...]
+    """Each channel's value, and of money the hires behind it."""
     verdict: Verdict
     maturity: str | None
     gauge: Gauge | None
     trend: Trend | None
     definition: str
-
-
-@dataclass(frozen=True)
-class Change:
-    """A KPI in its latest mature quarter beside the quarter before that."""
-
-    label: str
-    now: QuarterFigure
-    before: QuarterFigure | None
-    difference: Figure | None
-    interval: Interval | None
-    verdict: Verdict
 
 
 # ---------------------------------------------------------------- against the target
@@ -111,7 +98,7 @@ def _headline(name: str, promised: float, kpis: Kpis, currency: str) -> Headline
     target = row.target if row is not None and row.target is not None else promised
     value = row.figure() if row else measured(None, unit, currency)
     maturity = row.maturity if row else None
-    ends, interval = (_ends(row), row.interval()) if row else (None, None)
+    ends, interval = (ends_of(row), row.interval()) if row else (None, None)
     return Headline(
         kpi=name,
         label=words.label,
@@ -121,7 +108,7 @@ def _headline(name: str, promised: float, kpis: Kpis, currency: str) -> Headline
         interval=interval,
         basis=row.basis() if row else None,
         channels=_by_channel(name, kpis),
-        verdict=verdict(value.value, target, _bounds(row), maturity, lower_is_better=words.lower_is_better),
+        verdict=_verdict(row, target, kpis),
         maturity=maturity,
         gauge=_gauge(value.value, ends, target, unit),
         trend=_trend(name, kpis),
@@ -129,25 +116,46 @@ def _headline(name: str, promised: float, kpis: Kpis, currency: str) -> Headline
     )
 
 
-def _by_channel(name: str, kpis: Kpis) -> tuple[tuple[str, Figure], ...]:
+def _verdict(row: KpiRow | None, target: float | None, kpis: Kpis) -> Verdict:
+    if row is not None and row.kpi in SUMS and row.is_known and row.value is not None and target is not None:
+        return _beside_target(row.value, target, hires_behind(row, kpis))
+    value = row.value if row is not None and row.is_known else None
+    lower_is_better = row is not None and kpi_words(row.kpi).lower_is_better
+    return verdict(value, target, _bounds(row), row.maturity if row else None, lower_is_better=lower_is_better)
+
+
+def _beside_target(value: float, target: float, hires: Hires) -> Verdict:
+    """Of a sum of money: which is lower, from how many hires, and nothing of how sure that is."""
+    if not hires.are_enough:
+        return Verdict("open", f"Too few hires to compare: {hires.words}")
+    word = "Equal to the" if value == target else "Lower than the" if value < target else "Higher than the"
+    return Verdict("told", f"{word} target in these figures: {hires.words}")
+
+
+def _by_channel(name: str, kpis: Kpis) -> tuple[tuple[str, Figure, str | None], ...]:
     """The value of each channel, for a KPI that is counted over more than one."""
     rows = [(label, kpis.total(name, "channel", channel)) for channel, label in _CHANNELS.items()]
-    found = tuple((label, row.figure()) for label, row in rows if row is not None)
+    found = tuple(
+        (label, row.figure(), hires_behind(row, kpis).words if row.kpi in SUMS and row.is_known else None)
+        for label, row in rows
+        if row is not None
+    )
     return found if len(found) > 1 else ()
 
 
-def _ends(row: KpiRow) -> tuple[float, float] | None:
+def ends_of(row: KpiRow) -> tuple[float, float] | None:
+    """The interval of a row that has a value, in full."""
     if not row.is_known or row.ci_low is None or row.ci_high is None:
         return None
     return row.ci_low, row.ci_high
 
 
 def _bounds(row: KpiRow | None) -> tuple[float, float] | None:
-    """Between which values the true one lies; None for a sum, which is what it is.
+    """Between which values the true one lies.
 
     So few cases that nothing bounds them on a side leave that side open: they meet and miss no target for certain.
     """
-    if row is None or not row.is_known or row.kpi in _SUMS:
+    if row is None or not row.is_known:
         return None
     return (-inf if row.ci_low is None else row.ci_low, inf if row.ci_high is None else row.ci_high)
 
@@ -173,9 +181,10 @@ def summary(found: Sequence[Headline]) -> str:
     parts = [
         f"{tones.count(tone)} {words}"
         for tone, words in (
-            ("met", "met for certain"),
+            ("met", "met beyond the likely range"),
             ("near", "too close to call"),
             ("missed", "missed"),
+            ("told", "of money, told without certainty"),
             ("open", "not known yet"),
         )
         if tones.count(tone)
@@ -205,9 +214,32 @@ def _state(row: KpiRow) -> str:
 
 
 def quarter_figures(kpi: str, kpis: Kpis, segment_kind: str = "all", segment: str = "all") -> tuple[QuarterFigure, ...]:
-    """The last quarters of a KPI, the oldest first."""
-    rows = kpis.quarters(kpi, segment_kind, segment)[-_SHOWN_QUARTERS:]
-    return tuple(quarter_figure(row, row.quarter) for row in rows if row.quarter)
+    """The last quarters of a KPI, the oldest first, each of them once: one without a row is not known."""
+    rows = {row.quarter: row for row in kpis.quarters(kpi, segment_kind, segment) if row.quarter}
+    if not rows:
+        return ()
+    last = max(rows)
+    shown = [last.before(back) for back in reversed(range(_SHOWN_QUARTERS))]
+    while shown[0] not in rows:  # before the first one there is no gap: nothing was there yet
+        del shown[0]
+    return tuple(
+        quarter_figure(rows[quarter], quarter) if quarter in rows else _no_figure(rows[last], quarter)
+        for quarter in shown
+    )
+
+
+def _no_figure(like: KpiRow, quarter: Quarter) -> QuarterFigure:
+    """A quarter for which there is no row of a KPI."""
+    return QuarterFigure(
+        kpi=like.kpi,
+        label=kpi_words(like.kpi).label,
+        quarter=quarter,
+        value=measured(None, like.unit, like.currency),
+        interval=None,
+        basis=None,
+        state=UNKNOWN.capitalize(),
+        maturity=None,
+    )
 
 
 def review(kpis: Kpis, quarter: Quarter) -> tuple[QuarterFigure, ...]:
@@ -227,79 +259,3 @@ def _trend(name: str, kpis: Kpis) -> Trend | None:
         names = [one.quarter.name for one in open_ if one.state == state]
         sentences.append(f"{state}: {', '.join(names)}.")
     return Trend(quarters, " ".join(sentences))
-
-
-# ---------------------------------------------------------------- what changed
-
-
-def changes(kpis: Kpis, contract: Contract) -> tuple[Change, ...]:
-    """Each KPI in its latest mature quarter against the one before, those of the contract first."""
-    promised = [kpi.name for kpi in contract.objectives.kpis]
-    names = dict.fromkeys([*promised, *KPI_WORDS])
-    found = (_change(kpis.quarters(name)) for name in names)
-    return tuple(change for change in found if change is not None)
-
-
-def _change(rows: Sequence[KpiRow]) -> Change | None:
-    now = next((row for row in reversed(rows) if row.is_known), None)
-    if now is None or now.quarter is None:
-        return None
-    before = next((row for row in rows if row.quarter == now.quarter.before()), None)
-    shown = quarter_figure(now, now.quarter)
-    if before is None or before.quarter is None or not before.is_known:
-        no_earlier = quarter_figure(before, before.quarter) if before is not None and before.quarter else None
-        return Change(shown.label, shown, no_earlier, None, None, Verdict("open", "No quarter to compare with"))
-    return _compared(now, before, shown)
-
-
-def _compared(now: KpiRow, before: KpiRow, shown: QuarterFigure) -> Change:
-    assert now.value is not None
-    assert before.value is not None
-    assert before.quarter is not None
-    difference = now.value - before.value
-    ends = difference_interval(now, before)
-    return Change(
-        label=shown.label,
-        now=shown,
-        before=quarter_figure(before, before.quarter),
-        difference=Figure(difference, now.unit, by_how_much(difference, now.unit, now.currency)),
-        interval=None if ends is None else _difference_words(ends, now),
-        verdict=_direction(difference, ends, now.kpi),
-    )
-
-
-def difference_interval(now: KpiRow, before: KpiRow) -> tuple[float, float] | None:
-    """The 95 % interval of the difference of two independent numbers, from the interval of each.
-
-    The method of variance estimates recovery (Zou and Donner 2008). From the Wilson intervals of two ratios it gives
-    Newcombe's interval for the difference of two proportions (1998, method 10).
-    """
-    new, old = _ends(now), _ends(before)
-    if new is None or old is None or now.value is None or before.value is None:
-        return None
-    difference = now.value - before.value
-    return (
-        difference - sqrt((now.value - new[0]) ** 2 + (old[1] - before.value) ** 2),
-        difference + sqrt((new[1] - now.value) ** 2 + (before.value - old[0]) ** 2),
-    )
-
-
-def _difference_words(ends: tuple[float, float], row: KpiRow) -> Interval:
-    low, high = (Figure(end, row.unit, by_how_much(end, row.unit, row.currency)) for end in ends)
-    number, _, sign = low.text.rpartition("\u00a0")
-    is_same_unit = bool(number) and high.text.endswith(f"\u00a0{sign}")
-    return Interval(low, high, f"{number if is_same_unit else low.text} to {high.text}")
-
-
-def _direction(difference: float, ends: tuple[float, float] | None, kpi: str) -> Verdict:
-    if difference == 0:
-        # Two equal numbers of a few cases each do not say that nothing changed.
-        return Verdict("open", "No change") if kpi in _SUMS else Verdict("near", "No difference seen")
-    is_better = (difference < 0) == kpi_words(kpi).lower_is_better
-    if kpi in _SUMS:
-        return Verdict("met" if is_better else "missed", "Lower" if difference < 0 else "Higher")
-    if ends is None:
-        return Verdict("open", MATURITY_WORDS["insufficient"])
-    if ends[0] <= 0 <= ends[1]:
-        return Verdict("near", "Could be chance")
-    return Verdict("met", "Better") if is_better else Verdict("missed", "Worse")

@@ -88,7 +88,11 @@ class TimeToHire:
 
 @dataclass(frozen=True)
 class Campaign:
-    """A campaign by its hires. `against_all` says how its rate stands to that of the rest."""
+    """A campaign by its hires. `against_all` says how its rate stands to that of the rest.
+
+    `hires` are those in the rate: within the horizon, of applications that are as old. Of a young campaign none is in
+    it yet, and how many it has so far is no part of any rate.
+    """
 
     name: str
     hires: Figure
@@ -220,7 +224,7 @@ def campaigns(rows: Sequence[KpiRow], kpis: Kpis) -> tuple[Campaign, ...]:
     return tuple(
         Campaign(
             name=row.segment,
-            hires=row.counted("numerator"),
+            hires=row.counted("numerator") if row.is_known else count(None),
             rate=rate_of(row),
             against_all=_against(row, overall, looks=len(rows)),
         )

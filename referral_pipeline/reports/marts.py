@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -132,6 +132,10 @@ class Kpis:
         """The row over all time."""
         return self._by_key.get("|".join((kpi, "all", "", segment_kind, segment)))
 
+    def beside(self, row: KpiRow, segment_kind: str, segment: str) -> KpiRow | None:
+        """Another segment of a row's KPI in the row's period."""
+        return self._by_key.get(replace(row, segment_kind=segment_kind, segment=segment).key)
+
     def of(self, kpi: str, quarter: Quarter, segment_kind: str = "all", segment: str = "all") -> KpiRow | None:
         """The row of one quarter."""
         return self._by_key.get("|".join((kpi, "quarter", quarter.start.isoformat(), segment_kind, segment)))
@@ -181,7 +185,8 @@ class Marts:
     campaigns: tuple[KpiRow, ...]
     funnel: Mapping[str, int | None]
     curve: tuple[CurvePoint, ...]
-    quality: tuple[QualityCount, ...]
+    quality: tuple[QualityCount, ...] | None
+    """None when nobody has counted: that is not the same as none."""
     currency: str
 
 
@@ -251,7 +256,9 @@ def read_marts(warehouse: ReadsTables, *, as_of: datetime, currency: str) -> Mar
                 records=int(row["records"]),
             )
             for row in quality
-        ),
+        )
+        if warehouse.has_table("mart.data_quality")
+        else None,
         currency=currency,
     )
 

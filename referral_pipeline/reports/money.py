@@ -4,18 +4,58 @@ Belongs here: the rows of cost_per_hire and roi, put side by side. Does not belo
 reading (`marts`), drawing (`charts`).
 
 As in `mart.kpi`, a value is in whole units of the reporting currency and a numerator in its smallest one.
+
+Sums of money are totals, not a sample: no interval says how sure they are, and the next hire may turn them round. So it
+is only told which is lower in these figures, with the number of hires beside it, and under five hires not even that.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from referral_pipeline.kpis.statistics import FEWEST_TO_COMPARE
 from referral_pipeline.reports.figures import Figure, count, measured
 from referral_pipeline.reports.marts import KpiRow, Kpis
 from referral_pipeline.reports.periods import Quarter
 from referral_pipeline.reports.words import MATURITY_WORDS, UNKNOWN
 
 _SHOWN_QUARTERS = 6
+SUMS = frozenset({"cost_per_hire", "roi"})
+"""The KPIs that are made of totals."""
+
+
+@dataclass(frozen=True)
+class Hires:
+    """The hires that a sum of money was divided by: of each channel, or of all together. None where not known."""
+
+    counts: tuple[int | None, ...]
+    words: str
+
+    @property
+    def are_enough(self) -> bool:
+        """Whether there are so many of each that their costs are compared at all."""
+        return all(count is not None and count >= FEWEST_TO_COMPARE for count in self.counts)
+
+
+def hires_behind(row: KpiRow, kpis: Kpis) -> Hires:
+    """The hires behind a row of cost per hire or of the return, which compares those of two channels."""
+    if row.kpi != "roi":
+        return _hires(row)
+    return _both(*(kpis.beside(row, "scope", f"{channel}_cost_per_hire") for channel in _CHANNEL_LABELS))
+
+
+def _both(own: KpiRow | None, others: KpiRow | None) -> Hires:
+    through, elsewhere = _hires(own), _hires(others)
+    return Hires(
+        (*through.counts, *elsewhere.counts), f"{through.words} through advocates, {elsewhere.words} elsewhere"
+    )
+
+
+def _hires(row: KpiRow | None) -> Hires:
+    counted = None if row is None or row.denominator is None else int(row.denominator)
+    if counted is None:
+        return Hires((None,), f"hires {UNKNOWN}")
+    return Hires((counted,), f"{counted:,} {'hire' if counted == 1 else 'hires'}")
 
 
 @dataclass(frozen=True)
@@ -44,6 +84,18 @@ class Costs:
 
     periods: tuple[CostPeriod, ...]
     currency: str
+    words: str
+    """Which channel's hires cost less to date."""
+
+
+@dataclass(frozen=True)
+class RoiQuarter:
+    """The return of one quarter with the hires behind it; `state` says why there is none."""
+
+    name: str
+    value: Figure
+    hires: str
+    state: str | None
 
 
 @dataclass(frozen=True)
@@ -56,7 +108,7 @@ class Roi:
     advocacy_hires: Figure
     programme_cost: Figure
     words: str
-    quarters: tuple[tuple[str, Figure, str | None], ...]
+    quarters: tuple[RoiQuarter, ...]
 
 
 _CHANNEL_LABELS = {"advocacy": "Advocates", "other": "Other channels"}
@@ -78,7 +130,26 @@ def costs(kpis: Kpis, currency: str) -> Costs | None:
         rows = ((label, kpis.of(name, quarter, "channel", channel)) for channel, label in _CHANNEL_LABELS.items())
         found = tuple(_channel_cost(label, row) for label, row in rows if row is not None)
         periods.append(CostPeriod(quarter.name, quarter, found))
-    return Costs(tuple(periods), currency) if periods else None
+    return Costs(tuple(periods), currency, _cheaper(kpis)) if periods else None
+
+
+def _cheaper(kpis: Kpis) -> str:
+    """Which channel's hires cost less, over the months of which both have costs on record."""
+    own, others = (kpis.total("cost_per_hire", "channel", channel) for channel in _CHANNEL_LABELS)
+    together = kpis.total("cost_per_hire")
+    if own is None or others is None or not (own.is_known and others.is_known):
+        return f"Which channel costs less is {UNKNOWN}."
+    assert own.value is not None
+    assert others.value is not None
+    if together is None or together.numerator != (own.numerator or 0) + (others.numerator or 0):
+        return f"Which channel costs less is {UNKNOWN}: their costs are of different months."
+    hires = _both(own, others)
+    if not hires.are_enough:
+        return f"Too few hires to compare the channels: {hires.words}."
+    if own.value == others.value:
+        return f"In these figures a hire costs the same in both channels: {hires.words}."
+    word = "less" if own.value < others.value else "more"
+    return f"In these figures a hire through advocates costs {word}: {hires.words}."
 
 
 def _channel_cost(label: str, row: KpiRow) -> ChannelCost:
@@ -119,22 +190,30 @@ def roi(kpis: Kpis, currency: str) -> Roi | None:
         advocacy_cost_per_hire=amount("advocacy_cost_per_hire"),
         advocacy_hires=count(hires.value if hires else None, f"{hires.key}#value" if hires else None),
         programme_cost=amount("programme_cost"),
-        words=_words(value.value),
+        words=_words(value.value, hires_behind(row, kpis)),
         quarters=tuple(
-            (one.quarter.name, one.figure(), _state(one)) for one in reversed(kpis.quarters("roi")) if one.quarter
+            RoiQuarter(one.quarter.name, one.figure(), hires_behind(one, kpis).words, _state(one))
+            for one in reversed(kpis.quarters("roi"))
+            if one.quarter
         )[:_SHOWN_QUARTERS],
     )
 
 
-def _words(value: float | None) -> str:
+def _words(value: float | None, hires: Hires) -> str:
     if value is None:
         return "The return is not known yet: one of its inputs is missing."
+    if not hires.are_enough:
+        return f"Too few hires to say what the programme returns: {hires.words}."
+    return f"In these figures hires through advocates {_what_they_cost(value)}: {hires.words}."
+
+
+def _what_they_cost(value: float) -> str:
     if value < 0:
-        return "Hires through advocates cost more than hires through other channels."
+        return "cost more than hires through other channels"
     if value == 0:
-        return "Hires through advocates cost as much as hires through other channels."
+        return "cost as much as hires through other channels"
     if value < 1:
-        return "Hires through advocates cost less, and the saving covers a part of what the programme cost."
+        return "cost less, and the saving covers a part of what the programme cost"
     if value == 1:
-        return "Hires through advocates cost less, and the saving is as much as the programme cost."
-    return "Hires through advocates cost less, and the saving is more than the programme cost."
+        return "cost less, and the saving is as much as the programme cost"
+    return "cost less, and the saving is more than the programme cost"

@@ -1,7 +1,7 @@
 """What the leadership report shows: the one view that HTML and XLSX are both made from.
 
-Belongs here: putting the parts together. Does not belong here: the parts (`headlines`, `hiring`, `money`, `trust`),
-reading (`marts`), wording (`words`), HTML (`leadership`), XLSX (`workbook`).
+Belongs here: putting the parts together. Does not belong here: the parts (`headlines`, `changes`, `hiring`, `money`,
+`trust`), reading (`marts`), wording (`words`), HTML (`leadership`), XLSX (`workbook`).
 
 Only marts are read; no name, no contact detail is in them.
 """
@@ -13,6 +13,7 @@ from datetime import datetime
 
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.quality.rules import RULES
+from referral_pipeline.reports import changes as _changes
 from referral_pipeline.reports import headlines as _headlines
 from referral_pipeline.reports import hiring, money, trust
 from referral_pipeline.reports.marts import KpiRow, ReadsTables, read_marts
@@ -35,7 +36,7 @@ class Page:
     summary: str
     headlines: tuple[_headlines.Headline, ...]
     review: tuple[_headlines.QuarterFigure, ...]
-    changes: tuple[_headlines.Change, ...]
+    changes: _changes.Changes
     funnel: tuple[hiring.Step, ...]
     time_to_hire: hiring.TimeToHire | None
     costs: money.Costs | None
@@ -49,6 +50,7 @@ class Page:
     rules_total: int
     rules_blocking: int
     lookback_days: int
+    horizon_days: int
     model: str
 
 
@@ -83,7 +85,7 @@ def read_page(
         summary=_headlines.summary(found),
         headlines=found,
         review=_headlines.review(kpis, edition) if edition else (),
-        changes=_headlines.changes(kpis, contract),
+        changes=_changes.changes(kpis, contract),
         funnel=hiring.funnel(read.funnel, kpis),
         time_to_hire=hiring.time_to_hire(kpis, read.curve),
         costs=money.costs(kpis, currency),
@@ -97,5 +99,6 @@ def read_page(
         rules_total=len(RULES),
         rules_blocking=sum(rule.blocking for rule in RULES),
         lookback_days=contract.rules.attribution.lookback_days,
+        horizon_days=contract.objectives.horizon_days,
         model=str(contract.rules.attribution.model).replace("_", " "),
     )

@@ -15,7 +15,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 SCHEMA = "6.4"
 """Of Vega-Lite; the version that Altair 6 writes."""
@@ -45,12 +45,16 @@ def rendered(charts: Sequence[dict[str, Any]]) -> list[str]:
     if done.returncode != 0:
         raise RenderFailed(f"vl-convert ended with {done.returncode} while it drew {len(charts)} charts")
     try:
-        drawn = [str(svg) for svg in json.loads(done.stdout)]
-    except ValueError as error:
+        drawn: Any = json.loads(done.stdout)
+    except (ValueError, RecursionError) as error:
         raise RenderFailed("vl-convert's answer cannot be read") from error
-    if len(drawn) != len(charts):
-        raise RenderFailed(f"vl-convert drew {len(drawn)} of {len(charts)} charts")
-    return drawn
+    if not isinstance(drawn, list):
+        raise RenderFailed("vl-convert's answer is no list of charts")
+    answers = cast("list[Any]", drawn)
+    pictures = [svg for svg in answers if isinstance(svg, str)]
+    if not len(pictures) == len(answers) == len(charts):
+        raise RenderFailed(f"vl-convert drew {len(pictures)} of {len(charts)} charts")
+    return pictures
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from html import escape
 from xml.etree import ElementTree
 
 from referral_pipeline.reports.headlines import Trend
+from referral_pipeline.reports.renderer import RenderFailed
 
 _DROPPED = {
     "class",
@@ -39,8 +40,16 @@ def embedded(svg: str, *, name: str, title: str, description: str, css_class: st
         title: the accessible name.
         description: the same in words, for those who do not see the chart.
         css_class: of the element.
+
+    Raises:
+        RenderFailed: it is no whole SVG.
     """
-    root = ElementTree.fromstring(svg)  # noqa: S314 - our own renderer made it
+    try:
+        root = ElementTree.fromstring(svg)  # noqa: S314 - our own renderer made it
+    except ElementTree.ParseError as error:
+        raise RenderFailed("what vl-convert drew is no whole SVG") from error
+    if _tag(root) != "svg":
+        raise RenderFailed("what vl-convert drew is no SVG")
     view = root.get("viewBox", "")
     _clean(root)
     root.attrib.clear()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from referral_pipeline.reports.figures import Figure, Interval, count
 from referral_pipeline.reports.marts import KpiRow, Kpis, QualityCount
-from referral_pipeline.reports.words import BLOCK_WORDS, FIELD_WORDS
+from referral_pipeline.reports.words import BLOCK_WORDS, FIELD_WORDS, UNKNOWN
 
 _COVERAGE = (
     (("all", "all"), "Hires through advocates"),
@@ -32,9 +32,9 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Line:
-    """A sentence that begins with its number."""
+    """A sentence that begins with its number; without one, that it is not known."""
 
-    figure: Figure
+    figure: Figure | None
     text: str
 
 
@@ -54,9 +54,18 @@ def _covered(label: str, row: KpiRow) -> Coverage:
     )
 
 
-def quality(counts: Sequence[QualityCount], kpis: Kpis) -> tuple[Line, ...]:
-    """What was set aside, what was held back, what was doubled, how fast events travel."""
-    return (*(_line(one) for one in counts), *_from_kpis(kpis))
+def quality(counts: Sequence[QualityCount] | None, kpis: Kpis) -> tuple[Line, ...]:
+    """What was set aside, what was held back, what was doubled, how fast events travel.
+
+    `counts` is None when nobody has counted, and empty when nothing was found: only then is it said that there is none.
+    """
+    if counts is None:
+        found = (Line(None, f"How many records were set aside or held back is {UNKNOWN}."),)
+    elif counts:
+        found = tuple(_line(one) for one in counts)
+    else:
+        found = (Line(count(0), "records were set aside, and none was held back."),)
+    return (*found, *_from_kpis(kpis))
 
 
 def _line(one: QualityCount) -> Line:
@@ -67,7 +76,9 @@ def _line(one: QualityCount) -> Line:
         return Line(figure, f"{subject} kept out of the applicant tracking system, because {pronoun} {reason}.")
     if one.kind == "by_record":
         subject, counts, what = ("hire has", "it counts", "it") if is_one else ("hires have", "they count", "them")
-        return Line(figure, f"{subject} no date, so {counts} in the month in which the tracking system noted {what}.")
+        fault = "a date before the application" if one.reason == "negative_time_to_hire" else "no date"
+        where = f"{counts} in the month in which the tracking system last changed {what}"
+        return Line(figure, f"{subject} {fault}, so {where}.")
     field = FIELD_WORDS.get(one.reason, one.reason.replace("_", " "))
     noun = one.entity.removeprefix("ats_").replace("_", " ")
     noun = noun.removesuffix("s") if is_one else noun if noun.endswith(("s", "content")) else f"{noun}s"

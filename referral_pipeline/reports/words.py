@@ -43,8 +43,8 @@ KPI_WORDS: Mapping[str, KpiWords] = MappingProxyType(
         "time_to_hire_days": KpiWords(
             "Time to hire",
             "The median time from the application to the accepted offer, by the applicant tracking system's own dates, "
-            "of all channels. Only applications old enough to have been decided (90 days, unless set otherwise) count, "
-            "and hires within that time.",
+            "of all channels. Hires of applications that are at least 90 days old count, unless set otherwise: of "
+            "younger ones only the quick hires are known.",
             "hires",
             lower_is_better=True,
         ),
@@ -122,7 +122,8 @@ _FURTHER_WORDS: Mapping[str, KpiWords] = MappingProxyType(
     {
         "time_to_hire_difference_days": KpiWords(
             "Time to hire, advocates less others",
-            "The median time to hire through advocates minus the median of all other channels, among the same hires.",
+            "The median time to hire through advocates minus the median of all other channels, among hires "
+            "within 90 days (unless set otherwise), which is as long as every application that counts has had.",
             "hires",
             lower_is_better=True,
         ),
@@ -192,13 +193,14 @@ def guessed_unit(kpi: str) -> str:
 def figure(value: float | None, unit: str, currency: str = "") -> str:
     """A value with its unit as people write it; null is `UNKNOWN`.
 
-    Ratios are shown in percent. An amount is in the unit "currency", or in "smallest" when it counts the currency's
-    smallest unit; from a thousand on it is shown without decimals.
+    Ratios are shown in percent; one that is not 0 or 1 never reads so (`<0.1 %`, `>99.9 %`). An amount is in the unit
+    "currency", or in "smallest" when it counts the currency's smallest unit; from a thousand on it is shown without
+    decimals.
     """
     if value is None:
         return UNKNOWN
     if unit == "ratio":
-        return f"{_number(100 * value, 1)}{_HARD}%"
+        return f"{_percent(value)}{_HARD}%"
     if unit == "days":
         return f"{_number(value, 1)}{_HARD}days"
     if unit == "s":
@@ -208,6 +210,16 @@ def figure(value: float | None, unit: str, currency: str = "") -> str:
         amount = value / 10**decimals if unit == "smallest" else value
         return f"{_number(amount, 0 if abs(amount) >= _WHOLE_FROM else decimals)}{_HARD}{currency}".rstrip(_HARD)
     return _number(value, 0 if float(value).is_integer() else 2)
+
+
+def _percent(value: float) -> str:
+    """A ratio in percent: what is not nothing or all never reads as it, which one decimal alone would let happen."""
+    text = _number(100 * value, 1)
+    for whole_ratio in (0, 1):
+        if value != whole_ratio and text == _number(100 * whole_ratio, 1):
+            is_below = value < whole_ratio
+            return f"{'>' if is_below else '<'}{_number(100 * whole_ratio + (-0.1 if is_below else 0.1), 1)}"
+    return text
 
 
 def _number(value: float, decimals: int) -> str:
@@ -227,7 +239,10 @@ def by_how_much(difference: float, unit: str, currency: str = "") -> str:
     """A difference with its sign; of ratios in points of a percent: "+1.5 points"."""
     sign = "+" if difference > 0 else ""
     if unit == "ratio":
-        return f"{sign}{_number(100 * difference, 1)}{_HARD}points"
+        points = _number(100 * difference, 1)
+        if difference and points == _number(0, 1):
+            return f"<+0.1{_HARD}points" if difference > 0 else f">\u22120.1{_HARD}points"
+        return f"{sign}{points}{_HARD}points"
     return f"{sign}{figure(difference, unit, currency)}"
 
 
@@ -243,7 +258,10 @@ def whole(value: float | None) -> str:
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a value stands to its target: `tone` is met, near, missed or open; `words` say it without colour."""
+    """How a value stands to its target: `words` say it, and `tone` is met, near, missed, open or told.
+
+    Told are sums of money: which is lower can be seen, and nothing says how sure that is.
+    """
 
     tone: str
     words: str

@@ -30,6 +30,7 @@ Cell = str | float | int | date | None
 
 _FORMATS = {"ratio": "0.0%", "days": "#,##0.0", "s": "#,##0.0", "count": "#,##0", "date": "yyyy-mm-dd"}
 _MOST_TEXT = 32_767
+_MOST_DECIMALS = 12
 _WIDEST = 60
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -158,7 +159,7 @@ def _changes(page: Page) -> Sheet:
             *((_plain(one.before.quarter.name), one.before.value) if one.before else (None, None)),
             *(one.difference, *_ends(one.interval), one.verdict.words),
         )
-        for one in page.changes
+        for one in page.changes.rows
     )
     return Sheet("Changes", columns, rows)
 
@@ -231,21 +232,21 @@ def _cost_per_hire(page: Page) -> Sheet:
 
 
 def _roi(page: Page) -> Sheet:
-    columns = (Column("Input"), Column("Value", "by_unit"), Column("Unit"))
+    columns = (Column("Input"), Column("Value", "by_unit"), Column("Unit"), Column("Reading"))
     if page.roi is None:
         return Sheet("ROI inputs", columns, ())
     found = (
-        ("Cost per hire, other channels", page.roi.other_cost_per_hire, page.currency),
-        ("Cost per hire, advocates", page.roi.advocacy_cost_per_hire, page.currency),
-        ("Hires through advocates", page.roi.advocacy_hires, "hires"),
-        ("Cost of the programme", page.roi.programme_cost, page.currency),
-        ("Return on the programme", page.roi.value, "ratio"),
+        ("Cost per hire, other channels", page.roi.other_cost_per_hire, page.currency, None),
+        ("Cost per hire, advocates", page.roi.advocacy_cost_per_hire, page.currency, None),
+        ("Hires through advocates", page.roi.advocacy_hires, "hires", None),
+        ("Cost of the programme", page.roi.programme_cost, page.currency, None),
+        ("Return on the programme", page.roi.value, "ratio", page.roi.words),
     )
     return Sheet("ROI inputs", columns, found)
 
 
 def _campaigns(page: Page) -> Sheet:
-    columns = (Column("Campaign"), Column("Hires", "count"), *_RATE, Column("Against all"))
+    columns = (Column("Campaign"), Column("Hires in the rate", "count"), *_RATE, Column("Against all"))
     rows = tuple((one.name, one.hires, *_rate(one.rate), one.against_all.words) for one in page.campaigns)
     return Sheet("Campaigns", columns, rows)
 
@@ -344,7 +345,18 @@ def _set(cell: Any, value: Cell | Figure, form: str, currency: str) -> None:
         cell.value, cell.data_type = repr(plain), "n"
     decimals = decimals_of(currency)
     money = "#,##0" + ("." + "0" * decimals if decimals else "")
-    cell.number_format = money if unit in {"currency", "smallest"} else _FORMATS.get(unit, "General")
+    if unit == "ratio" and isinstance(plain, float):
+        cell.number_format = f"0.{'0' * _decimals(plain)}%"
+    else:
+        cell.number_format = money if unit in {"currency", "smallest"} else _FORMATS.get(unit, "General")
+
+
+def _decimals(ratio: float) -> int:
+    """How many decimals a ratio in percent needs so as not to read 0 or 100 % when it is neither."""
+    for decimals in range(1, _MOST_DECIMALS):
+        if not any(ratio != edge and f"{100 * ratio:.{decimals}f}" == f"{100 * edge:.{decimals}f}" for edge in (0, 1)):
+            return decimals
+    return _MOST_DECIMALS
 
 
 def _settled(content: bytes, made: datetime) -> bytes:

@@ -1,7 +1,8 @@
 """Candidate write-back: each person becomes one candidate in the ATS, each referral an application with its advocate.
 
 Belongs here: the order of gate, assignment, update or create, and what the ledger remembers of it. Does not belong
-here: vendor formats (connectors), identity rules (identity), credit (attribution), creating exactly once (creation).
+here: vendor formats (connectors), identity rules (identity), who earned it (crediting), links (linking), creating
+exactly once (creation).
 
 Updates are compared with what the ATS holds: equal means no call. A failure of one person never stops the others.
 """
@@ -12,50 +13,29 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from time import sleep as _sleep
 
-from referral_pipeline.attribution.models import Credit, credit, foremost, overridden
 from referral_pipeline.connectors.failures import AmbiguousOutcome, NotFound, PermanentFailure, TransientFailure
 from referral_pipeline.connectors.protocols import AtsConnector
 from referral_pipeline.connectors.records import AtsApplication, AtsJob, NewApplication, Referral
 from referral_pipeline.contract.models import Contract
-from referral_pipeline.ledger.store import DeliveryIntent, DeliveryState, Ledger, Link, Override
+from referral_pipeline.ledger.store import DeliveryIntent, DeliveryState, Ledger, Link
 from referral_pipeline.privacy.gate import GatePolicy, blocked_by
 from referral_pipeline.sync.assignment import Assignment, assign
-from referral_pipeline.sync.creation import Creator, NotYetVisibleError, Opened, digest
+from referral_pipeline.sync.cases import PersonCase
+from referral_pipeline.sync.creation import Creator, NotYetVisibleError, digest
+from referral_pipeline.sync.crediting import Crediting
 from referral_pipeline.sync.evidence import Sealer
-from referral_pipeline.sync.facts import Programme, credited_referral, mapped_tags, touches_for
-from referral_pipeline.sync.lifecycle import State
-from referral_pipeline.sync.overrides import decisions_on, in_force, with_chosen
+from referral_pipeline.sync.facts import Programme
+from referral_pipeline.sync.linking import Linking
+from referral_pipeline.sync.overrides import decisions_on, with_chosen
 from referral_pipeline.sync.owners import owner_of
 from referral_pipeline.sync.report import SyncFailure, SyncReport
 from referral_pipeline.vocabulary import Block
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) as cases are finished."""
-
-
-@dataclass(frozen=True)
-class PersonCase:
-    """One person with everything known of them before the write. Personal data inside the referrals.
-
-    `candidate_ids` are the ATS candidates that identity resolution gave to this person, `links` what earlier runs
-    wrote. `foreign` are applications that carry a referral of this person, but belong to somebody else's candidate: the
-    referral was made over to another person after it was written. `erased` are referrals whose candidate the ATS
-    deleted or anonymized, or whose person asked to be forgotten. `lock_keys` is what no other process may be creating
-    for at the same time (keyed hashes of the contact details); empty when the caller holds them already.
-    """
-
-    person_id: str
-    referrals: tuple[Referral, ...]
-    candidate_ids: tuple[str, ...]
-    applications: tuple[AtsApplication, ...]
-    links: Mapping[str, Link]
-    foreign: frozenset[str] = frozenset()
-    erased: frozenset[str] = frozenset()
-    lock_keys: frozenset[str] = frozenset()
 
 
 class CandidateWriteBack:
@@ -103,20 +83,26 @@ class CandidateWriteBack:
         self._ats = ats
         self._ledger = ledger
         self._contract = contract
-        self._programme = programme
         self._jobs = jobs
         self._clock = clock
         self._sleep = sleep
         self._workers = workers
         self._policy = GatePolicy.of(contract)
-        self._tag_sources = contract.tag_sources()
         self._lag = timedelta(seconds=ats.visibility_lag_seconds)
         self._known_until = known_until
         self._sealer = sealer or Sealer(None)
         self.report = SyncReport()
         self.records: dict[str, AtsApplication] = {}
-        self.links: dict[str, Link] = {}
-        self._on_links = on_links
+        self.crediting = Crediting(contract, programme)
+        self._linking = Linking(
+            ledger=ledger,
+            ats_system=ats.system,
+            report=self.report,
+            clock=clock,
+            known_until=known_until,
+            on_links=on_links,
+        )
+        self.links = self._linking.links
         self._creator = Creator(
             ats=ats,
             ledger=ledger,
@@ -193,8 +179,8 @@ class CandidateWriteBack:
             if block is None:
                 allowed.append(referral)
             else:
-                blocked.append(self._link(case, referral, links, block=block))
-        self._save(blocked, links)
+                blocked.append(self._linking.link(case, referral, links, block=block))
+        self._linking.save(blocked, links)
         if not self._contract.phases.candidate_creation:
             return
         visible = {a.id for a in case.applications}
@@ -203,7 +189,7 @@ class CandidateWriteBack:
         open_questions = [r for r in allowed if linked.get(r.id) is None or linked[r.id] in visible]
         taken = set(case.foreign)
         for assignment in assign(open_questions, case.applications, linked=linked, foreign=case.foreign):
-            self._save(self._write_assignment(case, assignment, allowed, links), links)
+            self._linking.save(self._write_assignment(case, assignment, allowed, links), links)
             if assignment.application is not None:
                 taken.add(assignment.application.id)
         self._bring_decided(case, allowed, taken)
@@ -226,7 +212,7 @@ class CandidateWriteBack:
                 continue
             same_job = [r for r in allowed if r.job_id in {*named[application.id], application.job_id}]
             may_count = with_chosen(same_job, allowed, decisions)
-            tags = self._tags(may_count, application.applied_at, opened_for[application.id], decisions)
+            tags = self.crediting.tags(may_count, application.applied_at, opened_for[application.id], decisions)
             with suppress(NotFound):  # deleted since it was read: there is nothing left to say
                 self._bring_tags(application, tags)
 
@@ -243,31 +229,35 @@ class CandidateWriteBack:
             try:
                 if application.id in case.foreign and not self._is_owned(application, case):
                     self._leave(application, case)
-                    return [self._link(case, r, links, application=application) for r in assignment.referrals]
+                    return [self._linking.link(case, r, links, application=application) for r in assignment.referrals]
                 opened_for = {i for i, x in links.items() if x is not None and _was_opened_for(x, application)}
                 decisions = decisions_on(self._ledger, self._ats.system, application.id)
                 may_count = with_chosen(same_job, allowed, decisions)
-                self._bring_tags(application, self._tags(may_count, application.applied_at, opened_for, decisions))
+                self._bring_tags(
+                    application, self.crediting.tags(may_count, application.applied_at, opened_for, decisions)
+                )
             except NotFound:
                 if self._ats.get_applications([application.id]):
                     raise
                 # Deleted since the last pull: what the ATS deleted is not created again from the same referral.
-                return [self._link(case, r, links, block=Block.ERASED) for r in assignment.referrals]
-            return [self._link(case, r, links, application=application) for r in assignment.referrals]
+                return [self._linking.link(case, r, links, block=Block.ERASED) for r in assignment.referrals]
+            return [self._linking.link(case, r, links, application=application) for r in assignment.referrals]
         job = self._jobs.get(assignment.job_id)
         if job is None or job.status != "open":
-            return [self._link(case, r, links, block=Block.JOB) for r in assignment.referrals]
+            return [self._linking.link(case, r, links, block=Block.JOB) for r in assignment.referrals]
         opened_for = {r.id for r in assignment.referrals}
         applies_at = self._clock()
 
         def new() -> NewApplication:
-            tags = self._tags(same_job, applies_at, opened_for)
-            return NewApplication(job_id=assignment.job_id, tags=tags, advocate_email=self._advocate_email(tags))
+            tags = self.crediting.tags(same_job, applies_at, opened_for)
+            return NewApplication(
+                job_id=assignment.job_id, tags=tags, advocate_email=self.crediting.advocate_email(tags)
+            )
 
         with self._ledger.exclusive(case.lock_keys):
             if case.lock_keys:
                 written = self._ledger.links_for(opened_for)
-                if any(x.application_id or self._is_known_better(links.get(i), x) for i, x in written.items()):
+                if any(x.application_id or self._linking.is_known_better(links.get(i), x) for i, x in written.items()):
                     return []  # another process has opened it, or held it back, since this case was made
             opened = self._creator.open_application(
                 case.person_id,
@@ -279,10 +269,10 @@ class CandidateWriteBack:
                 of_person=case.referrals,
             )
             # Linked before the lock is let go: who waits for it must see what was made.
-            new_links = [self._link(case, r, links, opened=opened) for r in assignment.referrals]
+            new_links = [self._linking.link(case, r, links, opened=opened) for r in assignment.referrals]
             with self._ledger.atomic():
                 opened.settle()
-                self._save(new_links, links)
+                self._linking.save(new_links, links)
         if opened.made is not None:
             self.records[opened.made.id] = opened.made
         if opened.application is not None:
@@ -292,7 +282,7 @@ class CandidateWriteBack:
                 decisions = decisions_on(self._ledger, self._ats.system, opened.application.id)
                 may_count = with_chosen(same_job, allowed, decisions)
                 applied_at = opened.application.applied_at
-                self._bring_tags(opened.application, self._tags(may_count, applied_at, made_for, decisions))
+                self._bring_tags(opened.application, self.crediting.tags(may_count, applied_at, made_for, decisions))
             self.records[opened.application.id] = opened.application
         return []
 
@@ -306,69 +296,9 @@ class CandidateWriteBack:
     def _leave(self, application: AtsApplication, case: PersonCase) -> None:
         """What somebody else's application says of this person's referrals goes; its own person brings the rest."""
         if application.tags.get("referral_id") in {referral.id for referral in case.referrals}:
-            self._bring_tags(application, dict.fromkeys(self._tag_sources))
+            self._bring_tags(application, self.crediting.nothing())
 
     # ------------------------------------------------------------ tags
-
-    def _tags(
-        self,
-        referrals: Sequence[Referral],
-        applied_at: datetime,
-        opened_for: Set[str],
-        decisions: Sequence[Override] = (),
-    ) -> dict[str, str | None]:
-        """What the application should carry: the credited advocate's fields, nothing when no touch earned credit.
-
-        A referral that the application was opened for happened before it, whatever the clocks of the two systems say.
-        Where the owner once decided, and nobody has the credit now, the fields are emptied: what they hold came of it.
-        """
-        timed = _timed(referrals, applied_at, opened_for)
-        credits = self.credits(referrals, applied_at, opened_for, decisions)
-        if not credits:
-            return dict.fromkeys(self._tag_sources) if decisions else {}
-        # The application has one advocate field, and it names whoever is paid where one is.
-        winner = foremost(credits).touch
-        may_stand_for_it = [r for r in timed if r.touched_at <= applied_at or r.id == winner.referral_id]
-        credited_id = credited_referral(winner, may_stand_for_it).id
-        return mapped_tags(
-            self._tag_sources,
-            touch=winner,
-            referral=next(r for r in referrals if r.id == credited_id),
-            programme=self._programme(),
-            enrich=self._contract.phases.content_enrichment,
-        )
-
-    def credits(
-        self,
-        referrals: Sequence[Referral],
-        applied_at: datetime,
-        opened_for: Set[str],
-        decisions: Sequence[Override] = (),
-    ) -> list[Credit]:
-        """Who earned the application, by the owner's override or the contract's model, in order of time.
-
-        Args:
-            referrals: those of the person for the application's jobs that may count, and the one that was chosen.
-            applied_at: the application's own date.
-            opened_for: referrals that the application was opened for: they happened before it, whatever clocks say.
-            decisions: all overrides of the application, those that were revoked too.
-        """
-        rules = self._contract.rules.attribution
-        touches = touches_for(_timed(referrals, applied_at, opened_for), self._programme())
-        standing = in_force(decisions)
-        if standing is not None:
-            return overridden(touches, standing.referral_id)
-        return credit(
-            touches,
-            applied_at=applied_at,
-            model=rules.model,
-            lookback_days=rules.lookback_days,
-            tie=rules.tie,
-        )
-
-    def _advocate_email(self, tags: Mapping[str, str | None]) -> str | None:
-        advocate = self._programme().advocates.get(tags.get("advocate_id") or "")
-        return advocate.email if advocate is not None else None
 
     def _bring_tags(self, application: AtsApplication, tags: Mapping[str, str | None]) -> None:
         # Where credit moved, what only the advocate before had (a share, a campaign) is emptied: None clears.
@@ -393,7 +323,9 @@ class CandidateWriteBack:
             )
         )
         try:
-            written = self._ats.update_application(application.id, tags, advocate_email=self._advocate_email(tags))
+            written = self._ats.update_application(
+                application.id, tags, advocate_email=self.crediting.advocate_email(tags)
+            )
         except (PermanentFailure, TransientFailure) as failure:
             dead = isinstance(failure, PermanentFailure)
             request, response = self._sealer.of(failure) if dead else (None, None)
@@ -403,117 +335,6 @@ class CandidateWriteBack:
         if written:
             self.report.update(application.candidate_id)
             self.report.touch(application.id)
-
-    # ------------------------------------------------------------ links
-
-    def _save(self, new: Sequence[Link], known: Mapping[str, Link | None]) -> None:
-        self.links.update({link.referral_id: link for link in new})
-        changed = [link for link in new if link != known.get(link.referral_id)]
-        if changed:
-            with self._ledger.atomic():
-                if self._known_until is not None:
-                    changed = self._not_known_better(changed, known)
-                # What the platform was told of an application is written by whoever told it.
-                self._ledger.save_links(changed, keep=("status", "status_at"))
-                if self._on_links is not None:
-                    self._on_links(changed)
-        for link in new:
-            if link.block is not None:
-                self.report.block(link.referral_id, link.block)
-
-    def _not_known_better(self, new: Sequence[Link], known: Mapping[str, Link | None]) -> list[Link]:
-        """Without the links that somebody wrote since this case was made, from what happened later."""
-        stored = self._ledger.links_for(link.referral_id for link in new)
-        kept = [x for x in new if not self._is_known_better(known.get(x.referral_id), stored.get(x.referral_id))]
-        if len(kept) < len(new):
-            self.report.count("links_known_better", len(new) - len(kept))
-        return kept
-
-    def _is_known_better(self, base: Link | None, now: Link | None) -> bool:
-        """Whether a link is another than the one that this case, of a pull that is some time ago, was made from."""
-        if self._known_until is None or now is None:
-            return False
-        return base is None or base.updated_at != now.updated_at
-
-    def _link(
-        self,
-        case: PersonCase,
-        referral: Referral,
-        links: Mapping[str, Link | None],
-        *,
-        block: Block | None = None,
-        application: AtsApplication | None = None,
-        opened: Opened | None = None,
-    ) -> Link:
-        """The link as it should now be. A block keeps the ids of what was written before it."""
-        before = links.get(referral.id)
-        candidate_id = before.candidate_id if before else None
-        application_id = before.application_id if before else None
-        created_candidate = before.created_candidate if before else False
-        created_application = before.created_application if before else False
-        if application is not None:
-            candidate_id, application_id = application.candidate_id, application.id
-        if opened is not None:
-            candidate_id, application_id = opened.candidate_id, opened.application_id
-            created_candidate, created_application = opened.created_candidate, opened.created_application
-        method = before.match_method if before else None
-        if method is None and block is None:
-            method = "created" if opened is not None and opened.created_candidate else "matched"
-        unchanged = before is not None and (
-            before.person_id,
-            before.job_id,
-            before.advocate_id,
-            before.share_id,
-            before.campaign_tag,
-            before.touched_at,
-            before.block,
-            before.candidate_id,
-            before.application_id,
-        ) == (
-            case.person_id,
-            referral.job_id,
-            referral.advocate_id,
-            referral.share_id,
-            referral.campaign_tag,
-            referral.touched_at,
-            block.value if block else None,
-            candidate_id,
-            application_id,
-        )
-        if unchanged and before is not None:
-            return before
-        return Link(
-            referral_id=referral.id,
-            person_id=case.person_id,
-            job_id=referral.job_id,
-            advocate_id=referral.advocate_id,
-            share_id=referral.share_id,
-            campaign_tag=referral.campaign_tag,
-            touched_at=referral.touched_at,
-            block=block.value if block else None,
-            system=self._ats.system,
-            candidate_id=candidate_id,
-            application_id=application_id,
-            match_method=method,
-            created_candidate=created_candidate,
-            created_application=created_application,
-            status=before.status if before else None,
-            status_at=before.status_at if before else None,
-            updated_at=self._clock(),
-            state=_state(before, block).value,
-        )
-
-
-def _timed(referrals: Sequence[Referral], applied_at: datetime, opened_for: Set[str]) -> list[Referral]:
-    return [replace(r, applied_at=min(r.touched_at, applied_at)) if r.id in opened_for else r for r in referrals]
-
-
-def _state(before: Link | None, block: Block | None) -> State:
-    """Where the referral stands after the gate; what its application says comes with the status."""
-    if block is not None:
-        return State.ERASED if block is Block.ERASED else State.BLOCKED
-    known = State(before.state) if before is not None and before.state else State.RECEIVED
-    return State.RECEIVED if known is State.BLOCKED else known
 
 
 def _was_opened_for(link: Link, application: AtsApplication) -> bool:

@@ -9,17 +9,38 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from referral_pipeline.connectors.failures import Invalid
 from referral_pipeline.connectors.protocols import AtsConnector
 from referral_pipeline.connectors.records import AtsApplication, Referral
 from referral_pipeline.ledger.store import Ledger, Link
-from referral_pipeline.sync.candidates import PersonCase
 from referral_pipeline.vocabulary import Block
 
 _MOST_GONE_AT_ONCE = 20
 """Linked applications that may vanish between two runs without a question; above it, a tenth of all may."""
+
+
+@dataclass(frozen=True)
+class PersonCase:
+    """One person with everything known of them before the write. Personal data inside the referrals.
+
+    `candidate_ids` are the ATS candidates that identity resolution gave to this person, `links` what earlier runs
+    wrote. `foreign` are applications that carry a referral of this person, but belong to somebody else's candidate: the
+    referral was made over to another person after it was written. `erased` are referrals whose candidate the ATS
+    deleted or anonymized, or whose person asked to be forgotten. `lock_keys` is what no other process may be creating
+    for at the same time (keyed hashes of the contact details); empty when the caller holds them already.
+    """
+
+    person_id: str
+    referrals: tuple[Referral, ...]
+    candidate_ids: tuple[str, ...]
+    applications: tuple[AtsApplication, ...]
+    links: Mapping[str, Link]
+    foreign: frozenset[str] = frozenset()
+    erased: frozenset[str] = frozenset()
+    lock_keys: frozenset[str] = frozenset()
 
 
 class MassDisappearanceError(Exception):

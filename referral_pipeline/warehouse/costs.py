@@ -50,7 +50,7 @@ class CostAllocation:
 
     `even` names the months ("2026-03 by hires") in which a shared cost was divided evenly for want of what its key
     counts. `hires_by_record` have no date of their own and count, here and in cost per hire, in the month in which the
-    ATS recorded them.
+    ATS last changed them.
     """
 
     rows: int

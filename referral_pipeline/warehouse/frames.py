@@ -21,6 +21,7 @@ class Kind(Enum):
     TIME = "time"
     DATE = "date"
     WHOLE = "whole"
+    NUMBER = "number"
     FLAG = "flag"
 
 
@@ -32,13 +33,23 @@ _ARROW: Mapping[Kind, Any] = {
     Kind.TIME: pa.timestamp("us", tz="UTC"),
     Kind.DATE: pa.date32(),
     Kind.WHOLE: pa.int64(),
+    Kind.NUMBER: pa.float64(),
     Kind.FLAG: pa.bool_(),
 }
 
 
-def columns(*, text: str = "", time: str = "", date: str = "", whole: str = "", flag: str = "") -> dict[str, Kind]:
+def columns(
+    *, text: str = "", time: str = "", date: str = "", whole: str = "", number: str = "", flag: str = ""
+) -> dict[str, Kind]:
     """Columns by kind, each kind's names separated by spaces."""
-    named = {Kind.TEXT: text, Kind.TIME: time, Kind.DATE: date, Kind.WHOLE: whole, Kind.FLAG: flag}
+    named = {
+        Kind.TEXT: text,
+        Kind.TIME: time,
+        Kind.DATE: date,
+        Kind.WHOLE: whole,
+        Kind.NUMBER: number,
+        Kind.FLAG: flag,
+    }
     return {name: kind for kind, names in named.items() for name in names.split()}
 
 

@@ -17,13 +17,12 @@ from referral_pipeline.contract.models import Contract
 from referral_pipeline.identity.decisions import Constraints, Decision, constraints_of
 from referral_pipeline.identity.population import (
     RULES_VERSION,
-    Matching,
     PopulationReport,
-    PopulationTables,
     binding_links,
     resolve_changes,
     resolve_population,
 )
+from referral_pipeline.identity.population_tables import Matching, PopulationTables
 from referral_pipeline.ledger.store import IdentityKey
 from referral_pipeline.privacy.crypto import keyed_hash
 from referral_pipeline.warehouse.duplicates import require_pairs

@@ -17,6 +17,8 @@ from referral_pipeline.warehouse.frames import columns, frame_of_rows
 from referral_pipeline.warehouse.store import Warehouse
 
 ADVOCACY_ENTITIES = frozenset({"advocates", "content", "shares", "clicks", "referrals"})
+_FILES = frozenset({"costs", "manual_intake"})
+"""Kept by people as files, and each a side of its own."""
 
 _QUARANTINE = columns(text="system entity record_id field reason shape level")
 
@@ -87,7 +89,7 @@ def judged(problems: Sequence[RowProblem], kept: Mapping[str, Collection[str]]) 
 
 
 def save_quarantine(
-    warehouse: Warehouse, found: Sequence[Quarantined], *, side: Literal["advocacy", "ats", "costs"]
+    warehouse: Warehouse, found: Sequence[Quarantined], *, side: Literal["advocacy", "ats", "costs", "manual_intake"]
 ) -> int:
     """Replace one side's rows of `staging.quarantine`, keeping the others'; answers how many rows it has in all."""
     kept: list[dict[str, str]] = []
@@ -100,7 +102,7 @@ def save_quarantine(
 
 
 def _side_of(entity: str) -> str:
-    return "advocacy" if entity in ADVOCACY_ENTITIES else "costs" if entity == "costs" else "ats"
+    return "advocacy" if entity in ADVOCACY_ENTITIES else entity if entity in _FILES else "ats"
 
 
 @dataclass(frozen=True)

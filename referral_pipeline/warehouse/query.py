@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, cast
 import duckdb
 from duckdb import DuckDBPyConnection
 
+from referral_pipeline.escapes import safe_cell, visible
 from referral_pipeline.warehouse.failures import WarehouseError
 
 if TYPE_CHECKING:
@@ -140,7 +141,8 @@ def _pages(connection: DuckDBPyConnection, answer: DuckDBPyConnection) -> Iterat
 
 def _in_words(connection: DuckDBPyConnection, error: duckdb.Error) -> str:
     """DuckDB's first lines without its picture of the statement, and what to do about it."""
-    words = " ".join(str(error).split("\n\nLINE ", 1)[0].split())
+    # A value that cannot be converted is told, whatever it would have a terminal do.
+    words = visible(" ".join(str(error).split("\n\nLINE ", 1)[0].split()))
     words = words.partition("Error: ")[2] or words
     match error:
         case duckdb.CatalogException() if words.startswith("Table with name"):
@@ -232,9 +234,22 @@ def as_text(value: Any) -> str:
             return json.dumps(plain, ensure_ascii=False)
 
 
-def as_csv(values: Sequence[Any]) -> str:
-    """One line of RFC 4180. Null is an empty field, an empty text is `""`: they are different answers."""
-    return ",".join("" if value is None else _csv_field(as_text(value)) for value in values)
+def as_csv(values: Sequence[Any], *, exact: bool = False) -> str:
+    """One line of RFC 4180. Null is an empty field, an empty text is `""`: they are different answers.
+
+    Args:
+        values: of one row, or the names of the columns.
+        exact: leave a text that a spreadsheet would take for a formula as it is, for programs. Without it such a text
+            has an apostrophe before it; numbers and times are the same either way.
+    """
+    return ",".join("" if value is None else _csv_field(_csv_text(value, exact=exact)) for value in values)
+
+
+def _csv_text(value: Any, *, exact: bool) -> str:
+    text = as_text(value)
+    return (
+        text if exact or isinstance(value, bool | int | float | Decimal | date | time | timedelta) else safe_cell(text)
+    )
 
 
 def _csv_field(text: str) -> str:

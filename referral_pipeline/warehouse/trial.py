@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from referral_pipeline.identity.canonical_bulk import Phone, canonical_emails, canonical_phones
-from referral_pipeline.identity.population import Matching, PopulationTables, resolve_population
+from referral_pipeline.identity.population import resolve_population
+from referral_pipeline.identity.population_tables import Matching, PopulationTables
 from referral_pipeline.identity.probable import ProbableReport, score_probable
 from referral_pipeline.warehouse.store import Warehouse
 from referral_pipeline.warehouse.trial_file import Export, Rejected, TrialError, open_export, open_text

@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 
 from referral_pipeline.identity import probable_model as model
 from referral_pipeline.identity.canonical_bulk import canonical_emails, canonical_phones
-from referral_pipeline.identity.population import Matching, PopulationTables, resolve_changes, resolve_population
+from referral_pipeline.identity.population import resolve_changes, resolve_population
+from referral_pipeline.identity.population_tables import Matching, PopulationTables
 from referral_pipeline.identity.probable import score_probable
 from referral_pipeline.identity.probable_splink import (
     LOWEST_WEIGHT,

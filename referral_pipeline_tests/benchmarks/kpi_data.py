@@ -6,7 +6,7 @@ Three years up to `AS_OF`. Every third application comes through one of the advo
 for one of 500 jobs of 25 departments, out of 40 campaigns; of these every fifth is credited to two. An application is
 interviewed, offered, hired, rejected, withdrawn or left open with fixed probabilities, sooner or later by hashes of its
 number; what would come after `AS_OF` has not happened. Each advocacy application has a share, most with two clicks, and
-an event of the inbox.
+an event of the inbox. Each month has costs of advocacy, of an agency, and shared ones.
 """
 
 from __future__ import annotations
@@ -255,6 +255,18 @@ _STATEMENTS = (
         '7 characters' AS shape, 'field' AS "level"
     FROM made
     WHERE is_advocacy AND i % 100 = 3
+    """,
+    """
+    CREATE OR REPLACE TABLE staging.cost AS
+    SELECT
+        'costs.csv' AS file, row_number() OVER () AS line, month::DATE AS first_month, 1::BIGINT AS months, channel,
+        'external' AS kind, 'EUR' AS currency, 'EUR' AS reporting_currency, '1' AS rate,
+        CASE WHEN channel = 'shared' THEN 'hires' END AS allocation_key,
+        CASE WHEN channel = 'shared' THEN 'hires' END AS basis, NULL::VARCHAR AS note,
+        strftime(month, '%Y-%m') AS period, cents AS amount_cents, cents AS reporting_cents,
+        NULL::BIGINT AS advocacy_millionths
+    FROM range(DATE '2023-01-01', getvariable('made_until')::DATE, INTERVAL 1 MONTH) AS m(month),
+        (VALUES ('advocacy', 9000000), ('agency', 40000000), ('shared', 12345679)) AS c(channel, cents)
     """,
     "DROP TABLE made",
 )

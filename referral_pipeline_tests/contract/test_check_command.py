@@ -19,6 +19,7 @@ from referral_pipeline.cli import main
 from referral_pipeline.contract.scaffold import sandbox_contract
 from referral_pipeline.sandbox.launch import Sandbox
 from referral_pipeline.sandbox.programme.costs import write_sample_costs
+from referral_pipeline.sandbox.programme.manual_intake import write_sample_manual_intake
 from referral_pipeline.sandbox.programme.size import ProgrammeSize
 from referral_pipeline_tests.contract.test_refusals import WRONG_CONTRACTS
 from referral_pipeline_tests.contract.wrong import changed
@@ -67,6 +68,8 @@ def check(clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
         write_sample_costs(clean_environment, date(2026, 11, 1))
+        platform = sandbox.control("advocacy")
+        write_sample_manual_intake(clean_environment, lambda: platform.dump()["referrals"], platform.truth)
         return CliRunner().invoke(main, ["check", *arguments])
 
     return run

@@ -212,6 +212,9 @@ def test_an_owner_that_is_no_e_mail_address_is_refused_and_not_shown(owner):
         ("model: last_touch", "model: lst_touch", "rules.attribution.model"),
         ("lookback_days: 90", "lookback_days: 0", "rules.attribution.lookback_days"),
         ("horizon_days: 90", "horizon_days: 0", "objectives.horizon_days"),
+        ("sample: 50", "sample: 24", "verification.field_audit.sample"),
+        ("sample: 50", "sample: 28", "verification.field_audit.sample"),  # cannot show 0.9 even without an error
+        ("minimum_accuracy: 0.9", "minimum_accuracy: 1.0", "verification.field_audit.minimum_accuracy"),
         ("horizon_days: 90", "horizon_days: 731", "objectives.horizon_days"),
         ("horizon_days: 90", "horizon_days: 90.5", "objectives.horizon_days"),
         ("lookback_days: 90", "lookback_days: ninety", "rules.attribution.lookback_days"),

@@ -18,6 +18,7 @@ from referral_pipeline.orchestration.bridge import Bridge
 from referral_pipeline.orchestration.run import RunOutcome, run_job
 from referral_pipeline.sandbox.launch import Sandbox
 from referral_pipeline.sandbox.programme.costs import write_sample_costs
+from referral_pipeline.sandbox.programme.manual_intake import write_sample_manual_intake
 from referral_pipeline.sandbox.programme.size import ProgrammeSize
 from referral_pipeline.sandbox.verify import Verification, verify
 from referral_pipeline.settings import Settings, load_settings
@@ -113,6 +114,8 @@ class Installation:
 
 def installed(home: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Installation:
     write_sample_costs(home, datetime.now(UTC).date())
+    platform = sandbox.control("advocacy")
+    write_sample_manual_intake(home, lambda: platform.dump()["referrals"], platform.truth)
     environment = {**sandbox.environment(), "REFERRAL_PIPELINE_HOME": str(home)}
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

@@ -137,7 +137,7 @@ def test_what_the_lane_learns_of_a_candidate_during_a_refresh_is_there_after_it(
         return report
 
     with Bridge.open(world.settings) as bridge, monkeypatch.context() as patch:
-        patch.setattr("referral_pipeline.orchestration.bridge.build_people", meanwhile)
+        patch.setattr("referral_pipeline.orchestration.steps_identity.build_people", meanwhile)
         bridge.resolve_people()
     assert world.ledger.keys_of([record]) == [corrected]
     persons(world)

@@ -23,7 +23,7 @@ from referral_pipeline.contract.loader import load_contract
 from referral_pipeline.ledger.store import Link
 from referral_pipeline.orchestration.bridge import Bridge
 from referral_pipeline.privacy.gate import GatePolicy, blocked_by
-from referral_pipeline.sync.lane.persons import Systems
+from referral_pipeline.sync.lane.systems import Systems
 from referral_pipeline.sync.lifecycle import Facts, State, eligible_on, settle
 from referral_pipeline.sync.reconciliation import Pulled, enter, missed
 from referral_pipeline.vocabulary import Block, CandidateStatus

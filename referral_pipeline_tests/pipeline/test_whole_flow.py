@@ -170,6 +170,23 @@ def test_every_check_passes_on_a_healthy_programme(twice):
     assert [c for o in twice.outcomes for c in o.failed_checks if c.blocking] == []
 
 
+def test_what_recruiters_kept_by_hand_agrees_and_what_is_missing_is_held_back_as_meant(twice):
+    first, second = (outcome.metadata["parallel_run"] for outcome in twice.outcomes)
+    assert first["records_in_both"] > 0
+    for told in (first, second):
+        assert (told["agreement_rate"], told["open_findings"]) == (1.0, 0)
+        assert told["records_in_both"] <= told["records_in_manual_intake"]
+    assert [c.name for o in twice.outcomes for c in o.failed_checks if c.asset == "parallel_run"] == []
+    with Bridge.open(twice.settings) as bridge:
+        kept = bridge.ledger.verifications("parallel_run")
+        missing = bridge.warehouse.frame(
+            "SELECT DISTINCT cause FROM ops.parallel_run WHERE finding = 'missing_in_integration'"
+        )
+    assert [(one.passed, one.made_by) for one in kept] == [(True, "job:refresh")] * 2
+    assert kept[0].facts["agreeing"] == second["records_in_both"]
+    assert all(cause.startswith("gate:") for cause in missing["cause"])
+
+
 def test_headline_numbers_equal_those_that_the_programme_was_made_with(twice):
     with duckdb.connect(twice.home / "data/published/warehouse.duckdb", read_only=True) as db:
         found = dict(

@@ -147,13 +147,13 @@ def cost_rows() -> Iterator[Row]:
     saved = (other - own_cost) * 41
     inputs = (saved / 123_000.50, "ratio", round(100 * saved), 12_300_050)
     yield ("roi", "all", None, "all", "all", *inputs, None, None, "mature", None)
-    for name, found, unit in (
-        ("advocacy_cost_per_hire", own_cost, "currency"),
-        ("other_cost_per_hire", other, "currency"),
-        ("advocacy_hires", 41, "count"),
-        ("programme_cost", 123_000.50, "currency"),
+    for name, found, unit, counts in (
+        ("advocacy_cost_per_hire", own_cost, "currency", (12_300_050, 41)),
+        ("other_cost_per_hire", other, "currency", (79_099_950, 88)),
+        ("advocacy_hires", 41, "count", (41, None)),
+        ("programme_cost", 123_000.50, "currency", (12_300_050, None)),
     ):
-        yield ("roi", "all", None, "scope", name, found, unit, None, None, None, None, "mature", None)
+        yield ("roi", "all", None, "scope", name, found, unit, *counts, None, None, "mature", None)
 
 
 def curve_rows() -> Iterator[Row]:

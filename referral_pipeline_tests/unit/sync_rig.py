@@ -16,7 +16,8 @@ from typing import Any
 from referral_pipeline.connectors.failures import AmbiguousOutcome
 from referral_pipeline.connectors.records import AdvocacyStaged, Advocate, AtsJob, Content, Referral, Share
 from referral_pipeline.ledger.store import Ledger
-from referral_pipeline.sync.candidates import CandidateWriteBack, PersonCase
+from referral_pipeline.sync.candidates import CandidateWriteBack
+from referral_pipeline.sync.cases import PersonCase
 from referral_pipeline.sync.facts import Programme
 from referral_pipeline.sync.report import SyncReport
 from referral_pipeline_tests.records import make_referral

@@ -35,6 +35,7 @@ from referral_pipeline.connectors.records import (
     RowProblem,
     Share,
     StatusUpdate,
+    Told,
     Window,
 )
 from referral_pipeline.sandbox.advocacy import clock
@@ -319,6 +320,24 @@ def test_11_one_row_is_read_alone_and_a_breach_is_told(platform: Platform) -> No
     assert isinstance(problem, RowProblem)
     assert (problem.record_id, problem.field, problem.reason) == ("a", "eligible", "is no boolean")
     assert platform.calls == []
+
+
+def test_11_what_a_platform_was_told_is_read_from_the_row_and_a_breach_is_told(platform: Platform) -> None:
+    ats = {"system": "greenhouse", "candidate_id": "501", "application_id": "1001"}
+    dates = {"hired_at": "2026-11-20T11:00:00+02:00", "starts_on": "2026-12-01"}
+    told = platform.connector.told_of({**REFERRAL, "status": "hired", "status_at": T(21), "ats": ats, **dates})
+    assert isinstance(told, Told)
+    assert (told.referral_id, told.status, told.starts_on) == ("ref_1", CandidateStatus.HIRED, date(2026, 12, 1))
+    assert told.hired_at == datetime(2026, 11, 20, 9, tzinfo=UTC)
+    assert (told.ats_system, told.ats_candidate_id, told.ats_application_id) == ("greenhouse", "501", "1001")
+    nothing = platform.connector.told_of(REFERRAL)
+    assert isinstance(nothing, Told)
+    assert {nothing.status, nothing.hired_at, nothing.starts_on, nothing.ats_system} == {None}
+    for name, value in (("starts_on", "1 Dec"), ("hired_at", "2026-11-20T11:00:00"), ("ats", "501")):
+        problem = platform.connector.told_of({**REFERRAL, name: value})
+        assert isinstance(problem, RowProblem)
+        assert problem.field == name
+        assert value not in f"{problem}"
 
 
 def test_12_a_recognition_is_recorded_once_however_often_it_is_sent(platform: Platform) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from datetime import date, datetime
+from collections.abc import Callable
+from datetime import date, datetime, time
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -148,7 +149,10 @@ def test_a_column_that_is_not_known_is_told_and_takes_nothing_away(tmp_path: Pat
         *((word, "advocacy") for word in ("Advocacy Programme", "advocate", "employee-advocacy", "Advocates")),
         *((word, "advocacy") for word in ("Employee Advocacy Platform", "advocacy_bonuses", "our advocates")),
         *((word, "shared") for word in ("shared_cost", "Shared Costs", "shared overhead", "Shared")),
-        *((word, word) for word in ("job_board", "agency", "other_referrals", "other_advocacy", "other")),
+        *(
+            (word, word)
+            for word in ("job_board", "agency", "reference_checks", "other_referrals", "other_advocacy", "other")
+        ),
     ],
 )
 def test_a_channel_that_can_mean_one_thing_only_is_read_as_it(tmp_path: Path, word: str, channel: str):
@@ -183,6 +187,10 @@ def test_the_words_that_count_as_other_channels_are_named(tmp_path: Path):
         ("2026-03,advocay,internal,1,USD,,", "channel", "is nearly advocacy"),
         ("2026-03,Employee Referral,internal,1,USD,,", "channel", "may mean the advocacy programme, and would count"),
         ("2026-03,referral,internal,1,USD,,", "channel", "write advocacy where its advocates earn from it, or else"),
+        ("2026-03,employee/referral,internal,1,USD,,", "channel", "may mean the advocacy programme"),
+        ("2026-03,refer a friend,internal,1,USD,,", "channel", "may mean the advocacy programme"),
+        ("2026-03,Employee bonus,internal,1,USD,,", "channel", "may mean the advocacy programme"),
+        ("2026-03,total costs,internal,1,USD,,", "channel", "may mean a cost of all channels"),
         ("2026-03,advocacy_agency,internal,1,USD,,", "channel", "may mean the advocacy programme"),
         ("2026-03,non-advocacy,internal,1,USD,,", "channel", "may mean the advocacy programme"),
         ("2026-03,shared_services,internal,1,USD,even,", "channel", "write shared and an allocation_key"),
@@ -358,3 +366,100 @@ def test_a_workbook_that_was_cut_off_is_no_workbook(tmp_path: Path):
     (tmp_path / "costs.xlsx").write_bytes(whole.getvalue()[:-100])
     ((_, field, reason),) = told(read_costs(section(files="costs.xlsx"), tmp_path))
     assert (field, "no workbook" in reason) == ("file", True)
+
+
+# ---------------------------------------------------------------- workbooks as people make them
+
+COST = ("2026-03", "agency", "external", 100, "USD")
+
+
+def of_workbook(home: Path, make: Callable[[Any], object], *rows: tuple[Any, ...], header: bool = True) -> CostsRead:
+    """What is read of a workbook with these rows, after `make` has done to it what a person does."""
+    book = openpyxl.Workbook()
+    for row in (tuple(HEADER.split(",")), *rows) if header else rows:
+        book.active.append(row)
+    make(book)
+    book.save(home / "costs.xlsx")
+    return read_costs(section(files="costs.xlsx"), home)
+
+
+@pytest.mark.parametrize(("cells", "field"), [("A2:A4", "period"), ("D2:D4", "amount"), ("B2:B4", "channel")])
+def test_merged_cells_count_once_and_the_rows_that_they_cover_are_set_aside(tmp_path: Path, cells: str, field: str):
+    """Whether one amount is for all the rows or the same again for each, nobody but its author can tell."""
+    found = of_workbook(tmp_path, lambda book: book.active.merge_cells(cells), COST, COST, COST)
+    assert [(line.line, line.amount_cents) for line in found.lines] == [(2, 10_000)]
+    assert told(found) == [(f"costs.xlsx:{row}", field, "is empty; fill it in") for row in (3, 4)]
+
+
+def test_a_title_over_the_header_is_not_taken_for_it(tmp_path: Path):
+    title = ("Costs of 2026", *[None] * 6)
+    found = of_workbook(
+        tmp_path, lambda book: book.active.merge_cells("A1:G1"), title, tuple(HEADER.split(",")), COST, header=False
+    )
+    ((record, field, reason),) = told(found)
+    assert (found.lines, record, field) == ((), "costs.xlsx", "period")
+    assert "into the header" in reason
+    assert "2026" not in reason
+
+
+@pytest.mark.parametrize("cell", ["2026-03-15", "2026-03", " 2026-03 ", SPREADSHEET_TIME, SPREADSHEET_TIME.date()])
+def test_a_day_that_a_workbook_holds_as_text_or_as_a_date_is_its_month(tmp_path: Path, cell: Any):
+    found = of_workbook(tmp_path, lambda book: None, (cell, *COST[1:]))
+    assert ([line.period for line in found.lines], found.problems) == (["2026-03"], ())
+
+
+@pytest.mark.parametrize(
+    "cell", ["15.03.2026", "03/04/2026", "Mar-26", "March 2026", "2026-3", 46096, 46096.0, 0, True, time(3, 26)]
+)
+def test_a_date_that_two_people_would_read_differently_is_set_aside(tmp_path: Path, cell: Any):
+    found = of_workbook(tmp_path, lambda book: None, (cell, *COST[1:]), COST)
+    assert [line.line for line in found.lines] == [3]
+    ((record, field, reason),) = told(found)
+    assert (record, field) == ("costs.xlsx:2", "period")
+    assert "write a month (2026-03)" in reason
+
+
+def test_a_formula_whose_value_was_never_stored_is_nothing_wherever_it_stands(tmp_path: Path):
+    """A program that wrote the file without calculating leaves no value; what the formula says is not worked out."""
+    found = of_workbook(tmp_path, lambda book: None, ("=A3", *COST[1:]), COST, (*COST[:3], "=SUM(D2:D3)", "USD"))
+    assert [line.line for line in found.lines] == [3]
+    assert told(found) == [
+        ("costs.xlsx:2", "period", "is empty; fill it in"),
+        ("costs.xlsx:4", "amount", "is empty; fill it in"),
+    ]
+    ((_, field, reason),) = told(of_workbook(tmp_path, lambda book: book.active.__setitem__("A1", '="period"'), COST))
+    assert (field, "write period into the header" in reason) == ("period", True)
+
+
+@pytest.mark.parametrize("cell", ["#REF!", "#N/A", "#DIV/0!"])
+def test_an_error_of_the_spreadsheet_is_no_amount(tmp_path: Path, cell: str):
+    found = of_workbook(tmp_path, lambda book: None, (*COST[:3], cell, "USD"), COST)
+    assert ([line.line for line in found.lines], [p.field for p in found.problems]) == ([3], ["amount"])
+
+
+def test_a_workbook_without_a_row_is_empty_and_one_with_a_header_alone_has_no_costs(tmp_path: Path):
+    ((record, field, reason),) = told(of_workbook(tmp_path, lambda book: None, header=False))
+    assert (record, field, reason) == (
+        *("costs.xlsx", "file"),
+        "is empty; write a header line, and a line for each cost",
+    )
+    found = of_workbook(tmp_path, lambda book: None)
+    assert (found.lines, found.problems) == ((), ())
+
+
+def test_costs_on_the_second_sheet_of_a_workbook_whose_first_is_empty_are_not_passed_over_in_silence(tmp_path: Path):
+    def move(book: Any) -> None:
+        book.move_sheet(book.create_sheet("empty"), offset=-1)
+
+    ((record, field, reason),) = told(of_workbook(tmp_path, move, COST))
+    assert (record, field) == ("costs.xlsx", "file")
+    assert "its first sheet" in reason
+
+
+def test_a_table_that_begins_further_down_and_to_the_right_is_read_in_its_place(tmp_path: Path):
+    def push(book: Any) -> None:
+        book.active.insert_rows(1, 3)
+        book.active.insert_cols(1, 2)
+
+    found = of_workbook(tmp_path, push, COST)
+    assert ([(line.line, line.amount_cents) for line in found.lines], found.problems) == ([(5, 10_000)], ())

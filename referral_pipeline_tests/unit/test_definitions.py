@@ -12,7 +12,9 @@ import pytest
 
 import referral_pipeline
 from referral_pipeline.orchestration.assets.api_capability import NOTHING_NEEDED_IS_MISSING
+from referral_pipeline.orchestration.assets.field_audit import ACCURACY_IS_SHOWN, EVERY_FIELD_AGREES
 from referral_pipeline.orchestration.assets.ingest import EVERY_STAGE_IS_MAPPED
+from referral_pipeline.orchestration.assets.parallel_run import CHECKS as OF_THE_PARALLEL_RUN
 from referral_pipeline.orchestration.assets.sync import EVERY_WRITE_SUCCEEDED
 from referral_pipeline.orchestration.build import build_defs
 from referral_pipeline.orchestration.catalog import CATALOG
@@ -32,6 +34,7 @@ GROUPS = {
         "ats_applications",
         "ats_offers",
         "costs",
+        "manual_intake",
     },
     "identity": {"people", "duplicate_review"},
     "attribution": {
@@ -50,6 +53,7 @@ GROUPS = {
     "kpis": {"allocated_costs", "kpis", "advocate_performance"},
     "monitoring": {"api_capability"},
     "reports": {"published_tables", "leadership_report", "quarterly_edition"},
+    "quality": {"field_accuracy_audit", "parallel_run"},
 }
 
 
@@ -84,7 +88,8 @@ def test_the_catalogue_and_the_graph_name_the_same_assets(specs):
 def test_every_rule_is_a_check_and_those_that_guard_attribution_block(defs):
     graph = defs.resolve_asset_graph()
     checks = {key: graph.get(key) for key in graph.asset_check_keys}
-    of_runs = {EVERY_WRITE_SUCCEEDED, EVERY_STAGE_IS_MAPPED, NOTHING_NEEDED_IS_MISSING}
+    of_runs = {EVERY_WRITE_SUCCEEDED, EVERY_STAGE_IS_MAPPED, ACCURACY_IS_SHOWN, EVERY_FIELD_AGREES}
+    of_runs |= {*OF_THE_PARALLEL_RUN, NOTHING_NEEDED_IS_MISSING}
     assert {key.name for key in checks} == {rule.name for rule in RULES} | of_runs
     blocking = {key.name for key, node in checks.items() if node.blocking}
     assert blocking == {rule.name for rule in RULES if rule.blocking}
@@ -94,19 +99,13 @@ def test_every_rule_is_a_check_and_those_that_guard_attribution_block(defs):
 def test_jobs_schedules_and_sensors_have_the_names_that_the_runbook_uses(defs):
     repository = defs.get_repository_def()
     jobs = {job.name for job in repository.get_all_jobs()}
-    assert {
-        "process_events",
-        "refresh",
-        "reconcile",
-        "quarterly_review",
-        "api_audit",
-        "prune",
-        "alert_heartbeat",
-    } <= jobs
+    assert {"process_events", "refresh", "reconcile", "prune", "alert_heartbeat"} <= jobs
+    assert {"quarterly_review", "monthly_audit", "api_audit"} <= jobs
     assert {s.name: s.execution_timezone for s in repository.schedule_defs} == {
         "refresh_hourly": "UTC",
         "reconcile_every_15_minutes": "UTC",
         "quarterly_review_on_the_fifth": "UTC",
+        "monthly_audit_on_the_second": "UTC",
         "api_audit_on_mondays": "UTC",
         "prune_daily": "UTC",
         "alert_heartbeat_daily": "UTC",
@@ -125,7 +124,7 @@ def test_reconcile_pulls_and_compares_and_refresh_writes_by_itself(defs):
     def assets(job: str) -> set[str]:
         return {key.to_user_string() for key in defs.resolve_job_def(job).asset_layer.executable_asset_keys}
 
-    assert assets("reconcile") == (GROUPS["ingest"] - {"costs"}) | {"reconciliation"}
+    assert assets("reconcile") == (GROUPS["ingest"] - {"costs", "manual_intake"}) | {"reconciliation"}
     writes = GROUPS["sync"] - {"reconciliation", "processed_events"}
     assert writes < assets("refresh")
     assert "reconciliation" not in assets("refresh")
@@ -137,6 +136,14 @@ def test_an_edition_is_kept_by_the_quarterly_review_alone(defs):
 
     assert assets("quarterly_review") == {"quarterly_edition"}
     assert "quarterly_edition" not in assets("refresh")
+
+
+def test_the_field_audit_reads_both_systems_once_a_month_and_not_with_each_refresh(defs):
+    def assets(job: str) -> set[str]:
+        return {key.to_user_string() for key in defs.resolve_job_def(job).asset_layer.executable_asset_keys}
+
+    assert assets("monthly_audit") == {"field_accuracy_audit"}
+    assert "field_accuracy_audit" not in assets("refresh")
 
 
 def test_what_the_apis_can_do_is_asked_by_the_api_audit_alone(defs):

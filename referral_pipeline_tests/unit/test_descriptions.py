@@ -13,6 +13,7 @@ from referral_pipeline.orchestration.bridge import PUBLISHED_TABLES
 from referral_pipeline.orchestration.catalog import CATALOG
 from referral_pipeline.orchestration.lineage import LINEAGE
 from referral_pipeline.warehouse.descriptions import describe, described_tables
+from referral_pipeline.warehouse.field_accuracy import build_field_accuracy
 from referral_pipeline.warehouse.store import Warehouse
 from referral_pipeline_tests.unit.core_world import AS_OF, World
 
@@ -25,6 +26,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     world = World(tmp_path_factory.mktemp("described")).build()
     compute_kpis(world.warehouse, world.contract, as_of=AS_OF)
     build_advocates(world.warehouse, world.contract, as_of=AS_OF, horizon_days=90)
+    build_field_accuracy(world.warehouse, [])
     return world.warehouse
 
 

@@ -140,7 +140,7 @@ def test_tags_that_cannot_be_written_at_once_do_not_make_a_create_look_failed(
         def refuse(*_: object) -> None:
             raise TransientFailure("greenhouse", "applications.update")
 
-        monkeypatch.setattr(account.connector, "_patch", refuse)
+        monkeypatch.setattr(account.connector._updater, "patch", refuse)
         created = account.connector.create_candidate(ADA, account.new_application())
         assert created.application is not None
         assert created.application.tags["referral_id"] is None

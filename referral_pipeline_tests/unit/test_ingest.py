@@ -334,6 +334,7 @@ def _play(bench: Bench, step: str, value: Any, number: int) -> None:
         with bench.warehouse.connect() as connection:
             connection.execute("DROP TABLE IF EXISTS raw.ats_jobs")
             connection.execute("UPDATE ops.meta SET value = uuid()::VARCHAR")
+        bench.warehouse._identified = (None, "")  # a new file is known by its place on the disk; here it is the old one
     else:
         source.breaks_after = value
         try:

@@ -199,17 +199,22 @@ def test_a_month_is_not_judged_by_its_hires_alone_while_an_application_of_it_is_
     assert shown(kpi(world, "time_to_hire_days", as_of=120, **january)) == (None, 1, 2.0, "mature")
 
 
-def test_a_slow_hire_counts_for_no_cohort_as_a_young_one_cannot_have_it_yet(world: World):
-    referred(world, 1, 0, status="hired", hired=20)
-    referred(world, 2, 0, status="hired", hired=300)
-    assert shown(kpi(world, "time_to_hire_days")) == (None, 1, 20.0, "mature")
-
-
-def test_a_cohort_whose_only_hire_came_after_the_horizon_has_no_time_to_hire(world: World):
-    referred(world, 1, 0, status="hired", hired=200)
-    assert shown(kpi(world, "time_to_hire_days")) == (None, 1, None, "immature")
+def test_slow_hires_of_decided_cohorts_are_never_hidden(world: World):
+    for number, days in enumerate((20, 25, 129, 130, 140)):
+        referred(world, number, 0, status="hired", hired=days)
+    assert shown(kpi(world, "time_to_hire_days")) == (None, 5, 129.0, "mature")
     month = kpi(world, "time_to_hire_days", period="month", start=date(2026, 1, 1))
-    assert shown(month) == (None, 1, None, "insufficient")
+    assert shown(month) == (None, 5, 129.0, "mature")
+
+
+def test_the_difference_compares_what_both_channels_had_time_for(world: World):
+    for number in range(5):
+        referred(world, number, 0, status="hired", hired=20 + number)
+        world.application(f"Q{number}", 0, person=f"Walk I{chr(97 + number)}", status="hired", hired=30 + number)
+    for number in range(5, 11):
+        referred(world, number, 0, status="hired", hired=120)
+    row = kpi(world, "time_to_hire_difference_days")
+    assert shown(row) == (None, 10, -10.0, "mature")
 
 
 # ---------------------------------------------------------------- attribution_coverage

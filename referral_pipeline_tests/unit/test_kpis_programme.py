@@ -213,7 +213,9 @@ def test_who_left_counts_as_long_as_they_were_there_and_who_came_back_counts_aga
         world.advocates[1], eligible=False, joined_at=day(-100), left_at=day(40)
     )  # 10 February
     world.advocates[2] = replace(world.advocates[2], joined_at=day(65), left_at=day(-30))  # back since 7 March
-    world.advocates[3] = replace(world.advocates[3], eligible=False, left_at=day(300))  # not eligible, though to leave
+    world.advocates[3] = replace(
+        world.advocates[3], eligible=False, left_at=day(30_000)
+    )  # not eligible, though to leave
     world.job("J1")
     world.share("S1", "A1", 1)
     world.share("S2", "A2", 35)

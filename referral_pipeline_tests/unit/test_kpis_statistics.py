@@ -18,6 +18,9 @@ from referral_pipeline.kpis.rows import Shape, difference_rows, incidence_rows, 
 from referral_pipeline.kpis.statistics import (
     Samples,
     differs,
+    holm,
+    p_of_counts,
+    p_of_interval,
     quantile,
     quantile_interval,
     quantile_intervals_of,
@@ -42,6 +45,43 @@ def test_wilson_intervals_equal_the_reference_vectors():
 def test_wilson_of_nothing_is_refused():
     with pytest.raises(ValueError):
         wilson(0, 0)
+
+
+def test_of_several_comparisons_holm_lets_those_stand_out_that_the_level_leaves_room_for():
+    """0.005 x 4 and 0.01 x 3 are below 0.05, 0.03 x 2 is not, and then none after it."""
+    assert holm([0.01, 0.04, 0.03, 0.005]) == [True, False, False, True]
+    assert holm([0.03, 0.04]) == [False, False]
+    assert holm([0.04]) == [True]
+    assert holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), max_size=12))
+def test_holm_lets_stand_out_whatever_each_part_of_the_level_would_and_nothing_that_the_level_alone_would_not(
+    p_values: list[float],
+):
+    for p_value, stands_out in zip(p_values, holm(p_values), strict=True):
+        assert stands_out or p_value * len(p_values) >= 0.05 * (1 - 1e-12)
+        assert p_value < 0.05 or not stands_out
+
+
+def test_of_a_dozen_equal_numbers_hardly_ever_one_stands_out():
+    random = Random(20_261_128)
+    families = 4_000
+    wrong = sum(any(holm([random.random() for _ in range(12)])) for _ in range(families))
+    assert wilson(wrong, families)[0] <= 0.05
+
+
+def test_an_interval_that_just_reaches_zero_has_a_chance_of_one_in_twenty():
+    assert p_of_interval(1.5, 0.0, 9.0) == pytest.approx(0.05)
+    assert p_of_interval(-1.5, -9.0, 0.0) == pytest.approx(0.05)
+    assert p_of_interval(2.0, 1.0, 2.5) < 0.001
+    assert p_of_interval(2.0, -3.0, 2.5) > 0.3
+    assert p_of_interval(2.0, 2.0, 2.0) == 1.0
+
+
+def test_the_chance_of_two_ratios_is_that_of_fisher():
+    """The lady tasting tea, three of four right: 17/35 for three or more on either side."""
+    assert p_of_counts(3, 4, 1, 4) == pytest.approx(17 / 35)
 
 
 def test_quantiles_interpolate_between_neighbours():
@@ -82,7 +122,7 @@ def test_medians_of_two_channels_are_compared_from_five_hires_a_side_on():
         numbers={
             "measure": measure,
             "is_mature": np.ones(11, dtype=bool),
-            "is_counted": np.ones(11, dtype=bool),
+            "is_comparable": np.ones(11, dtype=bool),
             "is_advocacy": np.arange(11) < 5,
         },
         segments={"department": (np.array([0] * 10 + [1]), ["Engineering", "Sales"])},
@@ -101,7 +141,7 @@ def test_a_young_channel_is_not_quicker_because_only_its_quick_hires_are_over():
     is_own = np.arange(21) >= 15
     facts = Facts(
         month=np.array([673] * 21),
-        numbers={"measure": measure, "is_mature": ~is_own, "is_counted": ~is_own, "is_advocacy": is_own},
+        numbers={"measure": measure, "is_mature": ~is_own, "is_comparable": ~is_own, "is_advocacy": is_own},
         segments={},
     )
     frame = kpi_frame(difference_rows(Shape("difference", "days", ("all",)), facts))

@@ -134,9 +134,15 @@ def test_a_commit_that_fails_is_told_to_everybody_in_it_and_the_next_one_works(l
     with pytest.raises(LedgerError, match="could not commit"):
         alone()
     assert ledger.counts() == {}
-    answers = _while_busy(ledger, [_add(ledger, f"n{number}") for number in range(4)], break_it)
-    assert any(isinstance(answer, LedgerError) for answer in answers)
-    assert [isinstance(answer, int) for answer in answers] == [f"n{number}" in ledger.counts() for number in range(4)]
+    shared = False
+    for turn in range(50):
+        # Whether the waiting ones share the commit that fails is up to the machine: it may be done before they run.
+        names = [f"n{turn}.{number}" for number in range(4)]
+        answers = _while_busy(ledger, [_add(ledger, name) for name in names], break_it)
+        assert [isinstance(answer, int) for answer in answers] == [name in ledger.counts() for name in names]
+        if shared := any(isinstance(answer, LedgerError) for answer in answers):
+            break
+    assert shared
     ledger.add_counts({"a": 1})
     assert ledger.counts()["a"] == 1
 

@@ -317,3 +317,29 @@ def test_a_purge_empties_bodies_first_and_rows_later_and_spares_the_dead(ledger:
     assert ledger.purge_dead([dead, dead, 10_000]) == 1
     assert ledger.inbox_counts() == {}
     assert ledger.purge_inbox(bodies_before=late, rows_before=late) == (0, 0)
+
+
+# ---------------------------------------------------------------- which webhooks came
+
+
+def test_a_subject_was_heard_of_by_its_first_webhook_and_never_by_reconciliation(ledger: Ledger, clock: Clock) -> None:
+    ledger.receive_many([_delivery(1, "referral:R1")])
+    clock.tick(60)
+    hint = replace(_delivery(3, "referral:R2"), event_type="reconcile.referral", origin="reconciliation")
+    ledger.receive_many([_delivery(2, "referral:R1"), hint, replace(_delivery(4, "referral:R3"), system="greenhouse")])
+    subjects = [f"referral:R{number}" for number in (1, 2, 3)]
+    assert ledger.webhooks_of("advocacy", subjects) == {"referral:R1": NOW}
+    assert ledger.webhooks_of("advocacy", []) == {}
+
+
+def test_webhooks_are_kept_since_the_first_that_is_done_and_not_since_an_older_one_that_waits(
+    ledger: Ledger, clock: Clock
+) -> None:
+    assert ledger.webhooks_kept_since("advocacy") is None
+    ledger.receive_many([_delivery(1, "referral:R1")])
+    assert ledger.webhooks_kept_since("advocacy") is None
+    clock.tick(60)
+    event = ledger.claim("lane-1", limit=1, lease=LEASE, bulk=False)[0]
+    ledger.finish_many("lane-1", [(event.id, "created")], None)
+    assert ledger.webhooks_kept_since("advocacy") == NOW + timedelta(seconds=60)
+    assert ledger.webhooks_kept_since("greenhouse") is None

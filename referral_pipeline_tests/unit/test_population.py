@@ -15,13 +15,12 @@ from hypothesis import strategies as st
 
 from referral_pipeline.identity.names import Likeness, Name, likeness
 from referral_pipeline.identity.population import (
-    Matching,
     PopulationReport,
-    PopulationTables,
     binding_links,
     resolve_changes,
     resolve_population,
 )
+from referral_pipeline.identity.population_tables import Matching, PopulationTables
 from referral_pipeline.identity.resolve import Record, resolve
 from referral_pipeline.warehouse.store import Warehouse
 
@@ -229,6 +228,19 @@ def test_names_are_compared_in_sql_as_they_are_one_by_one(
     names = [Name(first, last), Name(other_first, other_last)]
     alike = names[0].agreement_key == names[1].agreement_key or likeness(*names) >= Likeness.COMPATIBLE
     assert (whole(connection, rows).contested == 0) == (alike and all(name.is_full for name in names))
+
+
+def test_two_people_of_one_name_in_a_shared_mailbox_are_told_by_phones_that_nobody_shares(
+    connection: DuckDBPyConnection,
+) -> None:
+    rows = [
+        record("x:0", "John Doe", email="family@example.com"),
+        record("x:1", "Janet Doe", email="family@example.com", phone="+14155552671"),
+        record("x:2", "Janet Doe", email="family@example.com", phone="+14155552672", day=1),
+    ]
+    whole(connection, rows)
+    assert outcome(connection) == by_the_rules(rows, {}, [], [])
+    assert len(set(person_of(connection).values())) == 3
 
 
 NAMES = st.sampled_from(

@@ -72,6 +72,23 @@ def refused(*arguments: str) -> str:
     return result.stderr
 
 
+def on_a_terminal(*arguments: str) -> str:
+    """What a terminal of 60 columns is sent."""
+    ours, theirs = os.openpty()
+    try:
+        subprocess.run(
+            [sys.executable, "-m", "referral_pipeline.cli", "query", *arguments],
+            stdout=theirs,
+            env={**os.environ, "COLUMNS": "60", "NO_COLOR": "1", "TERM": "dumb"},
+            check=True,
+            timeout=60,
+        )
+        return os.read(ours, 100_000).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
 def test_json_is_one_object_with_every_value_exact(home: Path):
     answer = json.loads(told("SELECT * FROM core.awkward", "--json"))
     assert answer["columns"] == ["number", "words", "exact", "measure", "flag", "list", "moment"]
@@ -95,6 +112,55 @@ def test_csv_reads_back_as_it_was_and_tells_null_from_an_empty_text(home: Path):
     assert list(csv.reader(io.StringIO(lines)))[4][0] == 'say "x"\n\x1b[2J'
 
 
+FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "\x00=1", "＝1+1", "'=1", "a;=1+1")
+HOSTILE = "a\x1b]0;title\x07b\x9b2Jc\x9dd\x7fe\u202ef\u2066g\u2028h\U000e0041i\rj\x00k"
+"""ESC, OSC, BEL, C1's CSI and OSC, DEL, two that turn the direction, a line separator, a tag, CR and NUL."""
+
+
+def literal(text: str) -> str:
+    """As SQL writes it, one character at a time."""
+    return " || ".join(f"chr({ord(c)})" for c in text)
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_a_text_that_a_spreadsheet_would_run_has_an_apostrophe_before_it(home: Path, tmp_path: Path, text: str):
+    sql = f"SELECT {literal(text)} AS words"
+    file = tmp_path / "answer.csv"
+    told(sql, "--output", str(file))
+    for content in (told(sql, "--csv"), file.read_bytes().decode()):
+        _, (cell,) = csv.reader(io.StringIO(content, newline=""))
+        assert cell.replace("'", "") == text.replace("'", "")
+        assert cell.startswith("'") or cell == text.replace(";", ";'")
+        assert not any(part.strip().startswith(tuple("=+-@＝")) for part in cell.split(";"))
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_an_exact_csv_holds_every_text_as_it_is(home: Path, tmp_path: Path, text: str):
+    sql = f"SELECT {literal(text)} AS words"
+    file = tmp_path / "answer.csv"
+    told(sql, "--exact", "--output", str(file))
+    for content in (told(sql, "--csv", "--exact"), file.read_bytes().decode()):
+        assert list(csv.reader(io.StringIO(content, newline=""))) == [["words"], [text]]
+
+
+def test_a_negative_number_and_a_time_are_the_same_in_every_csv(home: Path):
+    sql = (
+        "SELECT -1 AS a, -2.50::DECIMAL(9, 2) AS b, -1e-9 AS c, TIMESTAMPTZ '2026-01-01' AS d, DATE '2026-01-02' AS e, "
+        "true AS f"
+    )
+    expected = ["a,b,c,d,e,f", "-1,-2.50,-1e-09,2026-01-01T00:00:00Z,2026-01-02,true"]
+    assert told(sql, "--csv").splitlines() == told(sql, "--csv", "--exact").splitlines() == expected
+
+
+def test_the_name_of_a_column_is_no_formula_either(home: Path):
+    assert told('SELECT 5 AS "=1+1"', "--csv").splitlines() == ["'=1+1", "5"]
+
+
+def test_exact_is_for_csv_alone(home: Path):
+    assert "--exact goes with --csv or --output" in refused("SELECT 1", "--exact")
+    assert "--exact goes with --csv or --output" in refused("SELECT 1", "--exact", "--json")
+
+
 def test_text_is_aligned_and_no_value_can_command_the_terminal(home: Path):
     lines = told("SELECT words, number FROM core.awkward WHERE number > 0 ORDER BY number").splitlines()
     assert lines[0].split() == ["words", "number"]
@@ -104,26 +170,36 @@ def test_text_is_aligned_and_no_value_can_command_the_terminal(home: Path):
     assert "\\n\\x1b[2J" in lines[3]
 
 
-def test_on_a_terminal_what_is_wider_than_it_is_shown_row_by_row(home: Path):
-    def drawn(sql: str) -> str:
-        ours, theirs = os.openpty()
-        try:
-            subprocess.run(
-                [sys.executable, "-m", "referral_pipeline.cli", "query", sql],
-                stdout=theirs,
-                env={**os.environ, "COLUMNS": "60", "NO_COLOR": "1", "TERM": "dumb"},
-                check=True,
-                timeout=60,
-            )
-            return os.read(ours, 100_000).decode()
-        finally:
-            os.close(ours)
-            os.close(theirs)
+def assert_harmless(printed: str):
+    assert [c for c in printed if not c.isprintable() and c != "\n"] == []
 
-    wide = drawn("SELECT *, application_key AS again FROM core.attribution")
+
+def test_nothing_that_a_terminal_obeys_reaches_it_from_a_table_from_json_or_from_an_error(home: Path):
+    sql = f"SELECT {literal(HOSTILE)} AS words"
+    table, answer = told(sql), told(sql, "--json")
+    assert_harmless(table)
+    assert "\\x1b]0;title\\x07b\\x9b2Jc\\x9dd\\x7fe\\u202ef" in table
+    assert_harmless(answer)
+    assert json.loads(answer)["rows"] == [[HOSTILE]]  # escaped, and exact
+    said = refused(f"SELECT CAST({literal(HOSTILE.replace(chr(0), ''))} AS INTEGER)")
+    assert_harmless(said)
+    assert "\\x1b" in said
+    named = told(f'SELECT 5 AS "{HOSTILE.replace(chr(0), "")}"')
+    assert_harmless(named)
+
+
+@pytest.mark.parametrize("form", [(), ("--csv", "--exact")])
+def test_on_a_terminal_every_form_is_harmless(home: Path, form: tuple[str, ...]):
+    shown = on_a_terminal(f"SELECT {literal(HOSTILE)} AS words", *form).replace("\r\n", "\n")
+    assert "title" in shown
+    assert_harmless(shown)
+
+
+def test_on_a_terminal_what_is_wider_than_it_is_shown_row_by_row(home: Path):
+    wide = on_a_terminal("SELECT *, application_key AS again FROM core.attribution")
     assert "row 1" in wide
     assert "greenhouse:P1" in wide
-    narrow = drawn("SELECT application_key, status FROM core.attribution")
+    narrow = on_a_terminal("SELECT application_key, status FROM core.attribution")
     assert "row 1" not in narrow
     assert "application_key" in narrow
 
@@ -138,6 +214,17 @@ def test_a_table_shows_a_hundred_rows_and_says_how_many_more_there_are(home: Pat
     assert lines[-1].startswith("and 24,950 rows more")
     assert len(told("SELECT range AS n FROM range(250)", "--limit", "0").splitlines()) == 252
     assert "more" not in told("SELECT range AS n FROM range(100)")
+
+
+def test_an_endless_answer_is_not_counted_to_its_end(home: Path):
+    endless = "SELECT range AS n FROM range(1000000000000)"
+    lines = told(endless).splitlines()
+    assert (len(lines), lines[-1][:30]) == (103, "and more than 100,000 rows mor")
+    limited = invoke(endless, "--json", "--limit", "2")
+    assert json.loads(limited.stdout) == {"columns": ["n"], "rows": [[0], [1]], "row_count": None}
+    assert "and more than 100,000 rows more" in limited.stderr
+    just = invoke("SELECT range AS n FROM range(100002)", "--json", "--limit", "2")
+    assert (json.loads(just.stdout)["row_count"], just.stderr[:20]) == (100_002, "and 100,000 rows mor")
 
 
 def test_files_and_json_hold_every_row_unless_a_limit_is_given(home: Path, tmp_path: Path):

@@ -19,8 +19,10 @@ from hypothesis import strategies as st
 from referral_pipeline.attribution.models import Credit, Touch, credit
 from referral_pipeline.connectors.failures import TransientFailure, Unauthorized
 from referral_pipeline.connectors.records import Referral
+from referral_pipeline.ledger.recognitions import recognition_key
 from referral_pipeline.ledger.store import Ledger, Link, PayrollExport, Recognition
-from referral_pipeline.sync.recognitions import HireCase, Recogniser, Settlement, recognition_key
+from referral_pipeline.sync.recognition_decision import HireCase
+from referral_pipeline.sync.recognitions import Recogniser, Settlement
 from referral_pipeline.vocabulary import CandidateStatus
 from referral_pipeline_tests.records import make_application, make_referral
 from referral_pipeline_tests.unit.core_world import contract_with

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from referral_pipeline.contract.models import Contract
 from referral_pipeline.contract.scaffold import sandbox_contract
 from referral_pipeline.reports import editions
 from referral_pipeline.reports.editions import Edition, write_quarterly_edition
+from referral_pipeline.reports.files import LOCK
 from referral_pipeline.reports.page import Page, read_page
 from referral_pipeline.reports.workbook import workbook
 from referral_pipeline_tests.unit.quality_tables import Tables
@@ -120,6 +122,15 @@ def test_the_kpi_sheet_holds_the_rows_of_the_mart_as_they_are(book: Workbook, ta
             assert cells[column] == (None if row[column] != row[column] else row[column])
 
 
+def test_a_share_in_a_cell_does_not_read_as_all_or_nothing_when_it_is_neither(page: Page) -> None:
+    shares = (0.9, 1.0, 0.0, 0.9996, 0.00004)
+    one = page.coverage[0]
+    rows = tuple(replace(one, rate=replace(one.rate, value=share)) for share in shares)
+    cells = list(load_workbook(io.BytesIO(workbook(replace(page, coverage=rows))))["Coverage"]["D"])[1:]
+    assert tuple(cell.value for cell in cells) == shares
+    assert [cell.number_format for cell in cells] == ["0.0%", "0.0%", "0.0%", "0.00%", "0.000%"]
+
+
 def test_the_same_numbers_make_the_same_bytes(page: Page, content: bytes) -> None:
     assert workbook(page) == content
 
@@ -149,7 +160,7 @@ def test_an_edition_is_of_the_last_quarter_that_is_over_with_a_manifest(edition:
         written = (edition.folder / entry["file"]).read_bytes()
         assert (entry["bytes"], entry["sha256"]) == (len(written), hashlib.sha256(written).hexdigest())
     assert {path.name for path in edition.folder.iterdir()} == {"leadership.html", "leadership.xlsx", "manifest.json"}
-    assert {path.name for path in edition.folder.parent.iterdir()} == {"2026-Q3"}
+    assert {path.name for path in edition.folder.parent.iterdir()} == {"2026-Q3", LOCK}
 
 
 def test_an_edition_says_of_a_young_quarter_that_it_is_young(edition: Edition) -> None:
@@ -201,9 +212,9 @@ def test_a_writer_that_dies_leaves_no_half_of_an_edition(
         patch.setattr(Path, "rename", killed)
         with pytest.raises(KeyboardInterrupt):
             write_quarterly_edition(tables, contract, tmp_path, as_of=AS_OF)
-    assert list((tmp_path / "editions").iterdir()) == []
+    assert [path.name for path in (tmp_path / "editions").iterdir()] == [LOCK]
     assert write_quarterly_edition(tables, contract, tmp_path, as_of=AS_OF).is_new
-    assert [path.name for path in (tmp_path / "editions").iterdir()] == ["2026-Q3"]
+    assert {path.name for path in (tmp_path / "editions").iterdir()} == {"2026-Q3", LOCK}
 
 
 def test_of_two_writers_at_once_the_first_edition_stands(

@@ -11,7 +11,8 @@
 WITH advocate AS (
     SELECT id, department, joined_at, CASE WHEN joined_at > left_at THEN NULL ELSE left_at END AS until
     FROM staging.advocate
-    WHERE eligible OR until <= getvariable('as_of')
+    -- by the present clock: who left after as_of was still eligible then
+    WHERE eligible OR until <= current_timestamp
 ),
 act AS (
     SELECT advocate_id, shared_at AS acted_at FROM staging.share

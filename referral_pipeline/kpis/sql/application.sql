@@ -2,7 +2,7 @@
 -- files of those KPIs read it as kpi_application.
 -- Ever interviewed or offered: by its own date, or by a stretch in that status, whichever is earlier (mart.funnel counts
 -- the same ones). Stages may be skipped. An undone hire is no hire. A hire without a date of its own (no offer) is placed
--- by when the ATS recorded it, which cannot be before it happened.
+-- by when the ATS last changed it, which cannot be before it happened, and moves when somebody edits it later.
 -- Mature: at least the horizon old at as_of. The horizon is that many times 24 hours, whatever the clocks do.
 -- Variables: horizon_days, as_of.
 SELECT

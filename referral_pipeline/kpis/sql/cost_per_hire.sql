@@ -1,6 +1,6 @@
 -- cost_per_hire: what a channel cost in a period, external and internal, over the hires of the period (ANSI/SHRM 06001,
 -- ISO 30407). A cost belongs to its month, and a hire to the month of its hired_at (UTC): here, unlike in the cohort KPIs,
--- the period is that of the hire. A hire without a date of its own counts in the month in which the ATS recorded it, as
+-- the period is that of the hire. A hire without a date of its own counts in the month in which the ATS last changed it, as
 -- in the KPIs of applications (application.sql); mart.data_quality tells how many there are.
 -- One row per period and segment. Segments: advocacy, other, and all, which has the costs of a month only when both
 -- channels have costs on record in it. The period `all` takes the months that are over and have costs on record, and the

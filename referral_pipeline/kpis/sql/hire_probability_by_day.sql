@@ -15,7 +15,7 @@ WITH ended AS (
         CASE
             WHEN status = 'hired' THEN hired_at
             WHEN rejected_at >= cohort_at THEN rejected_at
-            ELSE greatest(coalesce(status_at, rejected_at), cohort_at)
+            WHEN coalesce(status_at, rejected_at) IS NOT NULL THEN greatest(coalesce(status_at, rejected_at), cohort_at)
         END AS end_at
     FROM kpi_application
     WHERE cohort_at <= getvariable('as_of') AND NOT has_negative_duration

@@ -241,8 +241,8 @@ def _kpis(applications: list[Json], plot: Plot) -> Json:
     """The three KPIs of the advocacy channel (credited applications), by their definitions.
 
     Conversion: hired within 90 days / applications that are at least 90 days old. Time to hire: fractional days from
-    the application's date to the acceptance, median, hires of all ages. Coverage: hires with advocate, share or
-    content, campaign, ids and both dates / hires.
+    the application's date to the acceptance, median, hires of those applications. Coverage: hires with advocate, share
+    or content, campaign, ids and both dates / hires.
     """
     advocacy = [row for row in applications if row["channel"] == "advocacy"]
     mature = [
@@ -250,14 +250,22 @@ def _kpis(applications: list[Json], plot: Plot) -> Json:
     ]
     hires = [row for row in advocacy if row["expected_status"] == "hired"]
     dated = [row for row in hires if row["hired_at"]]
-    durations = [days_between(_read(row["applied_at"]), _read(row["hired_at"])) for row in dated]
-    of_all = [days_between(one.created_at, one.hired_at) for one in plot.ats.applications if one.hired_at]
+    of_all = [
+        days_between(one.created_at, one.hired_at)
+        for one in plot.ats.applications
+        if one.hired_at and days_between(one.created_at, plot.as_of) >= MATURITY_DAYS
+    ]
     on_time = [
         row
         for row in mature
         if row["expected_status"] == "hired"
         and row["hired_at"]
         and days_between(_read(row["applied_at"]), _read(row["hired_at"])) <= MATURITY_DAYS
+    ]
+    durations = [
+        days_between(_read(row["applied_at"]), _read(row["hired_at"]))
+        for row in mature
+        if row["expected_status"] == "hired" and row["hired_at"]
     ]
     complete = [row for row in dated if row["campaign_tag"] and (row["share_id"] or row["content_id"])]
     return {

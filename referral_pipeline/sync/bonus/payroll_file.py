@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import Final
 
+from referral_pipeline.escapes import bare_cell, safe_cell
 from referral_pipeline.ledger.bonuses import bonus_id
 from referral_pipeline.ledger.records import PayrollEntry, PayrollExport
 from referral_pipeline.money import as_decimal, from_decimal
@@ -37,11 +37,6 @@ COLUMNS: Final = (
 _NEEDED: Final = ("export_id", "bonus_id", "amount", "currency")
 _STATUSES: Final = {"": "paid", "paid": "paid", "rejected": "rejected", "returned": "rejected"}
 _DELIMITERS: Final = (",", ";", "\t")
-_RUNS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
-"""What a spreadsheet takes for the beginning of a formula, and the mark that keeps it from it."""
-_RUNS_INSIDE: Final = re.compile(r"([;\t\r\n][\s\"]*)(?=[=+\-@])")
-"""Where a formula would begin for a spreadsheet that parts cells elsewhere: half of Europe does so at a semicolon, and
-quotes do not keep it from that in the middle of what it takes for a cell."""
 _MOST_SHOWN: Final = 10
 
 
@@ -85,7 +80,7 @@ def as_csv(export: PayrollExport, entries: Iterable[PayrollEntry]) -> bytes:
             entry.eligible_at.astimezone(UTC).date().isoformat(),
             export.pay_on.isoformat(),
         )
-        writer.writerow([_safe(cell) for cell in cells])
+        writer.writerow([safe_cell(cell) for cell in cells])
     return text.getvalue().encode("utf-8")
 
 
@@ -106,15 +101,6 @@ def write_file(path: Path, content: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-def _safe(cell: str) -> str:
-    inside = _RUNS_INSIDE.sub(r"\1'", cell)
-    return f"'{inside}" if cell.startswith(_RUNS) else inside
-
-
-def _bare(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_RUNS) else cell
 
 
 # ---------------------------------------------------------------- reading
@@ -170,7 +156,7 @@ def _table(text: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
 
 
 def _line(number: int, cells: Mapping[str, str]) -> PayrollLine:
-    value = {name: _bare(cell.strip()) for name, cell in cells.items()}
+    value = {name: bare_cell(cell.strip()) for name, cell in cells.items()}
     for name in _NEEDED:
         if not value.get(name):
             raise ValueError(f"{name} is empty")

@@ -1,7 +1,7 @@
 """One person, one bonus: which of a person's hires has it, where the contract does not pay rehires.
 
 Belongs here: who is one person in the ledger's eyes, and the rule. Does not belong here: amounts and telling
-(sync.recognitions), the same rule for the warehouse (core.attribution_credit; a test holds the two together).
+(sync.recognition_decision), the same rule for the warehouse (core.attribution_credit; a test holds the two together).
 
 The rule
 1. A hire that was paid has the bonus, whatever came of it later, until payroll returns it.

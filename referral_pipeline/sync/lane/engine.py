@@ -1,7 +1,7 @@
 """The engine of the lane: claims, threads, failures, and the outcome of each event back into the inbox.
 
 Belongs here: when work is claimed, what runs side by side, what a failure means for its events. Does not belong here:
-what the work is (handlers, persons), the run in which it is shown (orchestration).
+what the work is (handlers, doing, persons), the run in which it is shown (orchestration).
 
 What a failure means
 - The system is down or a breaker is open: the event goes back uncounted, to be taken when the system answers again.
@@ -46,7 +46,8 @@ from referral_pipeline.ledger.engine import UNUSABLE
 from referral_pipeline.ledger.records import InboxEvent
 from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.sync.creation import NotYetVisibleError
-from referral_pipeline.sync.lane.handlers import UNREADABLE, Handlers, Stopped, WaitUntil, Work
+from referral_pipeline.sync.lane.handlers import Handlers
+from referral_pipeline.sync.lane.work import UNREADABLE, Stopped, WaitUntil, Work
 
 _LOG = logging.getLogger(__name__)
 

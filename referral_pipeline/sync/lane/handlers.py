@@ -1,7 +1,7 @@
 """From events to work: what each event asks to be brought level, and which events are one piece of work.
 
-Belongs here: reading events, grouping them by what they touch, and the work of each group. Does not belong here: how a
-person or an application is brought level (persons), when and in which thread (engine).
+Belongs here: reading events, and grouping them by what they touch. Does not belong here: the work of each group
+(doing), how a person or an application is brought level (persons), when and in which thread (engine).
 
 Grouping does two things: events of one person or application never run side by side in this process, and ten events
 about the same thing cost one look.
@@ -10,73 +10,28 @@ about the same thing cost one look.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from referral_pipeline.connectors.events import Hint, decode, read_event
-from referral_pipeline.connectors.records import Referral, RowProblem
+from referral_pipeline.connectors.records import RowProblem
 from referral_pipeline.ledger.records import InboxEvent
-from referral_pipeline.ledger.store import Link
 from referral_pipeline.privacy.crypto import Cipher, CryptoError
-from referral_pipeline.sync.jobs import jobs_due, tell_job
+from referral_pipeline.sync.lane.doing import Doing
 from referral_pipeline.sync.lane.mirror import ENTITIES, Fresh, changed_at
-from referral_pipeline.sync.lane.persons import Leveller, Systems
-from referral_pipeline.sync.lifecycle import State
+from referral_pipeline.sync.lane.persons import Leveller
+from referral_pipeline.sync.lane.systems import Systems
+from referral_pipeline.sync.lane.work import UNREADABLE, Plan, Work
 from referral_pipeline.vocabulary import Block
 
 _FRESH = timedelta(seconds=60)
 """A signed row this young is taken as it came; an older one is read anew, so that a late event never acts on what was
 true an hour ago."""
-_OWN_ECHO = timedelta(seconds=1.5)
-"""How long an application that nobody is linked to may still turn out to be our own create, under way in another
-thread."""
 _APPLICATIONS_AT_ONCE = 10
-UNREADABLE = "unreadable"
-"""The outcome of a bulk event whose body cannot be opened: no outcome to be done with, a person must look."""
 _RECONCILED = {"reconcile.referral", "reconcile.application", "reconcile.job"}
-
-
-class WaitUntil(Exception):
-    """The work cannot be judged yet; nothing failed. `seconds` is how long to wait before looking again."""
-
-    def __init__(self, seconds: float, why: str) -> None:
-        super().__init__(why)
-        self.seconds = seconds
-
-
-class Stopped(WaitUntil):
-    """The process is ending: what waited for its turn goes back."""
-
-    def __init__(self) -> None:
-        super().__init__(0.0, "the process is ending")
-
-
-@dataclass
-class Work:
-    """Events that are done together. `keys` is what no other work may touch meanwhile; `do` answers outcomes by id.
-
-    `parts` is the same work in smaller pieces, None when there are none.
-    """
-
-    kind: str
-    events: list[InboxEvent]
-    keys: frozenset[str]
-    do: Callable[[], Mapping[int, str]] = field(repr=False)
-    parts: Callable[[], list[Work]] | None = field(default=None, repr=False)
-
-
-@dataclass
-class Plan:
-    """What a claim turned out to be."""
-
-    works: list[Work] = field(default_factory=list[Work])
-    done: list[tuple[InboxEvent, str]] = field(default_factory=list[tuple[InboxEvent, str]])
-    unreadable: list[tuple[InboxEvent, str]] = field(default_factory=list[tuple[InboxEvent, str]])
-    broken: list[tuple[InboxEvent, Exception]] = field(default_factory=list[tuple[InboxEvent, Exception]])
-    """Events over which we stumbled; the others of the claim must not wait for them."""
 
 
 @dataclass
@@ -96,9 +51,9 @@ class Handlers:
     def __init__(self, systems: Systems, leveller: Leveller, cipher: Cipher) -> None:
         self._s = systems
         self._leveller = leveller
+        self._do = Doing(systems, leveller)
         self._cipher = cipher
         self._advocacy = systems.advocacy.system
-        self._ats = systems.ats.system
 
     # ------------------------------------------------------------ planning
 
@@ -166,9 +121,9 @@ class Handlers:
     ) -> None:
         referral_id = hint.referral_id
         if hint.event_type == "candidate.erased" and referral_id:
-            plan.works.append(self._work("erased", [event], {f"referral:{referral_id}"}, self._erased, referral_id))
+            plan.works.append(self._work("erased", [event], {f"referral:{referral_id}"}, self._do.erased, referral_id))
         elif hint.event_type == "reconcile.job":
-            plan.works.append(self._work("jobs", [event], {event.subject or ""}, self._jobs, hint.job_ids))
+            plan.works.append(self._work("jobs", [event], {event.subject or ""}, self._do.jobs, hint.job_ids))
         elif hint.row is not None and hint.entity is not None and hint.entity != "referrals":
             rows[hint.entity].append(hint.row)
             plan.done.append((event, "kept" if hint.entity in ENTITIES else "noted"))
@@ -217,12 +172,14 @@ class Handlers:
 
     def _plan_ats(self, event: InboxEvent, hint: Hint, plan: Plan, applications: dict[str, list[InboxEvent]]) -> None:
         if hint.job_ids and not hint.application_ids and not hint.candidate_ids:
-            plan.works.append(self._work("jobs", [event], {f"job:{i}" for i in hint.job_ids}, self._jobs, hint.job_ids))
+            plan.works.append(
+                self._work("jobs", [event], {f"job:{i}" for i in hint.job_ids}, self._do.jobs, hint.job_ids)
+            )
         elif hint.merged or hint.gone_candidates or hint.gone_applications:
             keys = {f"candidate:{i}" for pair in hint.merged for i in pair}
             keys |= {f"candidate:{i}" for i in hint.gone_candidates}
             keys |= {f"application:{i}" for i in hint.gone_applications}
-            plan.works.append(self._work("candidates", [event], keys, self._merged_or_gone, hint))
+            plan.works.append(self._work("candidates", [event], keys, self._do.merged_or_gone, hint))
         elif hint.application_ids:
             # One look for all events of an application; the work answers for each of them.
             applications[hint.application_ids[0]].append(event)
@@ -230,7 +187,7 @@ class Handlers:
                 applications.setdefault(more, [])
         elif hint.candidate_ids:
             keys = {f"candidate:{i}" for i in hint.candidate_ids}
-            plan.works.append(self._work("candidates", [event], keys, self._candidates, hint.candidate_ids))
+            plan.works.append(self._work("candidates", [event], keys, self._do.candidates, hint.candidate_ids))
         else:
             plan.done.append((event, "ignored"))
 
@@ -269,7 +226,7 @@ class Handlers:
     def _referral_work(self, keys: frozenset[str], members: list[_Pending]) -> Work:
         def run() -> dict[int, str]:
             stale = {one.referral_id for one in members if one.read_anew}
-            gone = {i for i in sorted(stale) if not self._read_anew(i)}
+            gone = {i for i in sorted(stale) if not self._do.read_anew(i)}
             fresh: dict[str, Fresh] = {}
             for one in members:
                 before = fresh.get(one.referral_id)
@@ -312,140 +269,9 @@ class Handlers:
             "applications",
             [event for own in events.values() for event in own],
             frozenset(f"application:{i}" for i in events),
-            lambda: self._applications(events),
+            lambda: self._do.applications(events),
             (lambda: [self._application_work({i: own}) for i, own in events.items()]) if several else None,
         )
-
-    # ------------------------------------------------------------ doing
-
-    def _read_anew(self, referral_id: str) -> bool:
-        """Fetch a referral into the mirror; False when the platform has it no more."""
-        row = self._s.advocacy.referral_row(referral_id)
-        if row is None:
-            return False
-        self._s.mirror.keep("referrals", [row])
-        return True
-
-    def _applications(self, events: Mapping[str, list[InboxEvent]]) -> dict[int, str]:
-        own = self._own_creates(events)
-        wanted = [i for i in events if i not in own]
-        outcomes = dict.fromkeys(own, "own")
-        if wanted:
-            outcomes |= self._leveller.bring_applications(wanted)
-        for application_id in wanted:
-            if outcomes[application_id] == "unlinked":
-                outcomes[application_id] = self._unlinked(application_id, events[application_id])
-            elif outcomes[application_id] == "missing":
-                links = self._s.ledger.links_of_applications(self._ats, [application_id])
-                outcomes[application_id] = self._bring_links(links)
-        return {event.id: outcomes[i] for i, own_events in events.items() for event in own_events}
-
-    def _own_creates(self, events: Mapping[str, list[InboxEvent]]) -> set[str]:
-        """Applications of which we only hear that they were made, and which we made and told already."""
-        heard = {
-            i for i, own in events.items() if own and all(e.event_type == "new_candidate_application" for e in own)
-        }
-        if not heard:
-            return set()
-        links = self._s.ledger.links_of_applications(self._ats, heard)
-        return {
-            link.application_id
-            for link in links
-            if link.application_id and link.created_application and link.status is not None
-        }
-
-    def _unlinked(self, application_id: str, events: Sequence[InboxEvent]) -> str:
-        """An application that no referral is linked to: perhaps of somebody who was referred, typed in by hand."""
-        newest = max((event.received_at for event in events), default=None)
-        if newest is not None:
-            age = self._s.clock() - newest
-            if age < _OWN_ECHO:
-                raise WaitUntil((_OWN_ECHO - age).total_seconds(), "it may be our own create, under way")
-        found = self._s.ats.get_applications([application_id])
-        application = found.get(application_id)
-        if application is None:
-            return "not_ours"
-        return self._candidates([application.candidate_id])
-
-    def _candidates(self, candidate_ids: Sequence[str]) -> str:
-        """A candidate was made or changed: whoever was referred under its address or number is brought level."""
-        live = list(self._s.ats.get_candidates(sorted(candidate_ids)).values())
-        keys = {h for candidate in live for h in self._s.people.hashes_of_candidate(candidate)}
-        referral_ids = {x.referral_id for x in self._s.ledger.links_of_candidates(self._ats, candidate_ids)}
-        prefix = f"{self._advocacy}:"
-        referral_ids |= {
-            key.record_id.removeprefix(prefix)
-            for key in self._s.ledger.records_for(keys)
-            if key.record_id.startswith(prefix)
-        }
-        if not referral_ids:
-            return "not_ours"
-        outcomes = self._leveller.bring_referrals(sorted(referral_ids), keys, candidates=live)
-        return _most_telling(outcomes.values())
-
-    def _merged_or_gone(self, hint: Hint) -> str:
-        ledger = self._s.ledger
-        for old, new in hint.merged:
-            ledger.alias(self._ats, old, new)
-        touched = {*hint.gone_candidates, *(i for pair in hint.merged for i in pair)}
-        links = ledger.links_of_candidates(self._ats, touched) if touched else []
-        if hint.gone_applications:
-            links += ledger.links_of_applications(self._ats, hint.gone_applications)
-        if hint.event_type == "candidate_anonymized":
-            # The record stays in the ATS without a name: nothing to read would tell it from any other.
-            return self._block_erased(links)
-        deleted = {*hint.gone_applications}
-        deleted |= {x.application_id for x in links if x.application_id and x.candidate_id in hint.gone_candidates}
-        return self._bring_links(links, deleted)
-
-    def _bring_links(self, links: Sequence[Link], deleted: Collection[str] = ()) -> str:
-        if not links:
-            return "not_ours"
-        lag = timedelta(seconds=self._s.ats.visibility_lag_seconds)
-        now = self._s.clock()
-        for link in links:
-            # What is fresh may not be visible yet, and would be taken for gone or overlooked.
-            if link.updated_at is not None and now < link.updated_at + lag and link.block is None:
-                wait = (link.updated_at + lag - now).total_seconds()
-                raise WaitUntil(wait, "a fresh record may not be visible yet")
-        outcomes = self._leveller.bring_referrals(sorted({x.referral_id for x in links}), (), deleted=deleted)
-        return _most_telling(outcomes.values())
-
-    def _block_erased(self, links: Sequence[Link]) -> str:
-        fresh = [link for link in links if link.block != Block.ERASED]
-        erased = [replace(link, block=Block.ERASED.value, state=State.ERASED.value) for link in fresh]
-        self._s.ledger.change_links(erased, "block", "state")
-        return f"blocked:{Block.ERASED}" if links else "not_ours"
-
-    def _erased(self, referral_id: str) -> str:
-        """The platform erased the person: nobody of that address is written again, and nothing of them is kept here."""
-        referral: Referral | None = self._s.mirror.referrals([referral_id]).read.get(referral_id)
-        ledger = self._s.ledger
-        ledger.add_tombstone("referral", self._record_id(referral_id), "candidate.erased")
-        # The keys of the ledger too: the mirror may not hold the row, or a later one with another address.
-        keys = ledger.keys_of([self._record_id(referral_id)])
-        for key in [*keys, *(self._s.people.keys_of(referral) if referral is not None else [])]:
-            ledger.add_tombstone(key.kind, key.key_hash, "candidate.erased")
-        links = list(ledger.links_for([referral_id]).values())
-        if referral is not None:
-            self._leveller.bring_referrals([referral_id], ())
-            links = list(ledger.links_for([referral_id]).values())
-        self._block_erased(links)
-        self._s.mirror.forget("referrals", referral_id)
-        ledger.forget_records([self._record_id(referral_id)])
-        return f"blocked:{Block.ERASED}"
-
-    def _jobs(self, job_ids: Sequence[str]) -> str:
-        jobs = self._leveller.jobs.read_again(job_ids)
-        if not jobs:
-            return "gone"
-        due, _, _ = jobs_due(jobs, ledger=self._s.ledger)
-        for job in due:
-            tell_job(job, advocacy=self._s.advocacy, ledger=self._s.ledger, sealer=self._s.sealer)
-        # A job that opens lets in who was held back by it.
-        held = self._s.ledger.links_held_by_jobs(job.id for job in jobs if job.status == "open")
-        outcome = self._bring_links(held) if held else "unchanged"
-        return "job_published" if due else outcome
 
 
 def _hint_without_body(event: InboxEvent) -> Hint:
@@ -463,14 +289,3 @@ def _hint_without_body(event: InboxEvent) -> Hint:
         job_ids=(record_id,) if kind == "job" else (),
         known=kind in {"referral", "application", "candidate", "job"},
     )
-
-
-_TELLING = ("created", "application_opened", "matched", "updated", "status_sent")
-
-
-def _most_telling(outcomes: Iterable[str]) -> str:
-    found = set(outcomes)
-    for word in _TELLING:
-        if word in found:
-            return word
-    return min(found, default="unchanged")

@@ -1,7 +1,7 @@
 -- Which hires a bonus is due for: one row per application that stands as hired and is credited, or that was paid for.
 -- `pays` is false for a rehire: unless rehires are paid, one application of a person has the bonus, the one that was paid,
 -- else the earliest by the ATS's date (sync.bonus.rehires has the same rule). What was paid stays paid.
--- The platform lets a referral stand for one application at a time (sync.recognitions, rule 6): an application all of whose
+-- The platform lets a referral stand for one application at a time (sync.recognition_decision, rule 6): an application all of whose
 -- credit is earned by referrals that stand for another one, and are not linked to it, has no bonus. Where only part of it is,
 -- the ledger divides the bonus among the others, and core.attribution_credit still shows each with its own part.
 -- Variables: pay_rehires, attribution_model.

@@ -2,7 +2,7 @@
 -- bonus. All amounts are in the contract's currency, in its smallest unit.
 -- `share_cents` is how today's credit divides the bonus (core.attribution_credit). Payroll is not undone by credit that moves,
 -- so beside it stand `paid_cents` (payroll has it), `promised_cents` (eligible, or told as such and not answered) and
--- `open_cents`, what can be had beyond the paid, the promised included. The rule is sync.recognitions':
+-- `open_cents`, what can be had beyond the paid, the promised included. The rule is sync.recognition_decision's:
 -- - What stands already divides as the credit does: nothing more is given, whatever the contract's amount is by now.
 -- - Where the contract had another currency when the last payment was promised, the bonus was of that currency, and so is
 --   what may be left of it, which the ledger alone knows: in today's currency nothing is open but what was promised in it.

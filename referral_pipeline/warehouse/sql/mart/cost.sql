@@ -2,7 +2,7 @@
 -- (the channel as the file gives it) and kind. The whole sums to exactly what staging.cost holds.
 -- A cost of a longer period is spread evenly over its months; of the cents that do not divide, the first months take one
 -- each. A shared cost is then divided by its key within each month: hires of the month by hired_at (else by when the ATS
--- recorded the hire), applications of the month by applied_at (UTC; evenly in a month that has none), evenly, or by the
+-- last changed the hire), applications of the month by applied_at (UTC; evenly in a month that has none), evenly, or by the
 -- stated share; by largest remainder, of two equal ones advocacy bears the cent, so that its costs are never told too low.
 -- A channel that bears nothing of a shared cost has no row of it: a zero that only division made is no cost on record.
 WITH spread AS (
