@@ -72,6 +72,7 @@ PUBLISHED_TABLES = (
     "mart.data_quality",
     "ops.field_accuracy",
     "ops.parallel_run",
+    "ops.api_capability",
 )
 
 _JUDGED = ("core.attribution", "mart.kpi", "mart.advocate")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -83,6 +84,12 @@ def test_without_any_one_verification_nobody_can_approve(ledger: Ledger, kind: s
     with pytest.raises(GoLiveRefused, match=f"^{kind} is missing: "):
         go_live.approve(SANDBOX, ledger, by="lead@example.com", reason="it will do", now=NOW)
     assert go_live.approval_of(SANDBOX, ledger) is None
+
+
+def test_what_lacks_is_mended_by_commands_that_there_are():
+    named = {one.kind: re.findall(r"`referral-pipeline ([a-z-]+)", one.mend) for one in go_live.REQUIREMENTS}
+    assert named["api_audit"] == ["audit-api"]
+    assert {command for commands in named.values() for command in commands} <= set(main.commands)
 
 
 def test_the_newest_result_counts_and_an_old_one_does_not(ledger: Ledger, clock: Clock):
