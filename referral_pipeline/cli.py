@@ -27,6 +27,7 @@ from referral_pipeline.cli_credit import credit
 from referral_pipeline.cli_events import events, past_moment
 from referral_pipeline.cli_explain import explain as explain_command
 from referral_pipeline.cli_go_live import go_live
+from referral_pipeline.cli_health import health
 from referral_pipeline.cli_parallel_run import parallel_run
 from referral_pipeline.cli_quarantine import quarantine
 from referral_pipeline.cli_query import query
@@ -333,6 +334,7 @@ main.add_command(credit)
 main.add_command(explain_command)
 main.add_command(bonus)
 main.add_command(query)
+main.add_command(health)
 main.add_command(parallel_run)
 main.add_command(quarantine)
 main.add_command(go_live)

@@ -34,9 +34,28 @@ class CallOutcome(StrEnum):
     BROKEN = "broken"  # the connection or the answer broke off
 
 
+FAILED = frozenset(
+    {
+        CallOutcome.UNAUTHORIZED,
+        CallOutcome.REFUSED,
+        CallOutcome.SERVER_ERROR,
+        CallOutcome.TIMEOUT,
+        CallOutcome.UNREACHABLE,
+        CallOutcome.BROKEN,
+    }
+)
+"""Ends that count as errors. Not among them: that a record is not there, that ours is older (both are answers that are
+asked for), and that we are too fast, which the rate budget is judged by.
+"""
+
+
 @dataclass(frozen=True)
 class ApiCall:
-    """One attempt of one call. `budget_left` is what the system says may still be sent in its present window."""
+    """One attempt of one call.
+
+    `budget_left` is what the system says may still be sent in its present window; `clock_skew_ms` how far its clock was
+    ahead of ours (behind: below 0) by the `Date` of its answer, which carries whole seconds.
+    """
 
     system: str
     operation: str
@@ -47,6 +66,7 @@ class ApiCall:
     attempt: int
     budget_left: int | None
     at: datetime
+    clock_skew_ms: int | None = None
 
 
 class CallRecorder:

@@ -62,6 +62,7 @@ from referral_pipeline.connectors.failures import (
 from referral_pipeline.connectors.rate_budget import RateBudget, ServerWindow
 from referral_pipeline.connectors.tokens import ClientCredentials, Token, TokenCache, read_token
 from referral_pipeline.connectors.wire import (
+    clock_skew_ms,
     describe,
     is_untrusted,
     json_or_none,
@@ -143,6 +144,7 @@ class _Measure:
         self.status: int | None = None
         self.outcome = CallOutcome.BROKEN
         self.told: ServerWindow | None = None
+        self.clock_skew_ms: int | None = None
 
 
 class HttpClient:
@@ -314,6 +316,7 @@ class HttpClient:
             measure.status = answer.status
             measure.outcome = outcome_of(answer.status)
             measure.told = server_window(answer.headers, now)
+            measure.clock_skew_ms = clock_skew_ms(answer.headers, now)
             self.rate_window = measure.told or self.rate_window
             if answer.status >= 300:
                 raise self._refusal(request, answer, measure)
@@ -428,6 +431,7 @@ class HttpClient:
                 attempt=measure.attempt,
                 budget_left=measure.told.remaining if measure.told else None,
                 at=measure.at,
+                clock_skew_ms=measure.clock_skew_ms,
             )
         )
 

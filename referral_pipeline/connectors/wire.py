@@ -24,6 +24,11 @@ _FAR_AWAY_SECONDS = 3600.0
 _CLOCK_SLACK_SECONDS = 2.0
 """`Date` carries whole seconds; smaller differences between the clocks say nothing."""
 
+_HALF_A_SECOND = 0.5
+"""What `Date` lacks on average: it is cut to whole seconds."""
+_MOST_SKEW_MS = 2_000_000_000
+"""Some 23 days: what is further off is told as that much; a record holds no larger number."""
+
 Origin = tuple[str, str, int | None]
 
 
@@ -66,6 +71,16 @@ def server_window(headers: Mapping[str, str], now: float) -> ServerWindow | None
     if limit is None and remaining is None:
         return None
     return ServerWindow(limit=limit, remaining=remaining, reset_at=_reset_at(headers, now))
+
+
+def clock_skew_ms(headers: Mapping[str, str], now: float) -> int | None:
+    """How far the server's clock is ahead of ours, to about half a second; None without a readable `Date`."""
+    try:
+        told = parsedate_to_datetime(headers["Date"]).timestamp()
+    except (KeyError, ValueError):
+        return None
+    skew = round((told + _HALF_A_SECOND - now) * 1000)
+    return max(-_MOST_SKEW_MS, min(skew, _MOST_SKEW_MS))
 
 
 def _reset_at(headers: Mapping[str, str], now: float) -> float | None:

@@ -306,6 +306,14 @@ _OPERATION = """\
 #   {type: slack, url_env: ALERT_SLACK_URL}
 #   {type: webhook, url: "https://hooks.example.com/alerts", secret_env: ALERT_WEBHOOK_SECRET}
 monitoring: {error_rate_threshold: 0.02, minimum_calls: 50, latency_p95_seconds: 60, alerts: [{type: log}]}
+# More that may stand in it, with what holds when it does not (`referral-pipeline health` shows each beside its figure):
+#   consecutive_failures: 5 # calls of one operation that fail one after the other, with none that succeeds
+#   slow_call_seconds: 2 # what 95 of 100 calls of each operation must not exceed
+#   webhook_success_threshold: 0.95 # share of changes that must come by webhook; the others reconciliation finds
+#   backlog_minutes: 15 # how long an event may wait that could be done
+#   freshness_hours: 3 # how old the last pull, and the last refresh that published, may be
+#   clock_skew_seconds: 30 # how far the clock of a system may be from ours
+#   quiet_days: [] # days (2026-12-25) on which few events are expected
 
 # How far an incremental pull looks back, and how often everything is pulled to see deletions.
 sync: {lookback_minutes: 15, full_pull_hours: 24}

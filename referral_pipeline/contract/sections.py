@@ -341,7 +341,13 @@ def _each_channel_once(channels: tuple[Alert, ...]) -> tuple[Alert, ...]:
 
 
 class Monitoring(Section):
-    """When the owner hears of trouble. Severity depends on evidence, see the KPI definitions."""
+    """When the owner hears of trouble. Severity depends on evidence, see the KPI definitions.
+
+    `error_rate_threshold`, `minimum_calls` and `consecutive_failures` are about calls to a system, `slow_call_seconds`
+    about how long most of them (95 of 100) may take, `latency_p95_seconds` about the way from receipt to confirmation,
+    `webhook_success_threshold` about what must come by webhook and not by reconciliation. On `quiet_days` little is
+    expected.
+    """
 
     error_rate_threshold: float = Field(
         default=0.02, strict=True, gt=0, lt=1, description="a number above 0 and below 1", examples=[0.02]
@@ -349,8 +355,29 @@ class Monitoring(Section):
     minimum_calls: int = Field(
         default=50, strict=True, ge=1, description="a whole number of calls, 1 or more", examples=[50]
     )
+    consecutive_failures: int = Field(
+        default=5, strict=True, ge=2, le=1000, description="a whole number from 2 to 1000", examples=[5]
+    )
     latency_p95_seconds: float = Field(
         default=60, strict=True, gt=0, allow_inf_nan=False, description="a number of seconds above 0", examples=[60]
+    )
+    slow_call_seconds: float = Field(
+        default=2, strict=True, gt=0, allow_inf_nan=False, description="a number of seconds above 0", examples=[2]
+    )
+    webhook_success_threshold: float = Field(
+        default=0.95, strict=True, gt=0, lt=1, description="a number above 0 and below 1", examples=[0.95]
+    )
+    backlog_minutes: float = Field(
+        default=15, strict=True, gt=0, allow_inf_nan=False, description="a number of minutes above 0", examples=[15]
+    )
+    freshness_hours: float = Field(
+        default=3, strict=True, gt=0, allow_inf_nan=False, description="a number of hours above 0", examples=[3]
+    )
+    clock_skew_seconds: float = Field(
+        default=30, strict=True, ge=5, allow_inf_nan=False, description="a number of seconds, 5 or more", examples=[30]
+    )
+    quiet_days: Annotated[tuple[Day, ...], AfterValidator(no_repeats("day"))] = Field(
+        default=(), description="a list of days, each as YYYY-MM-DD", examples=["[2026-12-25]"]
     )
     alerts: Annotated[tuple[Alert, ...], AfterValidator(_each_channel_once)] = Field(
         default=(LogChannel(type="log"),),

@@ -1,7 +1,7 @@
 """Who is alive, which systems are called, and durable counts.
 
 Belongs here: heartbeats, the states of circuit breakers, counters. Does not belong here: what follows from them
-(monitoring, orchestration), alerts (alerts.py).
+(monitoring, orchestration), alerts (alerts.py), counting rows (measures.py).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import sqlalchemy as sa
 
 from referral_pipeline.ledger import tables
 from referral_pipeline.ledger.engine import insert, upsert
+from referral_pipeline.ledger.measures import MeasurePart
 from referral_pipeline.ledger.records import BreakerState, Heartbeat
-from referral_pipeline.ledger.transactions import Transactions
 
 _beats = tables.heartbeats.c
 _BEATS = (
@@ -27,8 +27,8 @@ _BREAKERS = sa.select(tables.breakers).order_by(tables.breakers.c.system)
 _COUNTS = sa.select(tables.counters.c.name, tables.counters.c.value)
 
 
-class HealthPart(Transactions):
-    """The ledger's methods on heartbeats, breakers and counters."""
+class HealthPart(MeasurePart):
+    """The ledger's methods on heartbeats, breakers and counters, and those that count (measures)."""
 
     def beat(
         self, name: str, owner: str, *, address: str | None = None, details: Mapping[str, Any] | None = None

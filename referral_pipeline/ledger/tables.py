@@ -240,6 +240,7 @@ api_calls = sa.Table(
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("budget_left", sa.Integer),
     sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("clock_skew_ms", sa.Integer),  # how far the clock of the answer was ahead of ours; null when it told none
     sa.Index(None, "system", "at"),
 )
 
@@ -455,6 +456,6 @@ daily_volume = sa.Table(
     metadata,
     sa.Column("day", sa.Date, primary_key=True),  # UTC, over
     sa.Column("system", sa.String, primary_key=True),
-    sa.Column("measure", sa.String, primary_key=True),  # webhooks, reconciled, calls, failed_calls
+    sa.Column("measure", sa.String, primary_key=True),  # see measures.py; with an hour behind it, of that hour
     sa.Column("count", sa.BigInteger, nullable=False),
 )

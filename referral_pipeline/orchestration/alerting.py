@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
 
+from referral_pipeline.orchestration.health import HEALTH_ASSET
+
 if TYPE_CHECKING:
     from referral_pipeline.monitoring.alerts import AlertDesk
 
@@ -132,7 +134,8 @@ def alert_on_failed_checks(context: dg.SensorEvaluationContext) -> dg.SensorResu
 def _newest_results(context: dg.SensorEvaluationContext) -> Mapping[str, Any]:
     """The newest finished evaluation of every check, by `asset:check`."""
     assert context.repository_def is not None
-    keys = list(context.repository_def.asset_graph.asset_check_keys)
+    # Health has a sensor of its own, which tells each fault once by what it is about.
+    keys = [k for k in context.repository_def.asset_graph.asset_check_keys if k.asset_key != dg.AssetKey(HEALTH_ASSET)]
     storage = context.instance.event_log_storage
     newest: dict[str, Any] = {}
     for key, record in storage.get_latest_asset_check_execution_by_key(keys).items():

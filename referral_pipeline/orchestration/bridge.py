@@ -29,7 +29,7 @@ from referral_pipeline.orchestration.steps_identity import resolve_people, write
 from referral_pipeline.orchestration.steps_statuses import return_statuses
 from referral_pipeline.privacy.crypto import Cipher
 from referral_pipeline.quality.go_live import WriteGuard
-from referral_pipeline.reports.editions import Edition, write_quarterly_edition
+from referral_pipeline.reports.editions import Edition, restore_editions, write_quarterly_edition
 from referral_pipeline.reports.leadership import Written as WrittenReport
 from referral_pipeline.reports.leadership import write_leadership_report
 from referral_pipeline.reports.periods import Quarter
@@ -70,9 +70,10 @@ PUBLISHED_TABLES = (
     "mart.advocate",
     "mart.bonus",
     "mart.data_quality",
-    "ops.field_accuracy",
-    "ops.parallel_run",
     "ops.api_capability",
+    "ops.field_accuracy",
+    "ops.health",
+    "ops.parallel_run",
 )
 
 _JUDGED = ("core.attribution", "mart.kpi", "mart.advocate")
@@ -342,6 +343,7 @@ class Bridge:
 
     def write_report(self, *, as_of: datetime, is_backdated: bool = False) -> WrittenReport:
         """Write the leadership report as page and workbook."""
+        restore_editions(self.settings.published_dir)
         with self.warehouse.connect():  # held for the step: each opening of the file costs 20 to 40 ms
             if not is_backdated and (chosen := chosen_moment(self.warehouse, _JUDGED)) is not None:
                 as_of, is_backdated = chosen, True

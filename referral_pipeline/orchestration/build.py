@@ -18,12 +18,14 @@ from referral_pipeline.orchestration.assets import (
     costs,
     events,
     field_audit,
+    health,
     ingest,
     parallel_run,
     reconciliation,
     sync,
 )
 from referral_pipeline.orchestration.checks import build_checks
+from referral_pipeline.orchestration.health import SENSORS
 from referral_pipeline.orchestration.jobs import JOBS
 from referral_pipeline.orchestration.pruning import prune
 from referral_pipeline.orchestration.resources import BridgeResource
@@ -47,6 +49,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
             sync.advocacy_jobs,
             reconciliation.reconciliation,
             *events.ASSETS,
+            *health.ASSETS,
             analytics.people,
             analytics.duplicate_review,
             analytics.attribution,
@@ -65,7 +68,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
         asset_checks=build_checks(),
         jobs=[*JOBS, events.process_events, prune, *alerting.JOBS],
         schedules=[*SCHEDULES, *alerting.SCHEDULES],
-        sensors=[*build_sensors(events.process_events), *alerting.SENSORS],
+        sensors=[*build_sensors(events.process_events), *alerting.SENSORS, *SENSORS],
         resources={"bridge": BridgeResource(), **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )

@@ -319,6 +319,7 @@ CATALOG: tuple[AssetEntry, ...] = (
             "status_history",
             "people",
             "duplicate_review",
+            "integration_health",
         ),
     ),
     AssetEntry(
@@ -372,6 +373,17 @@ CATALOG: tuple[AssetEntry, ...] = (
         "ops.parallel_run",
         deps=("manual_intake", "people", "attribution", "status_history", "referrals", "ats_candidates"),
         first="NOT is_open, day, manual_record, referral_id",
+    ),
+    AssetEntry(
+        "integration_health",
+        "monitoring",
+        "How the integration is: failing and slow calls, webhooks that arrive, latency, volume against its pattern, "
+        "waiting and dead events, clocks, freshness, processes. The sensor `health` looks every minute and tells the "
+        "owner; a measure is an error only when that is proven. One row per look, measure and subject, for a month.",
+        frozenset({"python", "duckdb"}),
+        "ops.health",
+        deps=("referrals", "ats_applications", "reconciliation"),
+        first="measured_at DESC, severity = 'error' DESC, severity = 'warning' DESC, measure, system, operation",
     ),
     AssetEntry(
         "api_capability",

@@ -25,6 +25,7 @@ from referral_pipeline.connectors.failures import NotApproved
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.ledger.records import Verification
 from referral_pipeline.ledger.store import Ledger
+from referral_pipeline.quality.parallel_run.sign_off import COMPARISON, SIGN_OFF
 
 APPROVAL_KEY = "REFERRAL_PIPELINE_APPROVAL_KEY"
 """The environment variable with the secret that signs an approval which travels."""
@@ -131,7 +132,7 @@ def standings(contract: Contract, ledger: Ledger, *, now: datetime) -> list[Stan
         newest = ledger.latest_verification(requirement.kind, fingerprint)
         if newest is None:
             state = "missing"
-        elif not newest.passed:
+        elif not newest.passed and not _is_accepted(newest, ledger, fingerprint):
             state = "failed"
         elif newest.made_at < now - requirement.oldest:
             state = "old"
@@ -139,6 +140,14 @@ def standings(contract: Contract, ledger: Ledger, *, now: datetime) -> list[Stan
             state = "passed"
         found.append(Standing(requirement, state, newest))
     return found
+
+
+def _is_accepted(found: Verification, ledger: Ledger, fingerprint: str) -> bool:
+    """Whether somebody signed over as many open findings of a parallel run as there are now; more need a new word."""
+    if found.kind != COMPARISON or not found.facts.get("matched"):
+        return False
+    signed = ledger.latest_verification(SIGN_OFF, fingerprint)
+    return signed is not None and signed.passed and found.facts["open"] <= signed.facts["accepted_findings"]
 
 
 def approval_of(contract: Contract, ledger: Ledger) -> Approval | None:

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from referral_pipeline.contract.models import Contract
-from referral_pipeline.reports.files import put_folder
+from referral_pipeline.reports.files import put_folder, put_right
 from referral_pipeline.reports.leadership import FILE_NAME, WORKBOOK_NAME, html
 from referral_pipeline.reports.marts import ReadsTables
 from referral_pipeline.reports.page import read_page
@@ -46,6 +46,11 @@ class Edition:
     def xlsx(self) -> Path:
         """Its workbook."""
         return self.folder / WORKBOOK_NAME
+
+
+def restore_editions(published_dir: Path) -> None:
+    """Put back an edition that somebody was killed in replacing: the next one may be a quarter away."""
+    put_right(published_dir / FOLDER)
 
 
 def write_quarterly_edition(

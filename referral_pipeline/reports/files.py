@@ -41,7 +41,7 @@ def put_folder(folder: Path, files: Mapping[str, bytes], *, replace: bool) -> bo
 
     It is written beside its place and renamed there. One that is replaced is renamed out of the way first, as no system
     call puts a folder in the place of a full one everywhere; whoever is killed between the two renames leaves the old
-    one aside, and the next call puts it back before it does anything else.
+    one aside, and the next call, or `put_right`, puts it back before it does anything else.
 
     Args:
         folder: its place; the folder around it is made when it does not exist.
@@ -67,6 +67,13 @@ def put_folder(folder: Path, files: Mapping[str, bytes], *, replace: bool) -> bo
         finally:
             _tidy(folder.parent)
     return True
+
+
+def put_right(parent: Path) -> None:
+    """Put back what a writer that was killed in `put_folder` left aside. Nothing without such a folder."""
+    if parent.is_dir():
+        with _alone(parent):
+            _tidy(parent)
 
 
 @contextmanager

@@ -18,7 +18,8 @@ it is JSON. The answer is a small JSON object.
 | 503 `{"error": "unavailable"}` | it could not be committed: the sender tries again (`Retry-After`) |
 
 `GET /healthz`: 200 while the process answers. `GET /readyz`: 200 when the inbox takes rows and every secret is there,
-else 503 and an object that says of what, what is wrong. `GET /metrics`: Prometheus text.
+else 503 and an object that says of what, what is wrong. `GET /metrics`: Prometheus text. `GET /health`: how the
+integration is, as a page, or as JSON with `Accept: application/json`.
 
 Nothing here shows or logs a value that a sender sent.
 """
@@ -41,11 +42,20 @@ from starlette.types import Message, Receive, Scope, Send
 
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.ledger.store import Ledger, LedgerError
+from referral_pipeline.monitoring.prometheus import metrics_text
 from referral_pipeline.privacy.crypto import Cipher
 from referral_pipeline.settings import PREFIX, MissingSecret, Settings
+from referral_pipeline.webhooks.health_surface import HealthSurface
 from referral_pipeline.webhooks.intake import Intake, IntakeFull, NotCommitted
 from referral_pipeline.webhooks.metrics import CONTENT_TYPE, Metrics
-from referral_pipeline.webhooks.signatures import SCHEMES, SIGNATURE_HEADERS, Keyring, SignatureRefused, UnusableSecret
+from referral_pipeline.webhooks.signatures import (
+    SCHEMES,
+    SIGNATURE_HEADERS,
+    STALE,
+    Keyring,
+    SignatureRefused,
+    UnusableSecret,
+)
 from referral_pipeline.webhooks.wake import LANE, Waker
 from referral_pipeline.webhooks.writer import Row, Taken, any_new, commit
 
@@ -128,6 +138,8 @@ class Webhooks:
             except _Refused as refused:
                 answer = refused.answer
                 self._metrics.refused(system, refused.reason)
+                if refused.reason == STALE:
+                    self._metrics.refused_for_time(system, self._clock())
             except _Gone:
                 self._metrics.refused(system, "disconnected")
                 return
@@ -244,13 +256,15 @@ class _Probes:
         ledger: Ledger,
         metrics: Metrics,
         clock: Callable[[], datetime],
+        health: HealthSurface,
     ) -> None:
         self._keyrings = keyrings
         self._ledger = ledger
+        self._health = health
         self._metrics = metrics
         self._clock = clock
 
-    async def health(self, _: Request) -> Response:
+    async def alive(self, _: Request) -> Response:
         """The process answers."""
         return JSONResponse({"status": "alive"})
 
@@ -277,7 +291,11 @@ class _Probes:
                 gauges = await asyncio.to_thread(self._gauges)
         except (SQLAlchemyError, LedgerError, OSError):
             gauges = []
-        return Response(self._metrics.text(gauges), headers={"content-type": CONTENT_TYPE})
+        try:
+            health = metrics_text(await self._health.health(within_seconds=_READY_SECONDS))
+        except (SQLAlchemyError, LedgerError, OSError):
+            health = ""  # a rule notices that it is not measured
+        return Response(self._metrics.text(gauges) + health, headers={"content-type": CONTENT_TYPE})
 
     def _gauges(self) -> list[tuple[str, str, float]]:
         backlog, now = self._ledger.inbox_backlog(), self._clock()
@@ -333,7 +351,8 @@ def create_app(
         return taken
 
     intake = Intake(commit_rows or commit_here, observe=metrics.committed)
-    probes = _Probes(keyrings, ledger, metrics, clock)
+    health = HealthSurface(contract, settings, ledger, clock)
+    probes = _Probes(keyrings, ledger, metrics, clock, health)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
@@ -345,11 +364,13 @@ def create_app(
     app = _Surface(
         routes=[
             Route("/webhooks/{system}", deliveries, methods=["POST"]),
-            Route("/healthz", probes.health),
+            Route("/health", health.page),
+            Route("/healthz", probes.alive),
             Route("/readyz", probes.ready),
             Route("/metrics", probes.metrics),
         ],
         lifespan=lifespan,
     )
     app.deliveries = deliveries
+    app.state.metrics = metrics
     return app

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -18,7 +19,8 @@ _REFUSED = "referral_pipeline_webhooks_refused_total"
 _COMMIT = "referral_pipeline_webhooks_commit_seconds"
 _ROWS = "referral_pipeline_webhooks_committed_rows_total"
 
-Labels = Mapping[str, str]
+_MOST_STALE = 999
+_AN_HOUR = timedelta(hours=1)
 
 
 class Metrics:
@@ -28,6 +30,7 @@ class Metrics:
         self._accepted: dict[tuple[str, str], int] = {}
         self._duplicates: dict[tuple[str, str], int] = {}
         self._refused: dict[tuple[str, str], int] = {}
+        self._stale: dict[str, tuple[datetime, ...]] = {}
         self._buckets = [0] * (len(_BOUNDS) + 1)
         self._seconds = 0.0
         self._rows = 0
@@ -42,6 +45,16 @@ class Metrics:
         """A delivery was not taken."""
         key = (system, reason)
         self._refused[key] = self._refused.get(key, 0) + 1
+
+    def refused_for_time(self, system: str, at: datetime) -> None:
+        """A delivery that was signed right was not taken because of the time it was signed at."""
+        # A new tuple: the heartbeat's thread reads it.
+        self._stale[system] = (*self._stale.get(system, ())[-_MOST_STALE:], at)
+
+    def lately_refused_for_time(self, now: datetime) -> dict[str, int]:
+        """How many there were in the last hour, by system."""
+        counts = {system: sum(at > now - _AN_HOUR for at in times) for system, times in tuple(self._stale.items())}
+        return {system: count for system, count in counts.items() if count}
 
     def committed(self, seconds: float, rows: int) -> None:
         """A commit took that long and holds so many rows."""

@@ -25,6 +25,7 @@ from referral_pipeline.contract.loader import load_contract
 from referral_pipeline.ledger.store import Ledger, LedgerError
 from referral_pipeline.settings import Settings
 from referral_pipeline.webhooks.app import RECEIVER, create_app
+from referral_pipeline.webhooks.metrics import Metrics
 from referral_pipeline.webhooks.protocol import BoundedHead
 from referral_pipeline.webhooks.writer import COLLECT_AFTER, WriterProcess
 
@@ -82,7 +83,12 @@ def serve(
             await serving
 
         factory = server.config.get_loop_factory()
-        with _heartbeat(ledger, address), asyncio.Runner(loop_factory=factory) as runner:
+        metrics: Metrics = app.state.metrics
+
+        def details() -> dict[str, Any]:
+            return {"refused_for_time": metrics.lately_refused_for_time(datetime.now(UTC))}
+
+        with _heartbeat(ledger, address, details), asyncio.Runner(loop_factory=factory) as runner:
             runner.run(run())
 
 
@@ -118,7 +124,7 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.contextmanager
-def _heartbeat(ledger: Ledger, address: str) -> Generator[None]:
+def _heartbeat(ledger: Ledger, address: str, details: Callable[[], dict[str, Any]]) -> Generator[None]:
     """Beats while the block runs, and is forgotten afterwards: a receiver that ended cleanly is not missed."""
     owner = f"{socket.gethostname()}:{os.getpid()}"
     over = threading.Event()
@@ -126,7 +132,7 @@ def _heartbeat(ledger: Ledger, address: str) -> Generator[None]:
     def beat() -> None:
         while True:
             try:
-                ledger.beat(RECEIVER, owner, address=address)
+                ledger.beat(RECEIVER, owner, address=address, details=details())
             except Exception as error:  # noqa: BLE001 a full disk, a lock: the next one may be kept again
                 _log.warning("no heartbeat: %s", type(error).__name__)
             if over.wait(BEAT_SECONDS):

@@ -26,6 +26,7 @@ NAMES = (
         "crash",
         "event_burst",
         "event_latency",
+        "health",
         "identity",
         "kpis",
         "receiver",

@@ -11,6 +11,7 @@ import dagster as dg
 import pytest
 
 import referral_pipeline
+from referral_pipeline.monitoring.runbook import RUNBOOK
 from referral_pipeline.orchestration.assets.api_capability import NOTHING_NEEDED_IS_MISSING
 from referral_pipeline.orchestration.assets.field_audit import ACCURACY_IS_SHOWN, EVERY_FIELD_AGREES
 from referral_pipeline.orchestration.assets.ingest import EVERY_STAGE_IS_MAPPED
@@ -51,7 +52,7 @@ GROUPS = {
         "processed_events",
     },
     "kpis": {"allocated_costs", "kpis", "advocate_performance"},
-    "monitoring": {"api_capability"},
+    "monitoring": {"integration_health", "api_capability"},
     "reports": {"published_tables", "leadership_report", "quarterly_edition"},
     "quality": {"field_accuracy_audit", "parallel_run"},
 }
@@ -89,7 +90,7 @@ def test_every_rule_is_a_check_and_those_that_guard_attribution_block(defs):
     graph = defs.resolve_asset_graph()
     checks = {key: graph.get(key) for key in graph.asset_check_keys}
     of_runs = {EVERY_WRITE_SUCCEEDED, EVERY_STAGE_IS_MAPPED, ACCURACY_IS_SHOWN, EVERY_FIELD_AGREES}
-    of_runs |= {*OF_THE_PARALLEL_RUN, NOTHING_NEEDED_IS_MISSING}
+    of_runs |= {*OF_THE_PARALLEL_RUN, *RUNBOOK, NOTHING_NEEDED_IS_MISSING}
     assert {key.name for key in checks} == {rule.name for rule in RULES} | of_runs
     blocking = {key.name for key, node in checks.items() if node.blocking}
     assert blocking == {rule.name for rule in RULES if rule.blocking}
@@ -110,7 +111,7 @@ def test_jobs_schedules_and_sensors_have_the_names_that_the_runbook_uses(defs):
         "prune_daily": "UTC",
         "alert_heartbeat_daily": "UTC",
     }
-    sensors = {"inbox", "alert_on_failed_runs", "alert_on_failed_checks"}
+    sensors = {"inbox", "alert_on_failed_runs", "alert_on_failed_checks", "health"}
     assert {s.name for s in repository.sensor_defs} == sensors
 
 
@@ -124,7 +125,8 @@ def test_reconcile_pulls_and_compares_and_refresh_writes_by_itself(defs):
     def assets(job: str) -> set[str]:
         return {key.to_user_string() for key in defs.resolve_job_def(job).asset_layer.executable_asset_keys}
 
-    assert assets("reconcile") == (GROUPS["ingest"] - {"costs", "manual_intake"}) | {"reconciliation"}
+    own = {"reconciliation", "integration_health"}
+    assert assets("reconcile") == (GROUPS["ingest"] - {"costs", "manual_intake"}) | own
     writes = GROUPS["sync"] - {"reconciliation", "processed_events"}
     assert writes < assets("refresh")
     assert "reconciliation" not in assets("refresh")

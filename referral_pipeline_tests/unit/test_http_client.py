@@ -469,3 +469,30 @@ def test_no_cookie_is_kept_and_our_own_headers_are_sent() -> None:
     assert (last.headers["content-type"], last.headers["idempotency-key"]) == ("application/json", "k")
     assert "gzip" in last.headers["accept-encoding"]
     assert last.json == {"ä": 1}
+
+
+@pytest.mark.parametrize(
+    ("headers", "skew"),
+    [
+        ({"Date": 90}, 90_500),  # cut to whole seconds: half of one is added
+        ({"Date": -3600}, -3_599_500),
+        ({"Date": 60 * 86_400}, 2_000_000_000),  # beyond what a record holds
+        ({}, None),
+    ],
+)
+def test_how_far_the_clock_of_the_answer_is_from_ours_is_recorded(headers: dict[str, int], skew: int | None) -> None:
+    time, calls = FakeTime(), []
+    dates = {
+        name: format_datetime(datetime.fromtimestamp(time.now + ahead, UTC), usegmt=True)
+        for name, ahead in headers.items()
+    }
+    with serving(lambda _: Reply(200, [], headers=dates)) as server:
+        client_for(server.url, time, recorder=calls.append).get("jobs.list", "/jobs")
+    assert [call.clock_skew_ms for call in calls] == [skew]
+
+
+def test_a_date_that_cannot_be_read_says_nothing_of_a_clock() -> None:
+    calls = []
+    with serving(lambda _: Reply(200, [], headers={"Date": "yesterday"})) as server:
+        client_for(server.url, recorder=calls.append).get("jobs.list", "/jobs")
+    assert [call.clock_skew_ms for call in calls] == [None]

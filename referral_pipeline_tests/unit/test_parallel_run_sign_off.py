@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,10 @@ from referral_pipeline.contract.loader import parse_contract
 from referral_pipeline.contract.scaffold import Choices, integration_yaml, sandbox_contract
 from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.orchestration.assets.parallel_run import CHECKS, NOT_MAPPED_WRONGLY, manual_intake, parallel_run
+from referral_pipeline.orchestration.bridge import Bridge
 from referral_pipeline.orchestration.resources import BridgeResource
+from referral_pipeline.orchestration.steps_parallel_run import JOB, compare_manual_intake, stage_manual_intake
+from referral_pipeline.quality.go_live import standings
 from referral_pipeline.quality.parallel_run.numbers import Numbers, count, exact_bounds
 from referral_pipeline.quality.parallel_run.records import AS_MEANT, Cause, Finding, Line, Window
 from referral_pipeline.quality.parallel_run.run import NOT_CONFIGURED
@@ -29,7 +32,7 @@ from referral_pipeline.quality.parallel_run.sign_off import COMPARISON, SIGN_OFF
 from referral_pipeline.quality.parallel_run.words import what_to_do
 from referral_pipeline.sandbox.programme.generate import generate
 from referral_pipeline.sandbox.programme.manual_intake import SAMPLE, sample_manual_intake, write_sample_manual_intake
-from referral_pipeline_tests.unit.intake_rig import COLUMNS, PEOPLE, Launch, utc
+from referral_pipeline_tests.unit.intake_rig import COLUMNS, NOW, PEOPLE, Launch, utc
 
 REPOSITORY = Path(__file__).parents[2]
 BERLIN = Window(date(2026, 3, 23), date(2026, 3, 29), "Europe/Berlin", utc(2026, 3, 29, 22))
@@ -173,6 +176,24 @@ def test_a_no_can_be_said_at_any_time(office: Office):
     assert (refused.passed, refused.facts["accepted_findings"]) == (False, 0)
 
 
+def test_go_live_holds_the_findings_that_were_signed_over_to_be_no_more_than_they_were(office: Office):
+    def state() -> str:
+        found = standings(office.contract, office.ledger, now=office.now)
+        return next(one.state for one in found if one.requirement.kind == COMPARISON)
+
+    office.compared(line(1), OPEN)
+    assert state() == "failed"
+    office.sign(accept_findings=True, reason="i.csv:2 was a slip of ours")
+    assert state() == "passed"
+    office.compared(line(1), OPEN)
+    assert state() == "passed"
+    office.compared(line(1), OPEN, line(3, Finding.FIELD_DIFFERENCE, Cause.UNKNOWN, field="phone"))
+    assert state() == "failed"
+    office.compared(line(1), OPEN)
+    office.sign(refuse=True, reason="we looked again")
+    assert state() == "failed"
+
+
 def test_what_has_nothing_in_common_is_not_signed(office: Office):
     office.compared(line(1, Finding.MISSING_IN_INTEGRATION, Cause.NOT_ON_PLATFORM, application_key=None))
     with pytest.raises(SignOffRefused, match="no record of manual intake was found"):
@@ -205,7 +226,8 @@ def materialized(home: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return metadata, {check.check_name: check for check in run.get_asset_check_evaluations()}
 
 
-def test_a_wrong_stage_map_fails_one_check_by_its_name_and_is_shown_and_signed_on_the_command_line(home: Path):
+def launch_with_a_wrong_stage_map(home: Path, section: str = "") -> None:
+    """Its warehouse, ledger, contract and manual intake; `section` is added to the contract's parallel_run."""
     launch = Launch(home / "data" / "state")  # the warehouse and the ledger of this home
     for number, person in enumerate(PEOPLE[:4], start=1):
         launch.written(number, person)
@@ -214,11 +236,20 @@ def test_a_wrong_stage_map_fails_one_check_by_its_name_and_is_shown_and_signed_o
     launch.compare()
     launch.close()
     text = sandbox_contract()
-    (home / "data" / "integration.yaml").write_text(text[: text.index("    columns:\n")] + _STORES, encoding="utf-8")
+    (home / "data" / "integration.yaml").write_text(
+        text[: text.index("    columns:\n")] + section + _STORES, encoding="utf-8"
+    )
     sample = home / "data" / "samples" / "manual_intake.csv"
     sample.parent.mkdir()
     sample.write_bytes((home / "data" / "state" / "intake.csv").read_bytes())
     assert sample.read_text(encoding="utf-8").startswith(",".join(COLUMNS))
+
+
+_STORES = 'warehouse: {url: "data/state/warehouse.duckdb"}\nledger: {url: "sqlite:///data/state/ledger.sqlite"}\n'
+
+
+def test_a_wrong_stage_map_fails_one_check_by_its_name_and_is_shown_and_signed_on_the_command_line(home: Path):
+    launch_with_a_wrong_stage_map(home)
 
     told, checks = materialized(home)
     assert {name for name, check in checks.items() if not check.passed} == {NOT_MAPPED_WRONGLY}
@@ -247,7 +278,27 @@ def test_a_wrong_stage_map_fails_one_check_by_its_name_and_is_shown_and_signed_o
     assert "is signed off by talent-ops@example.com: 0 of 4 records agree, 4 findings open" in signed.output
 
 
-_STORES = 'warehouse: {url: "data/state/warehouse.duckdb"}\nledger: {url: "sqlite:///data/state/ledger.sqlite"}\n'
+def test_of_a_job_an_unchanged_comparison_is_kept_once_a_day_and_once_more_after_the_window(home: Path):
+    today = datetime.now(UTC)
+    midnight = datetime(today.year, today.month, today.day, tzinfo=UTC) + timedelta(days=1)
+    launch_with_a_wrong_stage_map(
+        home, f"    starts_on: {NOW.date() - timedelta(days=90)}\n    ends_on: {today.date()}\n"
+    )
+    with Bridge.open() as bridge:
+
+        def kept(*, by: str = f"{JOB}refresh", now: datetime = today) -> int:
+            compare_manual_intake(bridge, made_by=by, now=now)
+            return len(bridge.ledger.verifications(COMPARISON))
+
+        stage_manual_intake(bridge)
+        assert [kept(), kept()] == [1, 1]
+        assert kept(by=OWNER) == 2  # whoever asks is answered, and it is kept that they did
+        assert kept() == 2
+        assert kept(now=midnight) == 3
+        assert kept(now=today + timedelta(days=2)) == 4
+        with bridge.warehouse.connect() as connection:
+            connection.execute("DELETE FROM staging.manual_intake WHERE line = 2")
+        assert kept() == 5
 
 
 def test_without_a_parallel_run_the_assets_say_so_and_every_check_passes(home: Path):

@@ -17,7 +17,7 @@ import pytest
 from referral_pipeline.contract.loader import parse_contract
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.contract.scaffold import sandbox_contract
-from referral_pipeline.kpis.statistics import wilson
+from referral_pipeline.kpis.statistics import p_of_counts, wilson
 from referral_pipeline.reports import charts
 from referral_pipeline.reports.changes import difference_interval
 from referral_pipeline.reports.files import put
@@ -335,6 +335,22 @@ def test_one_number_of_many_that_seems_to_have_changed_could_be_chance(changed: 
         changes = changed.by(*statements).changes
         assert [c.verdict.words for c in changes.rows if c.label == "Offers that are accepted"] == [words]
     assert changes.tested == 1
+
+
+def test_a_change_whose_likely_range_holds_zero_could_be_chance_however_its_counts_stand(changed: Changed) -> None:
+    """None of 24 against 8 of 51: Fisher's test alone tells them apart (p = 0.049), Newcombe's range does not."""
+    low, high = wilson(8, 51), wilson(0, 24)
+    changes = changed.by(
+        "DELETE FROM mart.kpi WHERE period_kind = 'quarter'",
+        "INSERT INTO mart.kpi VALUES ('offer_to_hire_rate', 'quarter', '2026-01-01', 'all', 'all', "
+        f"{8 / 51}, 'ratio', 8, 51, {low[0]}, {low[1]}, 'mature', NULL), ('offer_to_hire_rate', 'quarter', "
+        f"'2026-04-01', 'all', 'all', 0, 'ratio', 0, 24, {high[0]}, {high[1]}, 'mature', NULL)",
+    ).changes
+    (change,) = changes.rows
+    assert change.interval is not None
+    assert change.interval.low.value < 0 < change.interval.high.value
+    assert (p_of_counts(0, 24, 8, 51) < 0.05, changes.tested) == (True, 1)
+    assert change.verdict.words == "Could be chance"
 
 
 def test_a_line_does_not_bridge_quarters_without_a_row(changed: Changed) -> None:

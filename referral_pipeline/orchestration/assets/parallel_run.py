@@ -74,10 +74,10 @@ def parallel_run(
     context: dg.AssetExecutionContext, bridge: BridgeResource
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Compare manual intake with the integration."""
-    from referral_pipeline.orchestration.steps_parallel_run import compare_manual_intake
+    from referral_pipeline.orchestration.steps_parallel_run import JOB, compare_manual_intake
 
     own = bridge.bridge
-    result = compare_manual_intake(own, made_by=f"job:{context.job_name}", now=datetime.now(UTC))
+    result = compare_manual_intake(own, made_by=f"{JOB}{context.job_name}", now=datetime.now(UTC))
     numbers = result.numbers
     if numbers is None:
         context.log.info(result.note)

@@ -23,7 +23,6 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from referral_pipeline.attribution.models import foremost
 from referral_pipeline.connectors.records import AtsApplication, AtsCandidate, Referral
 from referral_pipeline.contract.fields import find_field
 from referral_pipeline.contract.models import Contract
@@ -41,7 +40,8 @@ from referral_pipeline.quality.field_audit.compare import (
     plain,
 )
 from referral_pipeline.quality.field_audit.gather import Counting, Gathered
-from referral_pipeline.sync.facts import credited_referral, mapped_tags
+from referral_pipeline.sync.crediting import Crediting
+from referral_pipeline.sync.facts import credited_referral
 from referral_pipeline.vocabulary import Block, CandidateStatus
 
 _CLOCKS_APART: Final = timedelta(minutes=5)
@@ -163,7 +163,8 @@ def _country(referral: Referral, contract: Contract) -> Comparison:
     """No ATS shows a country of residence: what is held is the platform's, against the contract's list."""
     country = canonical_country(referral.country)
     allowed = contract.privacy.allowed_countries
-    one = Comparison(ADVOCACY, "country", Kind.WORD, ", ".join(allowed), referral.country)
+    # As a text, of which only the shape is told: where a person lives is theirs.
+    one = Comparison(ADVOCACY, "country", Kind.TEXT, ", ".join(allowed), referral.country)
     if country in allowed:
         return replace(one, expected=referral.country, agrees=True)
     if is_blank(referral.country):
@@ -205,24 +206,9 @@ def expected_tags(
     """What the application's own fields must hold, None for an empty one; None where nothing is written to it."""
     if not counting.assigned and not counting.decisions:
         return None
-    sources = contract.tag_sources()
-    if not counting.credits:
-        return dict.fromkeys(sources) if counting.decisions else None
-    winner = foremost(counting.credits).touch
-    at = application.applied_at
-    # A referral that the application was opened for happened before it, whatever the clocks of the systems say.
-    timed = [
-        replace(r, applied_at=min(r.touched_at, at)) if r.id in counting.opened_for else r for r in counting.may_count
-    ]
-    may_stand = [r for r in timed if r.touched_at <= at or r.id == winner.referral_id]
-    credited = credited_referral(winner, may_stand).id
-    return mapped_tags(
-        sources,
-        touch=winner,
-        referral=next(r for r in counting.may_count if r.id == credited),
-        programme=counting.programme,
-        enrich=contract.phases.content_enrichment,
-    )
+    crediting = Crediting(contract, lambda: counting.programme)
+    tags = crediting.tags(counting.may_count, application.applied_at, counting.opened_for, counting.decisions)
+    return tags or None
 
 
 def _kind_of(source: str) -> Kind:
