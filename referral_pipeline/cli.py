@@ -22,6 +22,7 @@ import click
 from referral_pipeline import __version__
 from referral_pipeline.cli_attribution import attribution
 from referral_pipeline.cli_audit import audit
+from referral_pipeline.cli_audit_api import audit_api
 from referral_pipeline.cli_bonus import bonus
 from referral_pipeline.cli_credit import credit
 from referral_pipeline.cli_events import events, past_moment
@@ -340,6 +341,7 @@ main.add_command(quarantine)
 main.add_command(attribution)
 main.add_command(go_live)
 main.add_command(audit)
+main.add_command(audit_api)
 
 
 def _keep_check(settings: Settings, *, findings: int, problems: list[str]) -> None:

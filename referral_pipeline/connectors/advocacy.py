@@ -33,6 +33,8 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from referral_pipeline.connectors.advocacy_audit import audit
+from referral_pipeline.connectors.capabilities import AuditScope, Capability
 from referral_pipeline.connectors.failures import (
     Conflict,
     Forbidden,
@@ -246,6 +248,15 @@ class AdvocacyApiConnector:
             Finding("advocacy.base_url", True, f"{self._client.base_url} answers"),
             Finding("advocacy.client_id_env", True, "every list can be read"),
         ]
+
+    def audit(self, scope: AuditScope) -> list[Capability]:
+        """Ask the platform for each capability; writes only what `scope` allows, and nothing that changes anything."""
+        return audit(self._client, scope, read=self.row_problem)
+
+    def row_problem(self, entity: str, row: Row) -> RowProblem | None:
+        """(11) Why a raw row breaks the contract; None when it keeps it. Pure."""
+        found = _read_one(entity, row, _READERS[entity])
+        return found if isinstance(found, RowProblem) else None
 
     def close(self) -> None:
         """Close the session."""
@@ -506,3 +517,12 @@ def _consent(row: _Fields | None) -> Consent | None:
         granted_at=row.maybe_time("granted_at"),
         expires_at=row.maybe_time("expires_at"),
     )
+
+
+_READERS: Mapping[str, Callable[[_Fields], object]] = {
+    "advocates": _advocate,
+    "content": _content,
+    "shares": _share,
+    "clicks": _click,
+    "referrals": _referral,
+}

@@ -4,7 +4,7 @@ Belongs here: the ATS protocol over the vendor's ways of reading and writing. Do
 referrals, stores. Its parts: `greenhouse_api` (endpoints, pages), `greenhouse_models` (rows, options),
 `greenhouse_reader` (records read live), `greenhouse_creator` and `greenhouse_updater` (writes), `greenhouse_assemble`
 (canonical records), `greenhouse_fields` (custom fields), `greenhouse_reference` (caches), `greenhouse_probe` (looking
-at a tenant).
+at a tenant), `greenhouse_audit` and `greenhouse_trip` (what a tenant can do).
 
 Invariants of the vendor's API, each with a test of the same number
 1.  There is no GET of a single record: rows are fetched by `ids`, at most 50; what is not found is simply absent.
@@ -30,8 +30,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from referral_pipeline.connectors.capabilities import AuditScope, Capability
 from referral_pipeline.connectors.greenhouse_api import ENTITIES, GreenhouseApi
 from referral_pipeline.connectors.greenhouse_assemble import Assembler
+from referral_pipeline.connectors.greenhouse_audit import audit
 from referral_pipeline.connectors.greenhouse_creator import Creator
 from referral_pipeline.connectors.greenhouse_fields import FieldCatalog
 from referral_pipeline.connectors.greenhouse_models import (
@@ -191,6 +193,10 @@ class GreenhouseConnector:
     def probe(self) -> list[Finding]:
         """Look, without writing, whether the tenant is reachable and set up as the contract needs."""
         return probe(self._api, self._catalog, self._options, tags=self._tags, stage_map=self._stage_map)
+
+    def audit(self, scope: AuditScope) -> list[Capability]:
+        """Ask the tenant for each capability; writes, and takes back, only what `scope` allows."""
+        return audit(self._api, self._options, scope, tags=self._tags)
 
     def close(self) -> None:
         """Close the session."""

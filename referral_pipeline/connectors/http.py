@@ -189,7 +189,9 @@ class HttpClient:
         self._recorder = recorder
         self._timeouts = timeouts or Timeouts()
         self._retry = retry or RetryPolicy()
-        self._clock = clock or Clock()
+        self.clock = self._clock = clock or Clock()
+        self.rate_window: ServerWindow | None = None
+        """What the newest rate headers said; None while no answer had any."""
         self._breaker = breaker
         self._guard = guard
         self._oauth = self._open_session()
@@ -315,6 +317,7 @@ class HttpClient:
             measure.outcome = outcome_of(answer.status)
             measure.told = server_window(answer.headers, now)
             measure.clock_skew_ms = clock_skew_ms(answer.headers, now)
+            self.rate_window = measure.told or self.rate_window
             if answer.status >= 300:
                 raise self._refusal(request, answer, measure)
             return self._decoded(request, answer, measure)

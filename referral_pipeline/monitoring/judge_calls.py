@@ -80,7 +80,14 @@ def _rates(facts: Facts, contract: Contract, measure: str, system: str) -> Itera
         total = replace(total, holds=True, told_by=measure if total.severity is Severity.ERROR else None)
     elif known:
         named = ", ".join(sorted(known))
-        total = replace(rest, holds=rest.holds or holds, evidence=f"{rest.evidence} Without {named}, told by itself.")
+        # After an outage of all of it nothing may be left beside those: then it is as well as they are.
+        of_known = max((rows[operation].severity for operation in known), key=lambda severity: severity.weight)
+        total = replace(
+            rest,
+            severity=of_known if rest.severity is Severity.UNKNOWN else rest.severity,
+            holds=rest.holds or holds,
+            evidence=f"{rest.evidence} Without {named}, told by itself.",
+        )
     for row in (total, *(rows[operation] for operation in sorted(rows))):
         yield replace(row, told_by=outage or row.told_by)
 

@@ -70,6 +70,7 @@ PUBLISHED_TABLES = (
     "mart.advocate",
     "mart.bonus",
     "mart.data_quality",
+    "ops.api_capability",
     "ops.field_accuracy",
     "ops.health",
     "ops.parallel_run",

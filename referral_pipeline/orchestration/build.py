@@ -14,6 +14,7 @@ import dagster as dg
 from referral_pipeline.orchestration import alerting
 from referral_pipeline.orchestration.assets import (
     analytics,
+    api_capability,
     attribution_validation,
     costs,
     events,
@@ -64,6 +65,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
             *attribution_validation.ASSETS,
             *field_audit.ASSETS,
             *parallel_run.ASSETS,
+            *api_capability.ASSETS,
         ],
         asset_checks=build_checks(),
         jobs=[*JOBS, events.process_events, prune, *alerting.JOBS],

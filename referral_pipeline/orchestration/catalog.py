@@ -397,6 +397,17 @@ CATALOG: tuple[AssetEntry, ...] = (
         deps=("referrals", "ats_applications", "reconciliation"),
         first="measured_at DESC, severity = 'error' DESC, severity = 'warning' DESC, measure, system, operation",
     ),
+    AssetEntry(
+        "api_capability",
+        "monitoring",
+        "What the APIs of both systems can do, each line covered, partial, missing or not verified, with its evidence "
+        "and what follows from it. Made by the job api_audit or by `referral-pipeline audit-api`, not by a refresh; "
+        "writes in a sandbox only, and takes back what it wrote. One row per audit, system and line.",
+        frozenset({"python", "duckdb", "markdown"}),
+        "ops.api_capability",
+        ("audit_id", "made_at", "system", "area", "name", "standing", "needed", "endpoint", "evidence", "consequence"),
+        first="audit_id DESC, needed AND standing = 'missing' DESC, line_number",
+    ),
 )
 
 BY_NAME = {entry.name: entry for entry in CATALOG}

@@ -19,10 +19,11 @@ _FILES = dg.AssetSelection.assets("costs", "manual_intake")  # of no system that
 _HEALTH = dg.AssetSelection.assets("integration_health")
 _EDITION = dg.AssetSelection.assets("quarterly_edition")
 _FIELD_AUDIT = dg.AssetSelection.assets("field_accuracy_audit")  # reads both systems: a month is often enough
+_API_AUDIT = dg.AssetSelection.assets("api_capability")  # asks both systems: a week is often enough
 
 refresh = dg.define_asset_job(
     name="refresh",
-    selection=dg.AssetSelection.all() - _RECONCILIATION - _EDITION - _FIELD_AUDIT,
+    selection=dg.AssetSelection.all() - _RECONCILIATION - _EDITION - _FIELD_AUDIT - _API_AUDIT,
     description="The whole way: pull both systems, write candidates, return statuses, publish jobs, rebuild "
     "attribution and KPIs, check them, publish.",
     config=_QUIET,
@@ -56,4 +57,13 @@ monthly_audit = dg.define_asset_job(
     tags={"owner": "talent-operations"},
 )
 
-JOBS: tuple[Any, ...] = (refresh, reconcile, quarterly_review, monthly_audit)
+api_audit = dg.define_asset_job(
+    name="api_audit",
+    selection=_API_AUDIT,
+    description="The capability audit: both systems asked what their APIs can do, within their rate limits. In a "
+    "sandbox one candidate is created and deleted again; in production nothing is written.",
+    config=_QUIET,
+    tags={"owner": "talent-operations"},
+)
+
+JOBS: tuple[Any, ...] = (refresh, reconcile, quarterly_review, monthly_audit, api_audit)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from referral_pipeline.orchestration.jobs import monthly_audit, quarterly_review, reconcile, refresh
+from referral_pipeline.orchestration.jobs import api_audit, monthly_audit, quarterly_review, reconcile, refresh
 from referral_pipeline.orchestration.pruning import PRUNE_DAILY
 
 SCHEDULES = (
@@ -43,6 +43,14 @@ SCHEDULES = (
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="The field accuracy audit, each month; `referral-pipeline audit run` makes one at any time.",
+    ),
+    dg.ScheduleDefinition(
+        name="api_audit_on_mondays",
+        job=api_audit,
+        cron_schedule="30 4 * * 1",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="What the APIs can do, each week; `referral-pipeline audit-api` asks at any time.",
     ),
     PRUNE_DAILY,
 )

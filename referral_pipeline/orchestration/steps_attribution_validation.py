@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from referral_pipeline.connectors.covered import fingerprint_of
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from referral_pipeline.orchestration.bridge import Bridge
 
 KIND = "attribution"
+_AGAIN_AFTER = timedelta(days=1)
 _GONE = (
     "it was deleted in the ATS: its referral makes no new one, and earns nothing by it. Restore it there if that was a "
     "mistake; else nothing is to be done, `refresh --full` notes it"
@@ -42,7 +43,8 @@ def validate_attribution(
         bridge: of the installation.
         live: read what is found once more before it is told.
         anew: copy the ledger's links and merges again first; not needed in the run that built attribution.
-        made_by: who asked; the outcome is kept then. None: it is kept when it is another than the last one.
+        made_by: who asked; the outcome is kept then. None: it is kept when it is another than the last one, and else
+            once a day.
 
     Raises:
         WarehouseError: there is no attribution yet.
@@ -67,13 +69,16 @@ def note_told(bridge: Bridge, validation: Validation) -> None:
 
 def _keep(bridge: Bridge, validation: Validation, made_by: str | None) -> None:
     facts, fingerprint = validation.facts(), fingerprint_of(bridge.contract)
+    # Of nothing that was compared nothing is shown.
+    passed = not validation.open and validation.compared.applications > 0
     if made_by is None:
         last = bridge.ledger.latest_verification(KIND, fingerprint)
-        if last is not None and _outcome(last.facts) == _outcome(facts):
+        is_young = last is not None and last.made_at > validation.at - _AGAIN_AFTER
+        if last is not None and is_young and (last.passed, _outcome(last.facts)) == (passed, _outcome(facts)):
             return
     bridge.ledger.record_verification(
         KIND,
-        passed=not validation.open,
+        passed=passed,
         environment=bridge.contract.environment,
         fingerprint=fingerprint,
         made_by=made_by or "refresh",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from referral_pipeline.connectors.covered import fingerprint_of
 from referral_pipeline.contract.models import Contract
+from referral_pipeline.ledger.records import Verification
 from referral_pipeline.ledger.store import Ledger
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ def keep(
     passed: bool,
     facts: Mapping[str, Any],
     made_by: str = _COMMAND,
-) -> None:
+) -> Verification:
     """Keep a result as true of the present contract. `facts` hold counts, names and ids, no personal data."""
-    ledger.record_verification(
+    return ledger.record_verification(
         kind,
         passed=passed,
         environment=contract.environment,

@@ -77,6 +77,15 @@ WATCHED: Mapping[str, str] = {
         FROM ops.field_accuracy
         WHERE field = 'record'
     """,
+    "api_capability": """
+        SELECT
+            count(*) FILTER (WHERE standing = 'covered') AS lines_covered,
+            count(*) FILTER (WHERE standing = 'partial') AS lines_partial,
+            count(*) FILTER (WHERE standing = 'missing') AS lines_missing,
+            count(*) FILTER (WHERE standing = 'not verified') AS lines_not_verified
+        FROM ops.api_capability
+        WHERE audit_id = (SELECT max(audit_id) FROM ops.api_capability)
+    """,
 }
 
 

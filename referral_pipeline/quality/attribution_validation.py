@@ -35,6 +35,7 @@ from referral_pipeline.warehouse.attribution_validation import (
     TagChange,
     build_attribution_validation,
     compared,
+    ensure_attribution_validation,
 )
 from referral_pipeline.warehouse.moments import chosen_moment
 from referral_pipeline.warehouse.store import Warehouse
@@ -127,7 +128,8 @@ class Validator:
             TransientFailure, PermanentFailure: with `live`, from the ATS.
         """
         if chosen_moment(self.warehouse, ["core.attribution"]) is not None:
-            stood = [one for one in self._rows() if one.state == "open"] if self.warehouse.has_table(TABLE) else []
+            ensure_attribution_validation(self.warehouse, self.contract, at=at)
+            stood = [one for one in self._rows() if one.state == "open"]
             return Validation(at, tuple(stood), Compared(0, 0), 0, is_live=False, is_judged=False)
         changes = [*self._mended(at), *self._gone(at), *self._fresh()]
         found = self._built(changes, (), at)

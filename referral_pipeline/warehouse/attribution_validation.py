@@ -17,7 +17,16 @@ from referral_pipeline.vocabulary import ATTRIBUTION_FIELDS
 from referral_pipeline.warehouse.frames import columns, frame_of, frame_of_rows
 from referral_pipeline.warehouse.store import Warehouse
 
-__all__ = ["Compared", "TagChange", "build_attribution_validation", "compared", "note_validated", "validated_at"]
+__all__ = [
+    "TABLE",
+    "Compared",
+    "TagChange",
+    "build_attribution_validation",
+    "compared",
+    "ensure_attribution_validation",
+    "note_validated",
+    "validated_at",
+]
 
 TABLE = "ops.attribution_validation"
 _KEY = "attribution_validated_at"
@@ -91,6 +100,19 @@ def build_attribution_validation(
             new_since=since.astimezone(UTC),
             checked_at=at.astimezone(UTC),
         )
+
+
+def ensure_attribution_validation(warehouse: Warehouse, contract: Contract, *, at: datetime) -> None:
+    """Make the table, empty, where there is none yet: it is published whether or not anything was judged.
+
+    Raises:
+        ModelFailed: a table could not be built.
+    """
+    if warehouse.has_table(TABLE):
+        return
+    with warehouse.transaction() as connection:
+        build_attribution_validation(warehouse, contract, changes=[], at=at)
+        connection.execute(f"DELETE FROM {TABLE}")  # noqa: S608 - a constant
 
 
 def compared(warehouse: Warehouse) -> Compared:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -172,6 +172,22 @@ def test_what_was_brought_level_is_right(rig: Rig):
     assert (kept.passed, kept.made_by, kept.facts["open"]) == (True, "attribution validate", {})
 
 
+def test_an_unchanged_outcome_is_kept_once_a_day(rig: Rig):
+    with Bridge.open(rig.installation.settings) as bridge:
+
+        def kept() -> int:
+            validate_attribution(bridge)
+            return len(bridge.ledger.verifications("attribution"))
+
+        before = kept()
+        assert kept() == before
+        clock = bridge.ledger._clock
+        bridge.ledger._clock = lambda: clock() - timedelta(hours=25)
+        validate_attribution(bridge, made_by="somebody, yesterday")
+        bridge.ledger._clock = clock
+        assert kept() == before + 2
+
+
 def test_what_others_changed_is_mended_by_the_sync_and_told_once(rig: Rig):
     """Today's refresh mends by itself; the one thing it may not do is keep quiet about it."""
     first, second = rig.take("mended_hire", _is_hire), rig.take("mended")
@@ -197,7 +213,7 @@ def test_what_others_changed_is_mended_by_the_sync_and_told_once(rig: Rig):
     assert all(one.passed for one in checked().values())
     with Bridge.open(rig.installation.settings) as bridge:
         kept = bridge.ledger.verifications("attribution")
-    assert [one.facts["over"] for one in kept if one.made_by == "refresh"][-1] == {
+    assert [one.facts["over"] for one in kept if one.made_by == "refresh"][1] == {
         "missing_campaign": 1,
         "wrong_advocate": 1,
     }

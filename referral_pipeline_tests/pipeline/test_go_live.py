@@ -86,6 +86,12 @@ def test_without_any_one_verification_nobody_can_approve(ledger: Ledger, kind: s
     assert go_live.approval_of(SANDBOX, ledger) is None
 
 
+def test_what_lacks_is_mended_by_commands_that_there_are():
+    named = {one.kind: re.findall(r"`referral-pipeline ([a-z-]+)", one.mend) for one in go_live.REQUIREMENTS}
+    assert named["api_audit"] == ["audit-api"]
+    assert {command for commands in named.values() for command in commands} <= set(main.commands)
+
+
 def test_the_newest_result_counts_and_an_old_one_does_not(ledger: Ledger, clock: Clock):
     verified(ledger)
     keep("check", SANDBOX, ledger, passed=False, facts={"problems": ["ats.base_url"]})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,12 +17,17 @@ from click.testing import CliRunner
 from openpyxl import load_workbook
 
 from referral_pipeline.cli import main
+from referral_pipeline.connectors.capabilities import REACHED
 from referral_pipeline.kpis.advocates import read_results
-from referral_pipeline.orchestration.assets.analytics import advocate_performance
+from referral_pipeline.monitoring.api_audit.audit import ApiAudit, Line
+from referral_pipeline.orchestration.assets.analytics import advocate_performance, published_tables
 from referral_pipeline.orchestration.assets.sync import advocate_results
 from referral_pipeline.orchestration.bridge import PUBLISHED_TABLES, Bridge
 from referral_pipeline.orchestration.resources import BridgeResource
 from referral_pipeline.orchestration.run import run_job
+from referral_pipeline.orchestration.verified import keep
+from referral_pipeline.settings import load_settings
+from referral_pipeline.vocabulary import Side
 from referral_pipeline.warehouse.failures import WarehouseError
 from referral_pipeline.warehouse.publish import published_as_of
 
@@ -254,6 +260,24 @@ def test_published_files_are_those_that_others_read(twice):
             name = table.split(".")[1]
             in_file = db.execute(f"SELECT count(*) FROM '{published}/{name}.parquet'").fetchone()
             assert in_file == db.execute(f"SELECT count(*) FROM {table}").fetchone()
+
+
+def test_a_warehouse_without_audits_publishes_those_that_the_ledger_keeps(twice, tmp_path: Path):
+    """As after the loss of its file: a refresh makes everything else anew, and makes no audit."""
+    shutil.copytree(twice.home, tmp_path / "home")
+    audit = ApiAudit([Line("greenhouse", Side.ATS, REACHED.covered("a token was given"), needed=True)])
+    with Bridge.open(load_settings(tmp_path / "home")) as bridge:
+        kept = keep("api_audit", bridge.contract, bridge.ledger, passed=audit.passed, facts=audit.facts())
+        with bridge.warehouse.connect() as connection:
+            connection.execute("DROP TABLE ops.api_capability")
+            connection.execute("DROP TABLE ops.field_accuracy")
+    run = dg.materialize([published_tables], resources={"bridge": BridgeResource(home=str(tmp_path / "home"))})
+    assert run.success
+    folder = tmp_path / "home" / "data" / "published"
+    with duckdb.connect() as db:
+        rows = db.execute(f"SELECT audit_id, name, standing FROM '{folder}/api_capability.parquet'").fetchall()
+        assert db.execute(f"SELECT count(*) FROM '{folder}/field_accuracy.parquet'").fetchone() == (0,)
+    assert rows == [(kept.id, "token", "covered")]
 
 
 def test_page_workbook_parquet_and_asset_tell_the_same_numbers(twice):

@@ -6,21 +6,25 @@ from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from referral_pipeline.attribution.models import MODELS
-from referral_pipeline.ledger.store import Override
+from referral_pipeline.connectors.protocols import AtsConnector
+from referral_pipeline.ledger.store import Ledger, Override
+from referral_pipeline.quality.attribution_validation import Validator
 from referral_pipeline.sync.crediting import Crediting
 from referral_pipeline.vocabulary import ATTRIBUTION_FIELDS
 from referral_pipeline.warehouse.attribution_validation import (
+    TABLE,
     TagChange,
     build_attribution_validation,
     compared,
     note_validated,
 )
+from referral_pipeline.warehouse.moments import note_moment
 from referral_pipeline_tests.unit.core_world import AS_OF, DAY0, World, attribution_rules, contract_with, day
 from referral_pipeline_tests.unit.test_core_agreement import (
     CASES,
@@ -219,6 +223,24 @@ def test_what_is_over_is_new_once_and_what_was_written_after_the_pull_is_not_jud
     world.stage()
     states = {(r["ats_application_id"], r["finding"]): r["state"] for r in validated(world, *changes)}
     assert states == {("P1", "wrong_advocate"): "open", ("P9", "gone"): "settled"}
+
+
+def test_of_tables_at_a_chosen_moment_nothing_is_judged_and_there_is_a_table_to_publish_all_the_same(tmp_path: Path):
+    world = a_world(tmp_path)
+    world.edit("P1", tags={**right(1), "advocate_id": "A2"})
+    world.build()
+    note_moment(world.warehouse, "core.attribution", day(3))
+    # Neither the ledger nor the ATS is asked.
+    validator = Validator(world.contract, cast("Ledger", None), world.warehouse, cast("AtsConnector", None), None)
+    first = validator.validate(at=AS_OF)
+    assert (first.is_judged, first.open) == (False, ())
+    world.warehouse.publish([TABLE])
+    assert world.rows_of("SELECT * FROM ops.attribution_validation") == []
+    # What was open before such a run is open after it.
+    assert [row["finding"] for row in validated(world)] == ["wrong_advocate"]
+    again = validator.validate(at=AS_OF)
+    assert (again.is_judged, [one.finding.value for one in again.open]) == (False, ["wrong_advocate"])
+    assert [row["finding"] for row in world.rows_of("SELECT * FROM ops.attribution_validation")] == ["wrong_advocate"]
 
 
 def test_a_field_that_is_mapped_from_something_else_is_not_compared(tmp_path: Path):

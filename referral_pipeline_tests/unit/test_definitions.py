@@ -12,6 +12,7 @@ import pytest
 
 import referral_pipeline
 from referral_pipeline.monitoring.runbook import RUNBOOK
+from referral_pipeline.orchestration.assets.api_capability import NOTHING_NEEDED_IS_MISSING
 from referral_pipeline.orchestration.assets.attribution_validation import CHECKS as OF_THE_VALIDATION
 from referral_pipeline.orchestration.assets.field_audit import ACCURACY_IS_SHOWN, EVERY_FIELD_AGREES
 from referral_pipeline.orchestration.assets.ingest import EVERY_STAGE_IS_MAPPED
@@ -52,7 +53,7 @@ GROUPS = {
         "processed_events",
     },
     "kpis": {"allocated_costs", "kpis", "advocate_performance"},
-    "monitoring": {"integration_health"},
+    "monitoring": {"integration_health", "api_capability"},
     "reports": {"published_tables", "leadership_report", "quarterly_edition"},
     "quality": {"attribution_validation", "field_accuracy_audit", "parallel_run"},
 }
@@ -90,7 +91,7 @@ def test_every_rule_is_a_check_and_those_that_guard_attribution_block(defs):
     graph = defs.resolve_asset_graph()
     checks = {key: graph.get(key) for key in graph.asset_check_keys}
     of_runs = {EVERY_WRITE_SUCCEEDED, EVERY_STAGE_IS_MAPPED, ACCURACY_IS_SHOWN, EVERY_FIELD_AGREES}
-    of_runs |= {*OF_THE_PARALLEL_RUN, *OF_THE_VALIDATION, *RUNBOOK}
+    of_runs |= {*OF_THE_PARALLEL_RUN, *OF_THE_VALIDATION, *RUNBOOK, NOTHING_NEEDED_IS_MISSING}
     assert {key.name for key in checks} == {rule.name for rule in RULES} | of_runs
     blocking = {key.name for key, node in checks.items() if node.blocking}
     assert blocking == {rule.name for rule in RULES if rule.blocking}
@@ -101,12 +102,13 @@ def test_jobs_schedules_and_sensors_have_the_names_that_the_runbook_uses(defs):
     repository = defs.get_repository_def()
     jobs = {job.name for job in repository.get_all_jobs()}
     assert {"process_events", "refresh", "reconcile", "prune", "alert_heartbeat"} <= jobs
-    assert {"quarterly_review", "monthly_audit"} <= jobs
+    assert {"quarterly_review", "monthly_audit", "api_audit"} <= jobs
     assert {s.name: s.execution_timezone for s in repository.schedule_defs} == {
         "refresh_hourly": "UTC",
         "reconcile_every_15_minutes": "UTC",
         "quarterly_review_on_the_fifth": "UTC",
         "monthly_audit_on_the_second": "UTC",
+        "api_audit_on_mondays": "UTC",
         "prune_daily": "UTC",
         "alert_heartbeat_daily": "UTC",
     }
@@ -146,6 +148,14 @@ def test_the_field_audit_reads_both_systems_once_a_month_and_not_with_each_refre
 
     assert assets("monthly_audit") == {"field_accuracy_audit"}
     assert "field_accuracy_audit" not in assets("refresh")
+
+
+def test_what_the_apis_can_do_is_asked_by_the_api_audit_alone(defs):
+    def assets(job: str) -> set[str]:
+        return {key.to_user_string() for key in defs.resolve_job_def(job).asset_layer.executable_asset_keys}
+
+    assert assets("api_audit") == {"api_capability"}
+    assert "api_capability" not in assets("refresh") | assets("reconcile")
 
 
 def test_the_report_waits_for_the_tables_that_it_says_are_published_beside_it(defs):

@@ -12,6 +12,7 @@ from referral_pipeline.kpis.compute import compute_kpis
 from referral_pipeline.orchestration.bridge import PUBLISHED_TABLES
 from referral_pipeline.orchestration.catalog import CATALOG
 from referral_pipeline.orchestration.lineage import LINEAGE
+from referral_pipeline.warehouse.api_capability import build_api_capability
 from referral_pipeline.warehouse.attribution_validation import build_attribution_validation
 from referral_pipeline.warehouse.descriptions import describe, described_tables
 from referral_pipeline.warehouse.field_accuracy import build_field_accuracy
@@ -29,6 +30,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     build_advocates(world.warehouse, world.contract, as_of=AS_OF, horizon_days=90)
     build_attribution_validation(world.warehouse, world.contract, changes=[], at=AS_OF)
     build_field_accuracy(world.warehouse, [])
+    build_api_capability(world.warehouse, [])
     return world.warehouse
 
 

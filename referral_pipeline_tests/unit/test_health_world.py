@@ -130,9 +130,9 @@ def test_nothing_is_missed_on_a_day_that_the_contract_calls_quiet(tmp_path: Path
 
 def test_a_system_that_fails_as_a_whole_is_one_alert(tmp_path: Path):
     every = dict.fromkeys((*EVENT_CALLS["greenhouse"], *PULLS["greenhouse"]), 1.0)
-    faults = Faults(TUESDAY + 10 * HOUR, TUESDAY + 12 * HOUR, error_rates=every)
+    faults = Faults(TUESDAY + 9 * HOUR, TUESDAY + 17 * HOUR, error_rates=every)
     with health_world(tmp_path, faults=faults, start=TUESDAY + 8 * HOUR) as world:
-        last(world.run(TUESDAY + DAY, every=15 * MINUTE))
+        last(world.run(TUESDAY + DAY + 12 * HOUR, every=15 * MINUTE))
         assert world.told() == [("began", "api_error_rate", "greenhouse"), ("over", "api_error_rate", "greenhouse")]
 
 

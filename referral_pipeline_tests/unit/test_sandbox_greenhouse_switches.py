@@ -15,6 +15,23 @@ from referral_pipeline_tests.unit.test_sandbox_greenhouse_switches_reads import 
 greenhouse = greenhouse_server.greenhouse
 
 
+# ---------------------------------------------------------------- what a plan and a credential allow
+
+
+@setting("operations_forbidden", (), ("GET /v3/sources",))
+def _(greenhouse: Greenhouse):
+    is_on = not greenhouse.store.switches.operations_forbidden
+    assert greenhouse.get("sources").status_code == (200 if is_on else 403)
+    assert greenhouse.get("jobs").status_code == 200
+
+
+@setting("operations_absent", (), ("GET /v3/sources",))
+def _(greenhouse: Greenhouse):
+    is_on = not greenhouse.store.switches.operations_absent
+    assert greenhouse.get("sources").status_code == (200 if is_on else 404)
+    assert greenhouse.control("switches", {"operations_absent": ["GET /v3/source"]}).status_code == 422
+
+
 # ---------------------------------------------------------------- candidate writes
 
 
@@ -258,7 +275,7 @@ def test_every_setting_of_every_switch_is_checked():
 
 
 def test_switches_change_while_the_server_runs(greenhouse: Greenhouse):
-    assert greenhouse.control("switches").json() == greenhouse.store.switches.model_dump()
+    assert greenhouse.control("switches").json() == greenhouse.store.switches.model_dump(mode="json")
     greenhouse.switch(candidate_create_answer="flat")
     assert "id" in greenhouse.post("candidates", {"first_name": "Ada", "last_name": "Lovelace"}).json()
     greenhouse.switch(candidate_create_answer="wrapped")

@@ -97,9 +97,11 @@ def advocate_performance(config: AsOfConfig, bridge: BridgeResource) -> dg.Mater
 @dg.multi_asset(name="publish", specs=[spec("published_tables")], pool=WAREHOUSE_POOL)
 def published_tables(config: AsOfConfig, bridge: BridgeResource) -> dg.MaterializeResult[Any]:
     """Publish what others read."""
+    from referral_pipeline.orchestration.steps_api_audit import rebuild_api_capability
     from referral_pipeline.orchestration.steps_field_audit import rebuild_field_accuracy
 
     rebuild_field_accuracy(bridge.bridge)  # of the ledger's audits: a new warehouse has none of its own
+    rebuild_api_capability(bridge.bridge)
     paths = [*bridge.bridge.publish(as_of=config.given), bridge.bridge.write_review()]
     return dg.MaterializeResult(
         asset_key="published_tables",

@@ -63,8 +63,7 @@ def attribution_validation(
         "not_judged": validation.not_judged,
         **({"findings": counts_table(by_finding(validation.news))} if validation.news else {}),
     }
-    if bridge.bridge.warehouse.has_table("ops.attribution_validation"):
-        metadata |= dict(table_result(bridge.bridge.warehouse, ASSET).metadata or {})
+    metadata |= dict(table_result(bridge.bridge.warehouse, ASSET).metadata or {})
     yield dg.MaterializeResult(asset_key=ASSET, metadata=metadata, check_results=_results(validation))
     # After the checks are kept: a run that dies here tells what is over once more, and never not at all.
     note_told(bridge.bridge, validation)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from typing import Any, cast
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -42,6 +43,7 @@ from referral_pipeline.sandbox.credentials import ADVOCACY_CLIENT_ID, ADVOCACY_C
 
 Handler = Callable[[Request], Awaitable[Response]]
 _MAX_KEY_LENGTH = 255
+_NO_PATH = "there is no such path"
 
 
 def create_app(
@@ -62,6 +64,7 @@ class _Surface:
         self.tokens = Tokens(client_id, client_secret, switches)
         self.rate = RateLimit(switches)
         self.calls: dict[str, Counter[str]] = defaultdict(Counter)
+        self.operations: list[str] = []
 
     def app(self) -> Starlette:
         routes = [
@@ -93,16 +96,22 @@ class _Surface:
         async def judged(request: Request) -> Response:
             # Starlette lets HEAD through wherever GET is allowed.
             method = "GET" if request.method == "HEAD" else request.method
+            operation = f"{method} {path}"
             try:
+                if operation in self.switches.operations_absent:
+                    raise Refused(404, _NO_PATH)
                 if not is_open:
                     self.rate.take()
                     self.tokens.check(request)
+                if operation in self.switches.operations_forbidden:
+                    raise Refused(403, "this client may not use this operation")
                 answer = await by_method[method](request)
             except (Refused, NotFound, Conflict, Invalid) as error:
                 answer = problem_answer(as_refusal(error))
             self.calls[f"{method} {path}"][str(answer.status_code)] += 1
             return answer
 
+        self.operations += [f"{method} {path}" for method in by_method]
         return Route(path, judged, methods=list(by_method))
 
     # ------------------------------------------------------------ the contract
@@ -178,7 +187,12 @@ class _Surface:
 
     async def set_switches(self, request: Request) -> Response:
         if request.method == "POST":
-            self.switches.set(await json_object(request))
+            changes = await json_object(request)
+            for name in ("operations_forbidden", "operations_absent"):
+                named: Any = changes.get(name)
+                if isinstance(named, list) and any(one not in self.operations for one in cast("list[Any]", named)):
+                    raise Refused(422, "names an operation that the platform does not know", pointer=f"/{name}")
+            self.switches.set(changes)
         return json_answer(asdict(self.switches))
 
     async def revoke_tokens(self, request: Request) -> Response:
@@ -194,7 +208,7 @@ async def _http_problem(request: Request, error: Exception) -> Response:
     """Starlette's own refusals (404, 405) in the contract's form."""
     if not isinstance(error, HTTPException):
         raise error
-    detail = {404: "there is no such path", 405: "this path does not take this method"}
+    detail = {404: _NO_PATH, 405: "this path does not take this method"}
     return problem_answer(
         Refused(error.status_code, detail.get(error.status_code, error.detail), headers=error.headers)
     )

@@ -9,21 +9,27 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, cast
 
 from referral_pipeline.sandbox.advocacy.answers import Refused
 
 
 @dataclass
 class Switches:
-    """`rate_limit` is calls per fixed window of `rate_window_seconds`; 0 means no limit."""
+    """`rate_limit` is calls per fixed window of `rate_window_seconds`; 0 means no limit.
+
+    `operations_forbidden` and `operations_absent` are operations, as the call counts name them
+    (`PATCH /v1/referrals/{id}`), that this client may not use (403), or that this platform does not have (404).
+    """
 
     token_lifetime_seconds: int = 3600
     rate_limit: int = 0
     rate_window_seconds: float = 10.0
+    operations_forbidden: tuple[str, ...] = ()
+    operations_absent: tuple[str, ...] = ()
 
     def set(self, values: Mapping[str, Any]) -> None:
-        """Take new values; nothing is changed when one is unknown or not a number at or above zero.
+        """Take new values; nothing is changed when one is unknown or out of range.
 
         Raises:
             Refused: 422.
@@ -32,7 +38,10 @@ class Switches:
         for name, value in values.items():
             if name not in kinds:
                 raise Refused(422, "there is no such switch", pointer=f"/{name}")
-            if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+            if kinds[name] is tuple:
+                if not isinstance(value, list) or not all(isinstance(one, str) for one in cast("list[Any]", value)):
+                    raise Refused(422, "takes a list of operations", pointer=f"/{name}")
+            elif isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
                 raise Refused(422, "a switch takes a number, 0 or above", pointer=f"/{name}")
         for name, value in values.items():
             setattr(self, name, kinds[name](value))

@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request, Response
 from pydantic import ValidationError
 
 from referral_pipeline.sandbox.greenhouse.acts import ActRefused, Acts
-from referral_pipeline.sandbox.greenhouse.vendor import Vendor
+from referral_pipeline.sandbox.greenhouse.vendor import OPERATIONS, Vendor
 
 
 def add_control_plane(app: FastAPI, vendor: Vendor) -> None:
@@ -47,7 +47,11 @@ def add_control_plane(app: FastAPI, vendor: Vendor) -> None:
             return _json(400, {"problem": "the body must be a JSON object"})
         try:
             with store.lock:
-                store.switches = store.switches.changed(changes)
+                changed = store.switches.changed(changes)
+                off = {*changed.operations_forbidden, *changed.operations_absent}
+                if unknown := sorted(off - {operation.name for operation in OPERATIONS.values()}):
+                    return _json(422, {"problem": [f"{unknown[0]} is no operation"]})
+                store.switches = changed
         except ValidationError as error:
             return _json(422, {"problem": [f"{p['loc']}: {p['msg']}" for p in error.errors(include_input=False)]})
         return _json(200, store.switches.model_dump())

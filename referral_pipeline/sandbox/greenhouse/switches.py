@@ -30,6 +30,12 @@ class Switches(BaseModel):
     token_limit: int = Field(default=60, ge=1)
     """Token calls per credential in a fixed window of 60 seconds; the number is not published."""
 
+    # ---------------------------------------------------------------- what the tenant's plan and scopes allow
+    operations_forbidden: tuple[str, ...] = ()
+    """Operations, as the call counts name them (`POST /v3/candidates`), whose scope the credential lacks (403)."""
+    operations_absent: tuple[str, ...] = ()
+    """Operations that this account does not have at all (404)."""
+
     # ---------------------------------------------------------------- rate and errors
     rate_limit: int = Field(default=75, ge=1)
     """Calls per credential and window; not published, 75 in the documentation's example."""

@@ -108,7 +108,7 @@ class Vendor:
             name = operation.name if operation else UNKNOWN_OPERATION
             rate: dict[str, str] = {}
             try:
-                if operation is None:
+                if operation is None or operation.name in self.store.switches.operations_absent:
                     raise errors.no_route_refusal()
                 caller = self._caller(request, rate)
                 reading = self._rate(caller.client_id)
@@ -143,7 +143,7 @@ class Vendor:
 
     def _permit(self, operation: Operation, caller: Caller) -> None:
         switches = self.store.switches
-        if operation.scope not in caller.scopes:
+        if operation.scope not in caller.scopes or operation.name in switches.operations_forbidden:
             raise errors.forbidden_refusal("The token lacks the scope of this operation", switches)
         user = self.store.get("users", caller.user_id)
         if user is not None and operation.handler is None and not user["site_admin"]:
