@@ -43,7 +43,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     if not rows:
         return
     terminalreporter.section("injected faults")
-    table = [("fault", "found by", "called", "alert", "told"), *([str(cell) for cell in row] for row in rows)]
+    table = [("fault", "found by", "called", "alert", "told"), *(tuple(str(cell) for cell in row) for row in rows)]
     widths = [max(len(row[place]) for row in table) for place in range(len(table[0]))]
     for row in table:
         terminalreporter.write_line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))

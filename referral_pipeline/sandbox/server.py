@@ -154,10 +154,8 @@ class _Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second. The `Date` of every answer is by the clock that the sandbox was given."""
         is_over = await super().on_tick(counter)
-        ahead = cast("Faults", self.config.app).clock_seconds
-        if ahead:
-            date = formatdate(time.time() + ahead, usegmt=True).encode()
-            self.server_state.default_headers = [(b"date", date), *self.config.encoded_headers]
+        date = formatdate(time.time() + cast("Faults", self.config.app).clock_seconds, usegmt=True).encode()
+        self.server_state.default_headers = [(b"date", date), *self.config.encoded_headers]
         return is_over
 
 

@@ -10,7 +10,7 @@ turn their checks into alerts tick after each look.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ import sqlalchemy as sa
 from referral_pipeline.contract.loader import load_contract
 from referral_pipeline.contract.scaffold import sandbox_contract
 from referral_pipeline.ledger import tables
-from referral_pipeline.ledger.records import AlertRecord, Link
+from referral_pipeline.ledger.records import Link
 from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.orchestration.alerting import alert_on_failed_checks
 from referral_pipeline.orchestration.bridge import Bridge
@@ -37,6 +37,7 @@ from referral_pipeline_tests.pipeline.event_rig import tags as held
 SIZE = replace(TINY, referrals=70)
 """So many that one wrong record does not bring the audit's lower bound below what the contract asks for."""
 ACCURATE = ("  field_audit: {sample: 50,", "  field_audit: {sample: 1000,")
+SEEN_SOON = ("visibility_lag_seconds: 3 ", "visibility_lag_seconds: 0.2 ")
 SLOW = ("latency_p95_seconds: 60,", "latency_p95_seconds: 60, slow_call_seconds: 0.2,")
 _SPARE = 9
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -64,6 +65,9 @@ class Rig:
     people: dict[str, Person] = field(default_factory=dict)
     health: HealthWatch = field(default_factory=HealthWatch)
     cursor: str | None = None
+    words: list[str] = field(default_factory=list)
+    """What the alerts of the last `news` say."""
+    _seen: set[tuple[int, int]] = field(default_factory=set)
     _spare: list[str] = field(default_factory=list)
     _hired: str = ""
     _typed: int = 0
@@ -150,7 +154,7 @@ class Rig:
         self.world.ats("edit_application", application_id=application_id, custom_fields=values)
 
     @contextmanager
-    def webhooks_lost(self, system: str) -> Iterator[None]:
+    def webhooks_lost(self, system: str) -> Generator[None]:
         """The system tells nobody what happens meanwhile."""
         control = self.installation.sandbox.control(system)
         control.webhooks(drop=1.0)
@@ -184,24 +188,31 @@ class Rig:
         ) as context:
             self.cursor = alert_on_failed_checks.evaluate_tick(context).cursor
 
-    def told(self) -> list[AlertRecord]:
-        """Every alert that began or was over, oldest first; those of the second installation too."""
-        own = self.world.ledger.alerts(limit=1000)
-        contract = load_contract(self.second)
-        with Ledger.open(contract.ledger.url, home=self.second.home) as ledger:
-            own += ledger.alerts(limit=1000)
-        return sorted(own, key=lambda alert: (alert.fired_at, alert.id))
+    def news(self) -> list[tuple[str, str, str]]:
+        """("began" or "over", name, subject) of the alerts since the last call, those of each installation in order."""
+        self.words = []
+        told: list[tuple[str, str, str]] = []
+        with Ledger.open(load_contract(self.second).ledger.url, home=self.second.home) as other:
+            for place, ledger in enumerate((self.world.ledger, other)):
+                for alert in sorted(ledger.alerts(limit=1000), key=lambda alert: alert.id):
+                    if (place, alert.id) not in self._seen:
+                        self._seen.add((place, alert.id))
+                        kind = "over" if alert.details.get("kind") == "recovered" else "began"
+                        told.append((kind, alert.name, str(alert.details["subject"])))
+                        self.words.append(alert.message)
+        return told
 
 
 def time_passes(ledger: Ledger, by: timedelta) -> None:
-    """What is known of calls is so much older now: when a minute has passed, nobody waits for it in a test."""
-    calls = tables.api_calls
+    """What is known of calls and of events that are done is so much older now, as if that time had passed."""
+    calls, inbox = tables.api_calls, tables.inbox
     with ledger._writing(durable=False) as connection:
-        rows = connection.execute(sa.select(calls.c.id, calls.c.at)).all()
-        change = sa.update(calls).where(calls.c.id == sa.bindparam("row")).values(at=sa.bindparam("then"))
-        connection.execute(change, [{"row": row.id, "then": row.at - by} for row in rows])
-
-
-def kind(alert: AlertRecord) -> str:
-    """Whether it tells of a beginning or of an end."""
-    return "over" if alert.details.get("kind") == "recovered" else "began"
+        for table, columns in ((calls, ("at",)), (inbox, ("received_at", "done_at"))):
+            rows = connection.execute(sa.select(table.c.id, *(table.c[name] for name in columns))).mappings().all()
+            change = sa.update(table).where(table.c.id == sa.bindparam("row"))
+            change = change.values({name: sa.bindparam(f"new_{name}") for name in columns})
+            moved = [
+                {"row": row["id"], **{f"new_{name}": row[name] and row[name] - by for name in columns}} for row in rows
+            ]
+            if moved:
+                connection.execute(change, moved)

@@ -44,7 +44,8 @@ class World:
 
         @dg.asset_check(asset=numbers, blocking=True, name="adds_up")
         def adds_up() -> dg.AssetCheckResult:
-            return dg.AssetCheckResult(passed=self.works, metadata={"failed_rows": 7, "what_to_do": "Count again."})
+            told = {"failed_rows": 7, "what_to_do": "Count again."}
+            return dg.AssetCheckResult(passed=self.works, description="7 of 9 are off", metadata=told)
 
         @dg.asset_check(asset=numbers, name="looks_well")
         def looks_well() -> dg.AssetCheckResult:
@@ -140,6 +141,7 @@ def test_a_failed_check_is_an_error_where_it_blocks_and_a_warning_elsewhere_and_
     }
     assert bodies["numbers:adds_up"]["count"] == 7
     assert bodies["numbers:adds_up"]["todo"] == "Count again."
+    assert bodies["numbers:adds_up"]["what"].endswith("stay the last good ones. 7 of 9 are off")
     assert {kind for kind, _, _ in world.told()} == {"alert.fired"}
 
     world.tick(alerting.alert_on_failed_checks)

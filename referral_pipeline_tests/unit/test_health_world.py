@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -42,7 +42,9 @@ def last(looks: Iterator[Health]) -> Health:
     return found
 
 
-def test_thirty_days_at_one_percent_of_errors_raise_no_alert(tmp_path: Path):
+def test_thirty_days_at_one_percent_of_errors_raise_no_alert(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+):
     """Looked at every three hours here, to be quick; the benchmark `health` looks every five minutes."""
     with health_world(tmp_path) as world:
         worst = [health.severity for health in world.run(START + 30 * DAY, every=3 * HOUR)]
@@ -54,7 +56,10 @@ def test_thirty_days_at_one_percent_of_errors_raise_no_alert(tmp_path: Path):
             [v.count for v in volumes if v.measure == FAILED_CALLS],
             [v.count for v in volumes if v.measure == CALLS],
         )
-        assert 0.008 < sum(rates[0]) / sum(rates[1]) < 0.012
+        failed = sum(rates[0]) / sum(rates[1])
+        assert 0.008 < failed < 0.012
+    seen = f"{len(worst)} looks in 30 days, {failed:.1%} of {sum(rates[1]):,} calls failed"
+    record_property("injected fault", ("none", "health", seen, "none", 0))
 
 
 def test_an_endpoint_that_fails_at_three_percent_is_found_and_named(tmp_path: Path):
