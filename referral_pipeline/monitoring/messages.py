@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from referral_pipeline.monitoring.runbook import RUNBOOK
+
 Kind = Literal["fired", "repeated", "recovered", "heartbeat"]
 
 _LONGEST_LINE = 500
 _LONGEST_TITLE = 150
-_TITLES: Mapping[str, str] = {
+TITLES: Mapping[str, str] = {
     "dead_letter": "Events could not be delivered",
     "breaker_open": "A system does not answer",
     "lane_stopped": "The lane has stopped",
@@ -29,7 +31,10 @@ _TITLES: Mapping[str, str] = {
     "unmapped_stage": "A stage has no meaning yet",
     "event_late": "An event fails again and again",
     "channel_failed": "A channel of alerts cannot be reached",
+    "many_gone": "Many applications are gone",
+    "not_approved": "Nothing is written: go-live does not hold",
 }
+"""The title of each alert that is no measure of health: those have theirs in the runbook."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,8 @@ class Message:
         """The subject line: the weight, what it is about, and of which part."""
         weight = {"recovered": "RECOVERED", "heartbeat": "HEARTBEAT"}.get(self.kind, self.severity.upper())
         again = " (still open)" if self.kind == "repeated" else ""
-        words = _TITLES.get(self.name, self.name.replace("_", " "))
+        of_health = RUNBOOK[self.name].title if self.name in RUNBOOK else self.name.replace("_", " ")
+        words = TITLES.get(self.name, of_health)
         about = "" if self.kind == "heartbeat" else f" [{self.subject}]"
         return line(f"{weight}: {words}{about}{again}", _LONGEST_TITLE)
 
