@@ -125,7 +125,7 @@ def open_lane(
     for kept in ledger.breakers():
         if kept.system in breakers:
             breakers[kept.system].restore(kept.state, kept.retry_at, failures=kept.failures, reason=kept.reason)
-    guard = WriteGuard(contract, ledger, told.not_approved)
+    guard = WriteGuard(contract, ledger, told.not_approved, lambda: load_contract(settings))
     ats = build_ats(
         contract,
         settings,
@@ -198,7 +198,7 @@ def open_lane(
         ),
     )
     try:
-        yield Lane(engine, systems, desk, lambda: _tick(systems, leveller, told), stop)
+        yield Lane(engine, systems, desk, lambda: _tick(systems, leveller, told, guard), stop)
     finally:
         if address is not None:
             ledger.forget_heartbeat(LANE, owner)
@@ -210,7 +210,7 @@ def open_lane(
         ledger.close()
 
 
-def _tick(systems: Systems, leveller: Leveller, told: LaneAlerts) -> None:
+def _tick(systems: Systems, leveller: Leveller, told: LaneAlerts, guard: WriteGuard) -> None:
     """What comes with time: bonuses that are due, dead events that were mended."""
     if told.is_hour_over():
         leveller.hires.recognise_due()
@@ -219,7 +219,7 @@ def _tick(systems: Systems, leveller: Leveller, told: LaneAlerts) -> None:
             if systems.clock() - beat.at > _FORGOTTEN_AFTER:
                 systems.ledger.forget_heartbeat(LANE, beat.owner)
     told.not_many_gone(leveller.gone.are_many_gone)
-    told.approved_again()
+    told.approved_again(guard.look)
     told.recognised_again()
     for system in (systems.ats.system, systems.advocacy.system):
         told.none_dead(system)

@@ -14,7 +14,6 @@ from referral_pipeline.contract.models import Contract
 from referral_pipeline.ledger.records import BreakerState, InboxEvent, Recognition
 from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.monitoring.alerts import Alert, AlertDesk
-from referral_pipeline.quality.go_live import is_approved
 from referral_pipeline.sync.lane.engine import LATE_AFTER
 
 _HOUR_SECONDS = 3600.0
@@ -79,9 +78,9 @@ class LaneAlerts:
                 subject="go_live",
                 severity="error",
                 what="Nothing is written any more: go-live is not approved for this contract, its stage map and its "
-                "connectors. Events wait.",
+                "connectors, or the contract's file is another than the one that runs. Events wait.",
                 todo="See `referral-pipeline go-live`: it was revoked, or what it covers has changed. Approve "
-                "again in the sandbox, and bring it here with `go-live --import FILE`",
+                "again in the sandbox, bring it here with `go-live --import FILE`, and restart `up`",
             )
         )
 
@@ -160,9 +159,9 @@ class LaneAlerts:
         if self._ledger.open_alert(f"many_gone/{subject}") is not None and not are_many_gone():
             self._desk.resolve("many_gone", subject, "Applications that are gone are taken for deleted again")
 
-    def approved_again(self) -> None:
-        """Go-live holds again: told by whoever may write."""
-        if self._ledger.open_alert("not_approved/go_live") is not None and is_approved(self._contract, self._ledger):
+    def approved_again(self, may_write: Callable[[], bool]) -> None:
+        """Look whether writes may go out; tell when they may again. That they may not, the guard tells."""
+        if may_write() and self._ledger.open_alert("not_approved/go_live") is not None:
             self._desk.resolve("not_approved", "go_live", "The present contract is approved: production is written to")
 
     def recognised_again(self) -> None:

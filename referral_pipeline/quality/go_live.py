@@ -23,6 +23,7 @@ from typing import Any
 from referral_pipeline.connectors.covered import fingerprint_of
 from referral_pipeline.connectors.failures import NotApproved
 from referral_pipeline.contract.models import Contract
+from referral_pipeline.contract.problems import ContractError
 from referral_pipeline.ledger.records import Verification
 from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.quality.parallel_run.records import is_open_cause
@@ -163,8 +164,14 @@ def _is_accepted(found: Verification, ledger: Ledger, fingerprint: str) -> bool:
 
 
 def approval_of(contract: Contract, ledger: Ledger) -> Approval | None:
-    """The newest word on go-live for the present contract; None when nobody has spoken."""
-    newest = ledger.latest_verification(GO_LIVE, fingerprint_of(contract))
+    """The newest word on go-live for the present contract; None when nobody has spoken.
+
+    Whoever revokes means what runs, and what runs may be another contract than the one in the file by then: so a
+    revocation ends every approval before it.
+    """
+    own = ledger.latest_verification(GO_LIVE, fingerprint_of(contract))
+    last = next(iter(ledger.verifications(GO_LIVE, limit=1)), None)
+    newest = last if last is not None and not last.passed else own
     if newest is None:
         return None
     given = newest.facts.get("approved_at")
@@ -303,18 +310,28 @@ def _signature(content: Mapping[str, Any], key: str) -> str:
 
 
 class WriteGuard:
-    """Lets a write pass while the contract is approved; asks the ledger again every 20 seconds. Safe for threads.
+    """Lets a write pass while the contract is approved; asks again every 20 seconds. Safe for threads.
 
     Args:
-        contract: Of production.
+        contract: that runs.
         ledger: Where approvals are.
         on_refused: Called once each time it closes.
+        present: reads the contract as it now stands in the file. In production one that is another than the one that
+            runs closes too: what was approved of the one says nothing of the other, and a start makes them one again.
     """
 
-    def __init__(self, contract: Contract, ledger: Ledger, on_refused: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        contract: Contract,
+        ledger: Ledger,
+        on_refused: Callable[[], None] = lambda: None,
+        present: Callable[[], Contract] | None = None,
+    ) -> None:
         self._contract = contract
+        self._fingerprint = fingerprint_of(contract)
         self._ledger = ledger
         self._on_refused = on_refused
+        self._present = present
         self._lock = threading.Lock()
         self._asked_at: float | None = None
         self._open = False
@@ -325,19 +342,30 @@ class WriteGuard:
         Raises:
             NotApproved: production is not approved for this contract.
         """
+        if not self.look():
+            raise NotApproved(system, operation)
+
+    def look(self) -> bool:
+        """Whether a write would pass now."""
         with self._lock:
+            closed = False
             if self._asked_at is None or monotonic() - self._asked_at >= _ASK_AGAIN_SECONDS:
                 was_open, first = self._open, self._asked_at is None
-                self._open = is_approved(self._contract, self._ledger)
+                self._open = is_approved(self._contract, self._ledger) and self._is_present()
                 self._asked_at = monotonic()
                 closed = not self._open and (was_open or first)
-            else:
-                closed = False
             is_open = self._open
         if closed:
             self._on_refused()
-        if not is_open:
-            raise NotApproved(system, operation)
+        return is_open
+
+    def _is_present(self) -> bool:
+        if self._present is None or self._contract.environment == "sandbox":
+            return True
+        try:
+            return fingerprint_of(self._present()) == self._fingerprint
+        except ContractError:
+            return False  # somebody is in the middle of changing it, or broke it
 
 
 def as_json(found: Sequence[Standing], approval: Approval | None, contract: Contract) -> dict[str, Any]:

@@ -162,10 +162,10 @@ def test_the_alert_that_nothing_is_written_is_over_when_the_contract_is_approved
     with AlertDesk(live, load_settings(tmp_path), elsewhere, clock, background=False) as desk:
         told = LaneAlerts(live, elsewhere, desk)
         told.not_approved()
-        told.approved_again()
+        told.approved_again(lambda: go_live.is_approved(live, elsewhere))
         assert [alert.name for alert in elsewhere.alerts(open_only=True)] == ["not_approved"]
         go_live.import_approval(copy, live, elsewhere, key=KEY, now=NOW)
-        told.approved_again()
+        told.approved_again(lambda: go_live.is_approved(live, elsewhere))
     assert elsewhere.alerts(open_only=True) == []
 
 
@@ -312,6 +312,36 @@ def test_who_runs_is_told_once_when_the_approval_ends(ledger: Ledger, monkeypatc
         with pytest.raises(NotApproved):
             guard("greenhouse", "candidates.create")
     assert told == [1]
+
+
+def test_a_revocation_stops_what_runs_also_when_the_file_was_changed_meanwhile(ledger: Ledger):
+    approved(ledger)
+    live = production(SANDBOX)
+    guard = WriteGuard(live, ledger)
+    assert guard.look()
+    changed = production(parse_contract(YAML.replace("shared_mailbox_limit: 3", "shared_mailbox_limit: 4", 1)))
+    go_live.revoke(changed, ledger, by="cto@example.com", reason="stop now")
+    assert not go_live.is_approved(live, ledger)
+    approved(ledger)
+    assert go_live.is_approved(live, ledger)
+
+
+def test_what_runs_stops_writing_when_the_contract_in_the_file_is_another_or_broken(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("referral_pipeline.quality.go_live._ASK_AGAIN_SECONDS", 0.0)
+    approved(ledger)
+    text = [YAML]
+    told: list[int] = []
+    guard = WriteGuard(production(SANDBOX), ledger, lambda: told.append(1), lambda: production(parse_contract(text[0])))
+    assert guard.look()
+    text[0] = YAML.replace("  Offer: offered", "  Offer: interviewed", 1)
+    assert not guard.look()
+    text[0] = "version: ["
+    assert not guard.look()
+    assert told == [1]
+    text[0] = YAML.replace("latency_p95_seconds: 60", "latency_p95_seconds: 61", 1)  # nothing that is covered
+    assert guard.look()
 
 
 # ---------------------------------------------------------------- what starts, and what people see
