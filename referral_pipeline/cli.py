@@ -34,6 +34,7 @@ from referral_pipeline.cli_quarantine import quarantine
 from referral_pipeline.cli_query import query
 from referral_pipeline.cli_resolve import resolve
 from referral_pipeline.cli_review import review
+from referral_pipeline.cli_scorecard import scorecard
 
 if TYPE_CHECKING:
     from referral_pipeline.orchestration.demo import Demonstration
@@ -346,6 +347,7 @@ main.add_command(attribution)
 main.add_command(go_live)
 main.add_command(audit)
 main.add_command(audit_api)
+main.add_command(scorecard)
 
 
 def _keep_check(settings: Settings, *, findings: int, problems: list[str]) -> None:

@@ -72,6 +72,7 @@ class RoundTrip:
         self._rows = rows
         self._may_write = may_write
         self._candidate: int | None = None
+        self._is_lost = False  # whether a create may have made a candidate that we do not know
         self._application: int | None = None
         self._job: int | None = None
 
@@ -122,6 +123,7 @@ class RoundTrip:
         candidate = made.get("candidate")
         shown = cast("Row", candidate) if isinstance(candidate, dict) else made
         if not isinstance(shown.get("id"), int):
+            self._is_lost = True
             return CREATE.partial("it answers without the candidate's id", "the candidate is found by a search only")
         self._candidate, self._job = shown["id"], job_id
         if job_id is None:
@@ -143,6 +145,7 @@ class RoundTrip:
             try:
                 return self._post(body)
             except AmbiguousOutcome:
+                self._is_lost = True
                 self._client.pause(attempt)
                 self._sweep()
         return self._post(body)
@@ -325,19 +328,22 @@ class RoundTrip:
 
     # ------------------------------------------------------------ and back
 
-    def _sweep(self) -> None:
-        """Delete what an earlier audit left behind; where that cannot be, the line on deleting says so."""
+    def _sweep(self, *, but: int | None = None) -> None:
+        """Delete what an audit left behind; where that cannot be, the line on deleting says so."""
         try:
             rows = list(self._api.list_all("candidates", {"email": AUDIT_EMAIL}))
             for row in rows:
-                if (row.get("first_name"), row.get("last_name")) == (FIRST_NAME, LAST_NAME):
+                if row["id"] != but and (row.get("first_name"), row.get("last_name")) == (FIRST_NAME, LAST_NAME):
                     self._client.call("candidates.delete", "DELETE", f"candidates/{row['id']}")
         except HttpFailure:
             return
 
     def _take_back(self) -> Capability:
+        if self._is_lost:
+            # A create whose answer was lost may have made one that no search has shown yet.
+            self._client.clock.sleep(self._options.visibility_lag_seconds)
+            self._sweep(but=self._candidate)
         if self._candidate is None:
-            self._sweep()  # a create whose answer was lost may have made one
             return DELETE.not_verified("there was nothing to take back")
         try:
             self._client.call("candidates.delete", "DELETE", f"candidates/{self._candidate}")

@@ -243,8 +243,7 @@ class HttpClient:
         Raises:
             NotApproved: it writes, and the guard refuses.
         """
-        if self._guard is not None and (method not in _READING if writes is None else writes):
-            self._guard(self.system, operation)
+        is_write = method not in _READING if writes is None else writes
         request = Request(
             operation=operation,
             method=method,
@@ -254,7 +253,7 @@ class HttpClient:
             json=json,
             headers=headers or {},
         )
-        return self._retrying(lambda attempt: self._guarded(request, attempt))
+        return self._retrying(lambda attempt: self._guarded(request, attempt, is_write=is_write))
 
     def pause(self, attempt: int) -> None:
         """Wait as before a retry, for a caller that must look before it writes again."""
@@ -292,7 +291,9 @@ class HttpClient:
                     raise
             self._clock.sleep(wait)
 
-    def _guarded(self, request: Request, attempt: int) -> Answer:
+    def _guarded(self, request: Request, attempt: int, *, is_write: bool) -> Answer:
+        if is_write and self._guard is not None:
+            self._guard(self.system, request.operation)  # each attempt: it may have been revoked between two
         if self._breaker is None:
             return self._authorized(request, attempt)
         with self._breaker.call(request.operation):

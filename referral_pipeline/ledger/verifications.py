@@ -61,9 +61,13 @@ class VerificationPart(Transactions):
         with self._reading() as connection:
             return [Verification(**row) for row in connection.execute(query).mappings()]
 
-    def latest_verification(self, kind: str, fingerprint: str) -> Verification | None:
-        """The newest of a kind that is true of what this fingerprint stands for."""
+    def latest_verification(
+        self, kind: str, fingerprint: str, *, environment: str | None = None
+    ) -> Verification | None:
+        """The newest of a kind that is true of what this fingerprint stands for (and was made in that environment)."""
         query = sa.select(_table).where(_c.kind == kind, _c.fingerprint == fingerprint).order_by(_c.id.desc()).limit(1)
+        if environment is not None:
+            query = query.where(_c.environment == environment)
         with self._reading() as connection:
             row = connection.execute(query).mappings().one_or_none()
         return None if row is None else Verification(**row)

@@ -23,6 +23,7 @@ def judge_states(facts: Facts, contract: Contract) -> Iterator[HealthRow]:
     yield from _freshness(facts, contract)
     yield from (_process(facts, name) for name in PROCESSES)
     yield from (_breaker(facts, system) for system in facts.systems)
+    yield _leave(facts, contract)
     for channel, count in sorted(facts.undelivered.items()) or [("all", 0)]:
         words = f"{count} messages have been waiting for more than five minutes." if count else "Nothing waits."
         severity = Severity.ERROR if count else Severity.OK
@@ -89,6 +90,16 @@ def _process(facts: Facts, name: str) -> HealthRow:
         # The inbox sensor tells of the lane, as soon as events wait.
         told_by="lane_stopped" if name == "lane" and not alive else None,
     )
+
+
+def _leave(facts: Facts, contract: Contract) -> HealthRow:
+    """Whether anything may be written. Its alert is that of the lane, whoever sees it first."""
+    may_write = facts.may_write
+    words = "The present contract is approved for production." if may_write else "Production is not approved."
+    if contract.environment == "sandbox":
+        words = "A sandbox is written to without an approval."
+    severity = Severity.OK if may_write else Severity.ERROR
+    return HealthRow("not_approved", "go_live", float(may_write), None, severity, words)
 
 
 def _breaker(facts: Facts, system: str) -> HealthRow:

@@ -110,6 +110,8 @@ def number(row: HealthRow, value: float | None) -> str:
         return "-"
     if row.unit == "ratio":
         return f"{value:.1%}"
+    if row.unit == "leave":
+        return "given" if value else "none"
     if row.unit == "open":
         return "held back" if value else "no"
     return f"{value:,.3g} {row.unit}" if abs(value) < 1000 else f"{value:,.0f} {row.unit}"

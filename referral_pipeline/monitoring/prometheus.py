@@ -52,6 +52,7 @@ METRICS: Mapping[str, _Metric] = {
     "freshness": _Metric("freshness_seconds", factor=3600.0),
     "silent_process": _Metric("process_silence_seconds", "process"),
     "breaker": _Metric("breaker_open"),
+    "not_approved": _Metric("writes_approved", None),
     "undelivered_alerts": _Metric("undelivered_alerts", "channel"),
 }
 EXPECTED = f"{PREFIX}events_expected"
@@ -148,11 +149,18 @@ def _rules(contract: Contract) -> Iterator[dict[str, Any]]:
         "DeadLetters": ("dead_letters", f"max by (system) ({PREFIX}dead_letters) > 0"),
         "ProcessSilent": ("silent_process", f"max by (process) ({PREFIX}process_silence_seconds) > {SILENT_SECONDS:g}"),
         "BreakerOpen": ("breaker", f"max by (system) ({PREFIX}breaker_open) >= 1"),
+        "WritesOff": ("not_approved", f"min({PREFIX}writes_approved) == 0"),
         "AlertsUndelivered": ("undelivered_alerts", f"max by (channel) ({PREFIX}undelivered_alerts) > 0"),
     }
     for name, (measure, expr) in known.items():
         about = {"silent_process": "process", "undelivered_alerts": "channel"}.get(measure, "system")
-        yield _rule(name, measure, expr, "2m", "" if measure == "backlog_age" else f"{{{{ $labels.{about} }}}}")
+        yield _rule(
+            name,
+            measure,
+            expr,
+            "2m",
+            "" if measure in ("backlog_age", "not_approved") else f"{{{{ $labels.{about} }}}}",
+        )
     yield {
         "alert": "ReferralPipelineHealthNotMeasured",
         "expr": f"absent({MEASURED}) or time() - max({MEASURED}) > 300",

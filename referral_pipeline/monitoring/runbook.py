@@ -132,6 +132,15 @@ RUNBOOK: dict[str, Entry] = {
         "The alert breaker_open or credential_refused says why.",
         "See there. Nothing is lost.",
     ),
+    "not_approved": Entry(
+        "Leave to write",
+        "leave",
+        "Production is not written to: go-live was revoked, or does not cover the present contract, stage map and "
+        "connectors.",
+        "`referral-pipeline go-live` says which.",
+        "Approve again in the sandbox, bring it here with `go-live --import FILE`, and restart `up`. Meanwhile start "
+        "`receiver`: it keeps what comes.",
+    ),
     "undelivered_alerts": Entry(
         "Alerts not delivered",
         "alerts",

@@ -23,6 +23,7 @@ from referral_pipeline.ledger.measures import ArrivalCount, CallCount, DayVolume
 from referral_pipeline.ledger.records import AlertRecord, Backlog, BreakerState, Cursor, DoneEvent, Heartbeat
 from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.monitoring.pattern import Pattern, pattern_of
+from referral_pipeline.quality.go_live import is_approved
 
 STEP = timedelta(minutes=15)
 HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(days=7)
@@ -99,6 +100,7 @@ class Facts:
         alerts: the newest of all names, newest first.
         undelivered: messages of channels that were not taken for five minutes, by channel.
         published_at: when a refresh last published; None when none has.
+        may_write: whether writes may go out under the present contract.
     """
 
     now: datetime
@@ -120,6 +122,7 @@ class Facts:
     alerts: Sequence[AlertRecord]
     undelivered: Mapping[str, int]
     published_at: datetime | None
+    may_write: bool
 
     def told(self, *names: str, subject: str | None = None) -> str | None:
         """The name of an alert that is open, of these names (and of that subject); None when none is."""
@@ -187,6 +190,7 @@ class Watcher:
             alerts=ledger.alerts(limit=_ALERTS),
             undelivered=_undelivered(ledger.alerts(undelivered=True, limit=_ALERTS), now),
             published_at=_published_at(self._published_dir),
+            may_write=is_approved(self.contract, ledger),
         )
 
     def _read_days(self, now: datetime) -> None:

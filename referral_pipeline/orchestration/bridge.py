@@ -93,7 +93,7 @@ class Bridge:
         self.ledger = Ledger.open(contract.ledger.url, home=settings.home)
         self.warehouse = Warehouse(contract.warehouse.url, home=settings.home, published_dir=settings.published_dir)
         self.calls = CallRecorder(self.ledger.record_calls)
-        guard = WriteGuard(contract, self.ledger)
+        guard = WriteGuard(contract, self.ledger, present=lambda: load_contract(settings))
         self.ats: AtsConnector = build_ats(contract, settings, recorder=self.calls, state_dir=state, guard=guard)
         self.advocacy: AdvocacyConnector = build_advocacy(
             contract, settings, recorder=self.calls, state_dir=state, guard=guard

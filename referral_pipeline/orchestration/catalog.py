@@ -394,7 +394,7 @@ CATALOG: tuple[AssetEntry, ...] = (
         "owner; a measure is an error only when that is proven. One row per look, measure and subject, for a month.",
         frozenset({"python", "duckdb"}),
         "ops.health",
-        deps=("referrals", "ats_applications", "reconciliation"),
+        # After nothing: when a pull fails, what health says of it is wanted most.
         first="measured_at DESC, severity = 'error' DESC, severity = 'warning' DESC, measure, system, operation",
     ),
     AssetEntry(

@@ -34,7 +34,7 @@ reconcile = dg.define_asset_job(
     name="reconcile",
     selection=(dg.AssetSelection.groups("ingest") - _FILES) | _RECONCILIATION | _HEALTH,
     description="Both systems brought level: pull what changed, and put what webhooks missed in the inbox. The lane "
-    "works it off; without a lane this run does. Health is measured after it. No analytics.",
+    "works it off; without a lane this run does. Health is measured too. No analytics.",
     config=_QUIET,
     tags={"owner": "talent-operations"},
 )

@@ -1,7 +1,7 @@
 """The lane's process: an engine that does events as they come, and one open Dagster run after another to show them.
 
-Belongs here: putting the lane together, its process, waking it, and what its owner is told. Does not belong here: the
-work (sync.lane), the run's op (assets.events).
+Belongs here: putting the lane together, its process, waking it. Does not belong here: the work (sync.lane), the op of
+the run (assets.events), what its owner is told (lane_alerts).
 
 The engine works in threads of its own and never waits for Dagster: a run's log costs milliseconds per entry, and the
 fraction of a second between two runs would be an outage. The op of the open run takes what was done and logs it.
@@ -21,23 +21,22 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 from uuid import uuid4
 
-from referral_pipeline.connectors.breaker import Breaker, BreakerChange
+from referral_pipeline.connectors.breaker import Breaker
 from referral_pipeline.connectors.calls import CallRecorder
 from referral_pipeline.connectors.factory import build_advocacy, build_ats
 from referral_pipeline.connectors.http import Clock, RetryPolicy
 from referral_pipeline.contract.loader import load_contract
-from referral_pipeline.contract.models import Contract
-from referral_pipeline.ledger.records import BreakerState, InboxEvent, Recognition
 from referral_pipeline.ledger.store import Ledger
-from referral_pipeline.monitoring.alerts import Alert, AlertDesk
+from referral_pipeline.monitoring.alerts import AlertDesk
 from referral_pipeline.orchestration.instance import born, is_alive, open_instance, process_tags
+from referral_pipeline.orchestration.lane_alerts import LaneAlerts
 from referral_pipeline.orchestration.liveness import LANE
 from referral_pipeline.orchestration.state import refuse_other_systems, refuse_unapproved, remember_system, state_folder
 from referral_pipeline.privacy.crypto import Cipher
 from referral_pipeline.quality.go_live import WriteGuard
 from referral_pipeline.settings import Settings
 from referral_pipeline.sync.evidence import Sealer
-from referral_pipeline.sync.lane.engine import LATE_AFTER, Engine, Watch
+from referral_pipeline.sync.lane.engine import Engine, Watch
 from referral_pipeline.sync.lane.handlers import Handlers
 from referral_pipeline.sync.lane.mirror import Mirror
 from referral_pipeline.sync.lane.people import People
@@ -53,10 +52,8 @@ _LOG = logging.getLogger(__name__)
 RETRY = RetryPolicy(max_attempts=3, base_seconds=0.1, cap_seconds=2.0, deadline_seconds=20.0)
 """Little patience for one call: a thread that waits holds up others, and the inbox brings the event back."""
 _TICK_SECONDS = 60.0
-_HOUR_SECONDS = 3600.0
 _FORGOTTEN_AFTER = timedelta(days=1)
 _RESTART_SECONDS = 5.0
-_LOOKED_AT = 1_000
 _COLLECT_AFTER = 20_000
 """Objects made until the collector looks: an event makes thousands, and Python's 700 means several looks in each."""
 
@@ -114,7 +111,7 @@ def open_lane(
     ledger = Ledger.open(contract.ledger.url, home=settings.home, clock=now)
     calls = CallRecorder(ledger.record_calls)
     desk = AlertDesk(contract, settings, ledger, now)
-    told = _Told(contract, ledger, desk)
+    told = LaneAlerts(contract, ledger, desk)
 
     def sleep(seconds: float) -> None:
         if stop.wait(seconds):
@@ -128,7 +125,7 @@ def open_lane(
     for kept in ledger.breakers():
         if kept.system in breakers:
             breakers[kept.system].restore(kept.state, kept.retry_at, failures=kept.failures, reason=kept.reason)
-    guard = WriteGuard(contract, ledger, told.not_approved)
+    guard = WriteGuard(contract, ledger, told.not_approved, lambda: load_contract(settings))
     ats = build_ats(
         contract,
         settings,
@@ -201,7 +198,7 @@ def open_lane(
         ),
     )
     try:
-        yield Lane(engine, systems, desk, lambda: _tick(systems, leveller, told), stop)
+        yield Lane(engine, systems, desk, lambda: _tick(systems, leveller, told, guard), stop)
     finally:
         if address is not None:
             ledger.forget_heartbeat(LANE, owner)
@@ -213,157 +210,7 @@ def open_lane(
         ledger.close()
 
 
-class _Told:
-    """What the owner hears of the lane."""
-
-    def __init__(self, contract: Contract, ledger: Ledger, desk: AlertDesk) -> None:
-        self._contract = contract
-        self._ledger = ledger
-        self._desk = desk
-        self._stages: set[str] = set()
-        self._next_hour = 0.0
-
-    def is_hour_over(self) -> bool:
-        """Whether an hour has passed since this last said so. Bonuses come with a day, and each look costs calls."""
-        if monotonic() < self._next_hour:
-            return False
-        self._next_hour = monotonic() + _HOUR_SECONDS
-        return True
-
-    def breaker_changed(self, change: BreakerChange) -> None:
-        self._ledger.save_breaker(
-            BreakerState(
-                system=change.system,
-                state=change.state,
-                since=change.since,
-                retry_at=change.retry_at,
-                failures=change.failures,
-                reason=change.reason,
-            )
-        )
-        name = "credential_refused" if "credential" in change.reason else "breaker_open"
-        if change.state == "open":
-            todo = (
-                f"Look at the credential of {change.system} in the environment, and renew it; then restart the lane"
-                if name == "credential_refused"
-                else f"Look at the status page of {change.system}. Nothing is lost: events wait and are done when it "
-                "answers again"
-            )
-            self._desk.fire(
-                Alert(
-                    name=name,
-                    subject=f"breaker:{change.system}",
-                    severity="error",
-                    what=f"{change.system} is not called any more: {change.reason or 'it failed'}",
-                    todo=todo,
-                )
-            )
-        elif change.state == "closed":
-            for each in ("credential_refused", "breaker_open"):
-                self._desk.resolve(each, f"breaker:{change.system}", f"{change.system} answers again")
-
-    def not_approved(self) -> None:
-        self._desk.fire(
-            Alert(
-                name="not_approved",
-                subject="go_live",
-                severity="error",
-                what="Nothing is written any more: go-live is not approved for this contract, its stage map and its "
-                "connectors. Events wait.",
-                todo="See `referral-pipeline go-live`: it was revoked, or what it covers has changed. Approve "
-                "again in the sandbox, and bring it here with `go-live --import FILE`",
-            )
-        )
-
-    def dead(self, event: InboxEvent, error: str, run_id: str | None) -> None:
-        self._desk.fire(
-            Alert(
-                name="dead_letter",
-                subject=f"inbox:{event.system}",
-                severity="error",
-                what=f"An event of {event.system} could not be done: {event.event_type}, number {event.id}: {error}",
-                todo="See `referral-pipeline events list --state dead`, mend the cause, then `events replay --dead`",
-                link=self._desk.link_to_run(run_id) if run_id else None,
-            )
-        )
-
-    def refused(self, recognition: Recognition) -> None:
-        self._desk.fire(
-            Alert(
-                name="dead_letter",
-                subject=f"recognition:{recognition.referral_id}",
-                severity="error",
-                what=f"The advocacy platform refuses the recognition {recognition.kind} of referral "
-                f"{recognition.referral_id}: {recognition.last_error or 'without a reason'}",
-                todo="An advocate waits for it. Mend the cause at the platform; it is told again with the next change",
-            )
-        )
-
-    def late(self, event: InboxEvent, error: str, run_id: str | None) -> None:
-        self._desk.fire(
-            Alert(
-                name="event_late",
-                subject=f"inbox:{event.system}",
-                severity="warning",
-                what=f"An event of {event.system} has failed {event.attempts} times and is tried on: "
-                f"{event.event_type}, number {event.id}: {error}",
-                todo="Look at the status page of the system that the error names. Without a cause there, see "
-                "`referral-pipeline events list --state received`",
-                link=self._desk.link_to_run(run_id) if run_id else None,
-            )
-        )
-
-    def none_late(self, system: str) -> None:
-        subject = f"inbox:{system}"
-        open_ones = (a for a in self._ledger.alerts(open_only=True) if a.name == "event_late")
-        if not any(alert.fingerprint.endswith(subject) for alert in open_ones):
-            return
-        waiting = (
-            event
-            for state in ("received", "claimed")
-            for event in self._ledger.inbox_events(state=state, system=system, limit=_LOOKED_AT)
-        )
-        if not any(event.attempts >= LATE_AFTER for event in waiting):
-            self._desk.resolve("event_late", subject, f"No event of {system} is late any more")
-
-    def many_gone(self) -> None:
-        system = self._contract.ats.connector
-        self._desk.fire(
-            Alert(
-                name="many_gone",
-                subject=f"applications:{system}",
-                severity="error",
-                what=f"{system} hides more linked applications than deletions explain; no more are taken for deleted",
-                todo="Look whether its credential lost a right or jobs became private. If they were really deleted, "
-                "nothing is to be done: a few are noted each day",
-            )
-        )
-
-    def not_many_gone(self, are_many_gone: Callable[[], bool]) -> None:
-        subject = f"applications:{self._contract.ats.connector}"
-        if self._ledger.open_alert(f"many_gone/{subject}") is not None and not are_many_gone():
-            self._desk.resolve("many_gone", subject, "Applications that are gone are taken for deleted again")
-
-    def none_dead(self, system: str) -> None:
-        if not self._ledger.inbox_events(state="dead", system=system, limit=1):
-            self._desk.resolve("dead_letter", f"inbox:{system}", f"No event of {system} is dead any more")
-
-    def unmapped_stage(self, stage: str) -> None:
-        if stage in self._stages:
-            return
-        self._stages.add(stage)
-        self._desk.fire(
-            Alert(
-                name="unmapped_stage",
-                subject=f"stage:{stage}",
-                severity="warning",
-                what=f"The ATS has a stage that the contract does not map: {stage}. It counts as in_review",
-                todo="Add it to stage_map in integration.yaml",
-            )
-        )
-
-
-def _tick(systems: Systems, leveller: Leveller, told: _Told) -> None:
+def _tick(systems: Systems, leveller: Leveller, told: LaneAlerts, guard: WriteGuard) -> None:
     """What comes with time: bonuses that are due, dead events that were mended."""
     if told.is_hour_over():
         leveller.hires.recognise_due()
@@ -372,6 +219,8 @@ def _tick(systems: Systems, leveller: Leveller, told: _Told) -> None:
             if systems.clock() - beat.at > _FORGOTTEN_AFTER:
                 systems.ledger.forget_heartbeat(LANE, beat.owner)
     told.not_many_gone(leveller.gone.are_many_gone)
+    told.approved_again(guard.look)
+    told.recognised_again()
     for system in (systems.ats.system, systems.advocacy.system):
         told.none_dead(system)
         told.none_late(system)

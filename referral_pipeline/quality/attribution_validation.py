@@ -221,7 +221,8 @@ class Validator:
 def pulled_until(ledger: Ledger, *sources: AtsConnector | AdvocacyConnector) -> datetime | None:
     """Up to when all of these systems were pulled; None when one never was."""
     cursors = [ledger.cursor(source.system, entity) for source in sources for entity in source.entities]
-    return min((cursor.position for cursor in cursors if cursor is not None), default=None)
+    positions = [cursor.position for cursor in cursors if cursor is not None]
+    return min(positions) if positions and len(positions) == len(cursors) else None
 
 
 # ---------------------------------------------------------------- in numbers and words

@@ -23,10 +23,13 @@ from typing import Any
 from referral_pipeline.connectors.covered import fingerprint_of
 from referral_pipeline.connectors.failures import NotApproved
 from referral_pipeline.contract.models import Contract
+from referral_pipeline.contract.problems import ContractError
 from referral_pipeline.ledger.records import Verification
 from referral_pipeline.ledger.store import Ledger
+from referral_pipeline.quality.parallel_run.records import is_open_cause
 from referral_pipeline.quality.parallel_run.sign_off import COMPARISON, SIGN_OFF
 
+SANDBOX = "sandbox"
 APPROVAL_KEY = "REFERRAL_PIPELINE_APPROVAL_KEY"
 """The environment variable with the secret that signs an approval which travels."""
 
@@ -116,20 +119,27 @@ class Standing:
 
 @dataclass(frozen=True)
 class Approval:
-    """Who let the integration write in production, when and why; and whether that holds for the present contract."""
+    """Who let the integration write in production, when and why; and whether that holds for the present contract.
+
+    `at` is when it was recorded here, `given_at` when it was given: a copy that travelled is recorded later.
+    """
 
     approved: bool
     by: str
     at: datetime
     reason: str
+    given_at: datetime
 
 
 def standings(contract: Contract, ledger: Ledger, *, now: datetime) -> list[Standing]:
-    """Each requirement with the newest verification of it that is true of the present contract."""
+    """Each requirement with the newest verification of it in the sandbox that is true of the present contract.
+
+    What was verified in production is none of these: there nothing is tried out.
+    """
     fingerprint = fingerprint_of(contract)
     found: list[Standing] = []
     for requirement in REQUIREMENTS:
-        newest = ledger.latest_verification(requirement.kind, fingerprint)
+        newest = ledger.latest_verification(requirement.kind, fingerprint, environment=SANDBOX)
         if newest is None:
             state = "missing"
         elif not newest.passed and not _is_accepted(newest, ledger, fingerprint):
@@ -143,19 +153,30 @@ def standings(contract: Contract, ledger: Ledger, *, now: datetime) -> list[Stan
 
 
 def _is_accepted(found: Verification, ledger: Ledger, fingerprint: str) -> bool:
-    """Whether somebody signed over as many open findings of a parallel run as there are now; more need a new word."""
+    """Whether somebody signed over the open findings of a parallel run: no more of any cause than there were then."""
     if found.kind != COMPARISON or not found.facts.get("matched"):
         return False
-    signed = ledger.latest_verification(SIGN_OFF, fingerprint)
-    return signed is not None and signed.passed and found.facts["open"] <= signed.facts["accepted_findings"]
+    signed = ledger.latest_verification(SIGN_OFF, fingerprint, environment=SANDBOX)
+    if signed is None or not signed.passed or found.facts["open"] > signed.facts["accepted_findings"]:
+        return False
+    then = signed.facts["causes"]
+    return all(count <= then.get(cause, 0) for cause, count in found.facts["causes"].items() if is_open_cause(cause))
 
 
 def approval_of(contract: Contract, ledger: Ledger) -> Approval | None:
-    """The newest word on go-live for the present contract; None when nobody has spoken."""
-    newest = ledger.latest_verification(GO_LIVE, fingerprint_of(contract))
+    """The newest word on go-live for the present contract; None when nobody has spoken.
+
+    Whoever revokes means what runs, and what runs may be another contract than the one in the file by then: so a
+    revocation ends every approval before it.
+    """
+    own = ledger.latest_verification(GO_LIVE, fingerprint_of(contract))
+    last = next(iter(ledger.verifications(GO_LIVE, limit=1)), None)
+    newest = last if last is not None and not last.passed else own
     if newest is None:
         return None
-    return Approval(newest.passed, newest.made_by, newest.made_at, str(newest.facts.get("reason", "")))
+    given = newest.facts.get("approved_at")
+    given_at = datetime.fromisoformat(str(given)) if given else newest.made_at
+    return Approval(newest.passed, newest.made_by, newest.made_at, str(newest.facts.get("reason", "")), given_at)
 
 
 def is_approved(contract: Contract, ledger: Ledger) -> bool:
@@ -185,7 +206,7 @@ def approve(contract: Contract, ledger: Ledger, *, by: str, reason: str, now: da
         )
     evidence = {s.requirement.kind: s.found.id for s in standings(contract, ledger, now=now) if s.found is not None}
     _record(contract, ledger, approved=True, by=by, facts={"reason": reason, "evidence": evidence})
-    return Approval(True, by, now, reason)
+    return Approval(True, by, now, reason, now)
 
 
 def revoke(contract: Contract, ledger: Ledger, *, by: str, reason: str) -> None:
@@ -230,7 +251,8 @@ def exported(contract: Contract, ledger: Ledger, *, key: str) -> str:
         "format": _FORMAT,
         "fingerprint": fingerprint_of(contract),
         "approved_by": approval.by,
-        "approved_at": approval.at.astimezone(UTC).isoformat(),
+        # When it was given, not when it came here: a copy of a copy is no younger.
+        "approved_at": approval.given_at.astimezone(UTC).isoformat(),
         "reason": approval.reason,
     }
     return json.dumps({**content, "signature": _signature(content, key)}, indent=2) + "\n"
@@ -262,7 +284,7 @@ def import_approval(text: str, contract: Contract, ledger: Ledger, *, key: str, 
         raise GoLiveRefused("the approval was revoked here after it was given. Approve again in the sandbox")
     facts = {"reason": content["reason"], "approved_at": content["approved_at"]}
     _record(contract, ledger, approved=True, by=str(content["approved_by"]), facts=facts)
-    return Approval(True, str(content["approved_by"]), at, str(content["reason"]))
+    return Approval(True, str(content["approved_by"]), now, str(content["reason"]), at)
 
 
 def _read(text: str) -> tuple[dict[str, Any], str, datetime]:
@@ -288,18 +310,28 @@ def _signature(content: Mapping[str, Any], key: str) -> str:
 
 
 class WriteGuard:
-    """Lets a write pass while the contract is approved; asks the ledger again every 20 seconds. Safe for threads.
+    """Lets a write pass while the contract is approved; asks again every 20 seconds. Safe for threads.
 
     Args:
-        contract: Of production.
+        contract: that runs.
         ledger: Where approvals are.
         on_refused: Called once each time it closes.
+        present: reads the contract as it now stands in the file. In production one that is another than the one that
+            runs closes too: what was approved of the one says nothing of the other, and a start makes them one again.
     """
 
-    def __init__(self, contract: Contract, ledger: Ledger, on_refused: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        contract: Contract,
+        ledger: Ledger,
+        on_refused: Callable[[], None] = lambda: None,
+        present: Callable[[], Contract] | None = None,
+    ) -> None:
         self._contract = contract
+        self._fingerprint = fingerprint_of(contract)
         self._ledger = ledger
         self._on_refused = on_refused
+        self._present = present
         self._lock = threading.Lock()
         self._asked_at: float | None = None
         self._open = False
@@ -310,19 +342,30 @@ class WriteGuard:
         Raises:
             NotApproved: production is not approved for this contract.
         """
+        if not self.look():
+            raise NotApproved(system, operation)
+
+    def look(self) -> bool:
+        """Whether a write would pass now."""
         with self._lock:
+            closed = False
             if self._asked_at is None or monotonic() - self._asked_at >= _ASK_AGAIN_SECONDS:
                 was_open, first = self._open, self._asked_at is None
-                self._open = is_approved(self._contract, self._ledger)
+                self._open = is_approved(self._contract, self._ledger) and self._is_present()
                 self._asked_at = monotonic()
                 closed = not self._open and (was_open or first)
-            else:
-                closed = False
             is_open = self._open
         if closed:
             self._on_refused()
-        if not is_open:
-            raise NotApproved(system, operation)
+        return is_open
+
+    def _is_present(self) -> bool:
+        if self._present is None or self._contract.environment == "sandbox":
+            return True
+        try:
+            return fingerprint_of(self._present()) == self._fingerprint
+        except ContractError:
+            return False  # somebody is in the middle of changing it, or broke it
 
 
 def as_json(found: Sequence[Standing], approval: Approval | None, contract: Contract) -> dict[str, Any]:

@@ -116,7 +116,7 @@ def ensure_attribution_validation(warehouse: Warehouse, contract: Contract, *, a
 
 
 def compared(warehouse: Warehouse) -> Compared:
-    """How much was compared."""
+    """How much was compared: without what was written after the pull, and what is gone, of which nothing is judged."""
     row = warehouse.frame(
         """
         SELECT count(*) AS applications, count(*) FILTER (WHERE attribution.status = 'hired') AS hires
@@ -124,6 +124,9 @@ def compared(warehouse: Warehouse) -> Compared:
         SEMI JOIN staging.link AS link
             ON link.system = attribution.ats AND link.application_id = attribution.ats_application_id
             AND link.block IS NULL
+        ANTI JOIN staging.ledger_tag_change AS change
+            ON change.kind IN ('fresh', 'gone') AND change.system = attribution.ats
+            AND change.application_id = attribution.ats_application_id
         WHERE attribution.channel = 'advocacy'
         """
     ).to_dict("records")[0]

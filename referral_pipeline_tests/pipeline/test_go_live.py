@@ -20,8 +20,10 @@ from referral_pipeline.contract.models import Contract
 from referral_pipeline.contract.problems import ContractError
 from referral_pipeline.contract.scaffold import Choices, integration_yaml
 from referral_pipeline.ledger.store import Ledger
+from referral_pipeline.monitoring.alerts import AlertDesk
 from referral_pipeline.orchestration.bridge import Bridge
 from referral_pipeline.orchestration.lane import open_lane
+from referral_pipeline.orchestration.lane_alerts import LaneAlerts
 from referral_pipeline.orchestration.verified import keep
 from referral_pipeline.quality import go_live
 from referral_pipeline.quality.go_live import GoLiveRefused, WriteGuard
@@ -131,6 +133,40 @@ def test_what_it_covers_must_be_verified_and_approved_again_when_it_changes(ledg
     changed = production(parse_contract(YAML.replace(old, new, 1)))
     assert not go_live.is_approved(changed, ledger)
     assert {s.state for s in go_live.standings(changed, ledger, now=NOW)} == {"missing"}
+
+
+def test_what_was_verified_in_production_is_no_evidence(ledger: Ledger):
+    verified(ledger, production(SANDBOX))
+    assert {s.state for s in go_live.standings(SANDBOX, ledger, now=NOW)} == {"missing"}
+
+
+def test_a_copy_of_a_copy_is_no_younger(ledger: Ledger, elsewhere: Ledger, clock: Clock):
+    approved(ledger)
+    first = go_live.exported(SANDBOX, ledger, key=KEY)
+    clock.now = NOW + timedelta(days=29)
+    live = production(SANDBOX)
+    taken = go_live.import_approval(first, live, elsewhere, key=KEY, now=clock.now)
+    assert (taken.at, taken.given_at) == (clock.now, NOW)
+    again = go_live.exported(live, elsewhere, key=KEY)
+    assert json.loads(again)["approved_at"] == json.loads(first)["approved_at"]
+    with pytest.raises(GoLiveRefused, match="not of the last 30 days"):
+        go_live.import_approval(again, live, elsewhere, key=KEY, now=NOW + timedelta(days=31))
+
+
+def test_the_alert_that_nothing_is_written_is_over_when_the_contract_is_approved_again(
+    ledger: Ledger, elsewhere: Ledger, tmp_path: Path, clock: Clock
+):
+    live = production(SANDBOX)
+    approved(ledger)
+    copy = go_live.exported(SANDBOX, ledger, key=KEY)
+    with AlertDesk(live, load_settings(tmp_path), elsewhere, clock, background=False) as desk:
+        told = LaneAlerts(live, elsewhere, desk)
+        told.not_approved()
+        told.approved_again(lambda: go_live.is_approved(live, elsewhere))
+        assert [alert.name for alert in elsewhere.alerts(open_only=True)] == ["not_approved"]
+        go_live.import_approval(copy, live, elsewhere, key=KEY, now=NOW)
+        told.approved_again(lambda: go_live.is_approved(live, elsewhere))
+    assert elsewhere.alerts(open_only=True) == []
 
 
 def test_another_version_of_a_connector_is_not_the_approved_one(ledger: Ledger, monkeypatch: pytest.MonkeyPatch):
@@ -276,6 +312,36 @@ def test_who_runs_is_told_once_when_the_approval_ends(ledger: Ledger, monkeypatc
         with pytest.raises(NotApproved):
             guard("greenhouse", "candidates.create")
     assert told == [1]
+
+
+def test_a_revocation_stops_what_runs_also_when_the_file_was_changed_meanwhile(ledger: Ledger):
+    approved(ledger)
+    live = production(SANDBOX)
+    guard = WriteGuard(live, ledger)
+    assert guard.look()
+    changed = production(parse_contract(YAML.replace("shared_mailbox_limit: 3", "shared_mailbox_limit: 4", 1)))
+    go_live.revoke(changed, ledger, by="cto@example.com", reason="stop now")
+    assert not go_live.is_approved(live, ledger)
+    approved(ledger)
+    assert go_live.is_approved(live, ledger)
+
+
+def test_what_runs_stops_writing_when_the_contract_in_the_file_is_another_or_broken(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("referral_pipeline.quality.go_live._ASK_AGAIN_SECONDS", 0.0)
+    approved(ledger)
+    text = [YAML]
+    told: list[int] = []
+    guard = WriteGuard(production(SANDBOX), ledger, lambda: told.append(1), lambda: production(parse_contract(text[0])))
+    assert guard.look()
+    text[0] = YAML.replace("  Offer: offered", "  Offer: interviewed", 1)
+    assert not guard.look()
+    text[0] = "version: ["
+    assert not guard.look()
+    assert told == [1]
+    text[0] = YAML.replace("latency_p95_seconds: 60", "latency_p95_seconds: 61", 1)  # nothing that is covered
+    assert guard.look()
 
 
 # ---------------------------------------------------------------- what starts, and what people see

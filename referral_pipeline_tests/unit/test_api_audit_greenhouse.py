@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import pytest
@@ -140,6 +141,32 @@ def test_what_an_audit_that_died_left_behind_is_deleted_by_the_next_and_nobody_e
     audited(account.connector)
     assert strangers(account) == []
     assert [row["last_name"] for row in account.store.rows("candidates")][-1] == "Lovelace"
+
+
+def test_a_candidate_whose_creation_nobody_heard_of_is_deleted_once_searches_show_it():
+    """The answer to the first create is lost, and no search shows what it made for twenty seconds."""
+    with account_with(visibility_lag_seconds=20) as account:
+        filled(account)
+        app, creates = account._door.app, count(1)
+
+        async def loses(scope: Any, receive: Any, send: Any) -> None:
+            is_create = scope["type"] == "http" and scope["method"] == "POST" and scope["path"].endswith("/candidates")
+            if not is_create or next(creates) != 2:  # the first is the empty one that is refused
+                await app(scope, receive, send)
+                return
+
+            async def swallow(message: Any) -> None:
+                del message
+
+            await app(scope, receive, swallow)
+            await send({"type": "http.response.start", "status": 502, "headers": [(b"content-type", b"text/html")]})
+            await send({"type": "http.response.body", "body": b"bad gateway"})
+
+        account._door.app = loses
+        lines = audited(account.connector)
+        assert lines["candidates.delete"].standing is Standing.COVERED
+        assert next(creates) > 3
+        assert strangers(account) == []
 
 
 def test_what_cannot_be_deleted_is_named_and_goes_once_it_can(account: Account):

@@ -258,3 +258,14 @@ def test_nothing_is_asked_of_the_ats_while_candidates_are_not_created(tmp_path: 
     world.edit("P1", tags=EMPTY, source_name=None)
     world.edit("P3", tags=right(2))
     assert findings(world.build()) == set()
+
+
+def test_what_was_written_after_the_pull_is_not_counted_as_compared(tmp_path: Path) -> None:
+    world = a_world(tmp_path)
+    world.build()
+    validated(world)
+    both = compared(world.warehouse).applications
+    validated(world, TagChange("greenhouse", "P1", "fresh"))
+    assert compared(world.warehouse).applications == both - 1
+    validated(world, TagChange("greenhouse", "P1", "fresh"), TagChange("greenhouse", "P2", "fresh"))
+    assert (compared(world.warehouse).applications, both) == (0, 2)

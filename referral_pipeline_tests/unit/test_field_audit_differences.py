@@ -21,6 +21,19 @@ def pair(kind: Kind, expected: Any, found: Any, **more: Any) -> Comparison:
     return Comparison(more.pop("side", ATS), more.pop("field", "field"), kind, expected, found, **more)
 
 
+def test_what_somebody_typed_where_a_word_or_a_count_belongs_is_not_shown():
+    typed = [
+        pair(Kind.WORD, "applied", "Jane, Doe"),
+        pair(Kind.WORD, "applied", "Doe"),
+        pair(Kind.COUNT, "12", "4155550143"),
+    ]
+    found = mismatches(typed)
+    assert [one.expected for one in found] == ["applied", "applied", "12"]
+    assert not any(word in repr(found) for word in ("Jane", "Doe", "4155550143"))
+    told = mismatches([pair(Kind.WORD, "hired", "rejected"), pair(Kind.COUNT, "12", "1300")])
+    assert [(one.expected, one.found) for one in told] == [("hired", "rejected"), ("12", "1300")]
+
+
 @pytest.mark.parametrize(
     "one",
     [

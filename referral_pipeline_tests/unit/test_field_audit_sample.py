@@ -14,7 +14,7 @@ from referral_pipeline.connectors.failures import Invalid
 from referral_pipeline.ledger.records import Link
 from referral_pipeline.quality.field_audit.judge import Verdict, percent, rate, verdict_on
 from referral_pipeline.quality.field_audit.live import read_many
-from referral_pipeline.quality.field_audit.sample import allocate, clean_sample_for, draw, stratum_of
+from referral_pipeline.quality.field_audit.sample import clean_sample_for, draw, stratum_of
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 CONFIDENCES = st.sampled_from([0.8, 0.9, 0.95, 0.99])
@@ -54,28 +54,39 @@ def test_a_seed_draws_the_same_records_in_whatever_order_they_come(links, wanted
     again = draw(mixed, wanted=wanted, seed=seed, now=NOW)
     assert first.links == again.links
     assert first.strata == again.strata
-    assert len(first.links) == len(set(first.links)) == min(wanted, len(links))
+    assert first.beside == again.beside
+    assert len(set(first.links)) == len(first.links)
+    assert len(first.links) - len(first.beside) == min(wanted, len(links))
 
 
 @settings(deadline=None)
-@given(POPULATIONS, st.integers(16, 80), st.integers(0, 2**31))
-def test_every_stratum_is_in_the_sample(links, wanted, seed):
-    drawn = draw(links, wanted=wanted, seed=seed, now=NOW)  # 16 strata at most
-    assert {stratum_of(link, now=NOW) for link in drawn.links} == {stratum_of(link, now=NOW) for link in links}
+@given(POPULATIONS, st.integers(1, 80), st.integers(0, 2**31))
+def test_every_stratum_is_looked_at_and_beside_the_sample_is_only_what_it_has_none_of(links, wanted, seed):
+    drawn = draw(links, wanted=wanted, seed=seed, now=NOW)
+    of = {link.referral_id: stratum_of(link, now=NOW) for link in links}
+    assert {of[link.referral_id] for link in drawn.links} == set(of.values())
+    inside = {of[link.referral_id] for link in drawn.links if link.referral_id not in drawn.beside}
+    aside = [of[referral_id] for referral_id in drawn.beside]
+    assert len(set(aside)) == len(aside)
+    assert inside.isdisjoint(aside)
+    assert {one: sum(of[x.referral_id] == one for x in drawn.links) for one in drawn.drawn} == dict(drawn.drawn)
 
 
-@settings(deadline=None)
-@given(st.dictionaries(st.text(max_size=3), st.integers(0, 500), max_size=12), st.integers(0, 600))
-def test_parts_sum_to_the_sample_and_are_proportional_beyond_the_one_that_each_has(sizes, wanted):
-    parts = allocate(sizes, wanted)
-    total = sum(sizes.values())
-    there = [key for key, size in sizes.items() if size]
-    assert sum(parts.values()) == min(wanted, total)
-    assert all(0 < part <= sizes[key] for key, part in parts.items())
-    if min(wanted, total) >= len(there):
-        assert set(parts) == set(there)
-        for key, part in parts.items():
-            assert part <= max(1, sizes[key] * min(wanted, total) / total + 1)
+def test_the_bound_holds_in_19_of_20_audits_also_where_small_strata_are_right_and_the_large_one_is_wrong():
+    ages = (0.5, 10, 45)
+    small = [linked(n, days=ages[n % 3], created=n % 2 == 0) for n in range(6)]
+    links = [*small, *(linked(n, days=200) for n in range(100, 400))]
+    wrong = {f"R{n}" for n in range(100, 135)}
+    share = len(wrong) / len(links)
+    missed = 0
+    for seed in range(600):
+        drawn = draw(links, wanted=25, seed=seed, now=NOW)
+        counted = [link for link in drawn.links if link.referral_id not in drawn.beside]
+        lower = rate(25, sum(link.referral_id in wrong for link in counted), 0.95).lower
+        assert len(counted) == 25
+        assert lower is not None
+        missed += 1 - lower < share
+    assert missed / 600 <= 0.05 + 3 * (0.05 * 0.95 / 600) ** 0.5
 
 
 def test_other_seeds_draw_other_records():

@@ -119,6 +119,8 @@ def test_every_measure_has_a_check_and_the_asset_runs_in_refresh_and_reconcile()
     defs = build_defs()
     keys = {k.name for k in defs.resolve_asset_graph().asset_check_keys if k.asset_key.path == [room.HEALTH_ASSET]}
     assert keys == set(RUNBOOK)
+    # When a pull fails, what health says of it is wanted most.
+    assert defs.resolve_asset_graph().get(dg.AssetKey(room.HEALTH_ASSET)).parent_keys == set()
     for job in ("refresh", "reconcile"):
         assert dg.AssetKey(room.HEALTH_ASSET) in defs.resolve_job_def(job).asset_layer.executable_asset_keys
 

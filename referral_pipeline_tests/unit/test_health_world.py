@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from referral_pipeline.connectors.covered import fingerprint_of
 from referral_pipeline.ledger import tables
 from referral_pipeline.ledger.measures import ARRIVED, CALLS, FAILED_CALLS
 from referral_pipeline.monitoring.alerts import Alert
 from referral_pipeline.monitoring.health import Health, Severity
 from referral_pipeline.monitoring.runbook import RUNBOOK
+from referral_pipeline.orchestration.lane_alerts import LaneAlerts
+from referral_pipeline.quality.go_live import GO_LIVE
 from referral_pipeline_tests.unit.health_world import EVENT_CALLS, PULLS, START, Faults, HealthWorld, health_world
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
@@ -223,3 +226,25 @@ def test_a_watcher_that_lives_on_sees_what_a_new_one_sees(tmp_path: Path):
         assert kept.calls == anew.calls
         assert kept.volumes == anew.volumes
         assert kept.patterns == anew.patterns
+
+
+def test_production_that_may_not_be_written_to_is_told_before_anybody_tries_and_once(tmp_path: Path):
+    def word(passed: bool) -> None:
+        world.ledger.record_verification(
+            GO_LIVE, passed=passed, environment="production", fingerprint=fingerprint_of(world.contract),
+            made_by="lead@example.com", facts={},
+        )  # fmt: skip
+
+    with health_world(tmp_path) as world:
+        world.watcher.contract = world.contract = world.contract.model_copy(update={"environment": "production"})
+        word(True)
+        world.look()
+        assert world.told() == []
+        word(False)
+        assert of(world.look(), "not_approved", "go_live").severity is Severity.ERROR
+        LaneAlerts(world.contract, world.ledger, world.desk).not_approved()  # the lane sees it too
+        world.look()
+        assert world.told() == [("began", "not_approved", "go_live")]
+        word(True)
+        world.look()
+        assert world.told()[1:] == [("over", "not_approved", "go_live")]

@@ -24,6 +24,7 @@ from referral_pipeline.connectors.http import (
     HttpClient,
     HttpFailure,
     Invalid,
+    NotApproved,
     NotFound,
     PermanentFailure,
     RateLimited,
@@ -84,6 +85,25 @@ def test_a_permanent_status_is_sent_once_and_has_its_own_class(status: int, kind
         assert isinstance(caught.value, PermanentFailure)
         assert caught.value.status == status
         assert len(server.seen) == 1
+
+
+def test_a_write_that_is_tried_again_asks_again_whether_it_may_be_sent() -> None:
+    asked: list[tuple[str, str]] = []
+
+    def guard(system: str, operation: str) -> None:
+        asked.append((system, operation))
+        if len(asked) > 1:  # revoked while the first attempt was on its way
+            raise NotApproved(system, operation)
+
+    with serving(lambda _: Reply(503, {})) as server:
+        client = client_for(server.url, guard=guard)
+        with pytest.raises(NotApproved):
+            client.call("jobs.update", "PATCH", "/jobs/1", json={})
+        assert [seen.method for seen in server.seen] == ["PATCH"]
+        assert asked == [("ats", "jobs.update")] * 2
+        with pytest.raises(TransientFailure):
+            client.get("jobs.list", "/jobs")  # what reads is not asked about
+    assert len(asked) == 2
 
 
 def test_attempts_are_bounded_and_grow_with_full_jitter() -> None:

@@ -189,7 +189,11 @@ def test_go_live_holds_the_findings_that_were_signed_over_to_be_no_more_than_the
     assert state() == "passed"
     office.compared(line(1), OPEN, line(3, Finding.FIELD_DIFFERENCE, Cause.UNKNOWN, field="phone"))
     assert state() == "failed"
+    # As many, and another cause, which nobody has accepted.
+    office.compared(line(1), line(2, Finding.MISSED_DUPLICATE, Cause.WRONG_MERGE))
+    assert state() == "failed"
     office.compared(line(1), OPEN)
+    assert state() == "passed"
     office.sign(refuse=True, reason="we looked again")
     assert state() == "failed"
 

@@ -139,7 +139,8 @@ class Audit:
             "seconds": round((self.ended_at - self.began_at).total_seconds(), 1),
             "verdict": self.verdict.value,
             "population": self.population,
-            "sampled": len(self.records),
+            "sampled": len(self.records) - len(self.sample.beside),
+            "beside": len(self.sample.beside),
             **{which.value: self.standing(which) for which in Standing},
             "clean_sample_for_minimum": clean_sample_for(1 - self.minimum_accuracy, self.confidence),
             "strata": self.sample.strata,
@@ -205,7 +206,8 @@ class FieldAudit:
                 f"`referral-pipeline check`), then run it again; --seed {seed} draws the same records"
             ) from None
         audit = Audit(seed, rules.confidence, rules.minimum_accuracy, claim, began_at, s.clock(), drawn, tuple(records))
-        return replace(audit, rates=tuple(_rates(records, rules.confidence)))
+        counted = [record for record in records if record.link.referral_id not in drawn.beside]
+        return replace(audit, rates=tuple(_rates(counted, rules.confidence)))
 
     # ------------------------------------------------------------ two looks
 
@@ -267,9 +269,10 @@ class FieldAudit:
         return is_late and (target is None or source > target) and self._s.clock() - source <= _UNDER_WAY
 
     def _pulled_until(self, source: Any) -> datetime | None:
-        """Up to when all of a system was asked; None when it never was."""
+        """Up to when all of a system was asked; None when some of it never was."""
         cursors = [self._s.ledger.cursor(source.system, entity) for entity in source.entities]
-        return min((cursor.position for cursor in cursors if cursor is not None), default=None)
+        positions = [cursor.position for cursor in cursors if cursor is not None]
+        return min(positions) if positions and len(positions) == len(cursors) else None
 
     def _wait_for(self, links: Sequence[Link]) -> None:
         """Wait until what is fresh must be visible, and what is under way for these records has come to an end."""

@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from referral_pipeline.connectors.values import parse_instant, shape
 from referral_pipeline.identity.canonical import canonical_email, canonical_phone
-from referral_pipeline.vocabulary import Side
+from referral_pipeline.vocabulary import Block, CandidateStatus, Side
 
 ATS, ADVOCACY = Side.ATS.value, Side.ADVOCACY.value
 
@@ -123,17 +123,23 @@ def moment(value: object) -> datetime | None:
 
 
 def masked(one: Comparison, value: object) -> str:
-    """What a value looks like. Words of a closed list and counts are shown, all else by its shape."""
+    """What a value looks like. Words of a closed list and counts are shown, all else by its shape.
+
+    Anybody may type anything into a field that ought to hold a word or a count: shown are the words that we know, and
+    numbers too small for a telephone's.
+    """
     if is_blank(value):
         return "nothing"
     if one.kind in (Kind.EMAIL, Kind.PHONE):
         texts = [text for text in _texts(value) if plain(text)]
         return shape(texts[0]) if len(texts) == 1 else f"{len(texts)} values"
-    if one.kind is Kind.WORD or (one.kind is Kind.COUNT and _whole(value) is not None):
-        text = plain(value)
-        return text if text.replace("_", "").replace(", ", "").isalnum() and len(text) <= _LONGEST_WORD else shape(text)
+    text = plain(value)
+    if one.kind is Kind.WORD:
+        known = _WORDS | {plain(word) for word in (one.expected, *one.older)}
+        return text if text in known or set(text.split(", ")) <= known else shape(text)
+    if one.kind is Kind.COUNT and _whole(value) is not None:
+        return text if len(text) <= _LONGEST_COUNT else shape(text)
     if one.kind is Kind.CURRENCY:
-        text = plain(value)
         return text if len(text) == _CURRENCY_CODE and text.isalpha() else shape(text)
     return one.kind.value if isinstance(value, date | datetime) else shape(value)
 
@@ -152,7 +158,10 @@ def how_far(one: Comparison) -> str:
     return f"{amount or '0 s'} {'later' if found > expected else 'earlier'}"
 
 
-_LONGEST_WORD = 60
+_WORDS = frozenset(
+    {*CandidateStatus, *Block, "hired", "bonus_eligible", "reversed", "shared", "clicked", "true", "false", "yes", "no"}
+)
+_LONGEST_COUNT = 7
 _CURRENCY_CODE = 3
 
 

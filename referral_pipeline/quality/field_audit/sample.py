@@ -1,30 +1,32 @@
 """Which records are looked at: a sample drawn by a seed, with every stratum in it.
 
-Belongs here: strata, how many of each, which ones. Does not belong here: what a sample shows (judge).
+Belongs here: strata, which records are drawn, the size that a claim needs. Does not belong here: what a sample shows
+(judge).
 
 The population are the linked records that the bridge keeps level: a referral with its application, held back by
 nothing. A stratum is the system that the application is in, the side on which its candidate began (`advocacy`: the
-bridge created it; `ats`: it was there before), and the age of the referral. Each stratum has its proportional part of
-the sample and at least one record, so a small one counts for a little more than its part; the bounds of `judge`, which
-take the sample for a simple one, are on the safe side of what proportional strata give.
+bridge created it; `ats`: it was there before), and the age of the referral.
+
+The sample is a simple random one, because exact bounds are true of that and of nothing else: one record more from each
+small stratum would leave a large one with less than its part, and a bound of 95 % was wrong in 11 of 100 audits of such
+a population. So of a stratum that the sample has none of, one record is looked at beside it: what is wrong with that is
+told, and counts in no rate.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil, log
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from referral_pipeline.ledger.records import Link
 
 _AGES: Final = (("week", timedelta(days=7)), ("month", timedelta(days=30)), ("quarter", timedelta(days=90)))
 _OLDER: Final = "older"
-
-_Key = TypeVar("_Key", bound=Hashable)
 
 
 @dataclass(frozen=True, order=True)
@@ -38,11 +40,15 @@ class Stratum:
 
 @dataclass(frozen=True)
 class Sample:
-    """The records drawn, in the order of their ids, and by stratum how many there are and how many were drawn."""
+    """The records drawn, in the order of their ids, and by stratum how many there are and how many were drawn.
+
+    `beside` are the ids of the referrals among them that are no part of the random sample.
+    """
 
     links: tuple[Link, ...]
     population: Mapping[Stratum, int]
     drawn: Mapping[Stratum, int]
+    beside: frozenset[str] = frozenset()
 
     @property
     def strata(self) -> list[dict[str, Any]]:
@@ -78,40 +84,26 @@ def stratum_of(link: Link, *, now: datetime) -> Stratum:
 
 
 def draw(links: Sequence[Link], *, wanted: int, seed: int, now: datetime) -> Sample:
-    """Draw so many records, or all when there are no more.
+    """Draw so many records, or all when there are no more, and one beside them of each stratum that has none of these.
 
     The same seed draws the same records of the same population, in whatever order it comes: each record has a place by
-    a hash of the seed and its id, and the first ones of each stratum are taken.
+    a hash of the seed and its id, and the first ones are taken.
     """
-    strata: dict[Stratum, list[Link]] = defaultdict(list)
-    for link in links:
-        strata[stratum_of(link, now=now)].append(link)
-    population = {one: len(members) for one, members in strata.items()}
-    counts = allocate(population, wanted)
-    drawn = [
-        link
-        for one, members in strata.items()
-        for link in sorted(members, key=lambda link: _place(seed, link))[: counts.get(one, 0)]
-    ]
-    return Sample(tuple(sorted(drawn, key=lambda link: link.referral_id)), population, counts)
-
-
-def allocate(sizes: Mapping[_Key, int], wanted: int) -> dict[_Key, int]:
-    """How many to draw of each stratum: its proportional part, at least one, never more than there are.
-
-    The parts sum to `wanted`, or to all there are. With fewer wanted than there are strata the largest have one each.
-    """
-    there = {key: size for key, size in sizes.items() if size > 0}
-    total = sum(there.values())
-    wanted = min(wanted, total)
-    by_size = sorted(there, key=lambda key: (-there[key], str(key)))
-    counts = dict.fromkeys(by_size[:wanted], 1)
-    for _ in range(wanted - len(counts)):
-        # The one that lacks most of its part; of equals the largest, then by name.
-        open_ones = [key for key in by_size if counts[key] < there[key]]
-        lacking = max(open_ones, key=lambda key: there[key] * wanted - counts[key] * total)
-        counts[lacking] += 1
-    return counts
+    in_order = sorted(links, key=lambda link: _place(seed, link))
+    strata = {link.referral_id: stratum_of(link, now=now) for link in links}
+    drawn = in_order[:wanted]
+    counts = Counter(strata[link.referral_id] for link in drawn)
+    beside: list[Link] = []
+    for link in in_order[wanted:]:
+        if not counts[strata[link.referral_id]]:
+            counts[strata[link.referral_id]] += 1
+            beside.append(link)
+    return Sample(
+        links=tuple(sorted((*drawn, *beside), key=lambda link: link.referral_id)),
+        population=dict(Counter(strata.values())),
+        drawn=dict(counts),
+        beside=frozenset(link.referral_id for link in beside),
+    )
 
 
 def _place(seed: int, link: Link) -> str:

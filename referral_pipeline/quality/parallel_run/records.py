@@ -64,6 +64,11 @@ AS_MEANT = frozenset(
 """Causes that leave nothing to mend."""
 
 
+def is_open_cause(cause: str | None) -> bool:
+    """Whether a finding of this cause is somebody's to mend or to accept."""
+    return not (cause in AS_MEANT or (cause or "").startswith(GATE))
+
+
 @dataclass(frozen=True)
 class Line:
     """One finding, or one agreement. No personal data: `detail` describes values without showing them.
@@ -86,7 +91,7 @@ class Line:
         """Whether somebody has to mend or to accept it."""
         if self.finding in {Finding.AGREES, Finding.WAITING}:
             return False
-        return not (self.cause in AS_MEANT or (self.cause or "").startswith(GATE))
+        return is_open_cause(self.cause)
 
     @property
     def is_unexplained(self) -> bool:
