@@ -349,3 +349,13 @@ def test_a_watcher_that_lives_on_sees_what_a_new_one_sees(tmp_path: Path):
         assert kept.calls == anew.calls
         assert kept.volumes == anew.volumes
         assert kept.patterns == anew.patterns
+        assert kept.newest == anew.newest
+
+
+def test_where_no_event_is_kept_any_more_the_days_tell_when_the_last_came(tmp_path: Path):
+    with health_world(tmp_path, start=TUESDAY) as world:
+        with world.ledger._writing() as connection:
+            connection.execute(tables.inbox.delete())
+        days = world.ledger.volumes(START.date() - 9 * DAY, [ARRIVED])
+        newest = max(v.day for v in days if v.system == "greenhouse" and v.count)
+        assert world.watcher.look(world.now).newest["greenhouse"].date() == newest + DAY
