@@ -42,18 +42,14 @@ def run(sample: int | None, seed: int | None, claim: float | None, as_json: bool
 
     Exit code 1 when the contract's minimum accuracy, or the claim, is not shown.
     """
-    from referral_pipeline.cli import progress
-    from referral_pipeline.contract.loader import load_contract
-    from referral_pipeline.contract.problems import ContractError
-    from referral_pipeline.contract.secrets import missing_secrets
+    from referral_pipeline.cli import progress, require_ready
     from referral_pipeline.orchestration.assets.field_audit import ASSET
     from referral_pipeline.orchestration.liveness import open_ledger
     from referral_pipeline.orchestration.run import run_job
     from referral_pipeline.settings import load_settings
 
     settings = load_settings()
-    if problems := missing_secrets(load_contract(settings), settings):
-        raise ContractError(problems)  # the run would tell only the first
+    require_ready(settings)
     given = {"sample": sample, "seed": seed, "claim": claim}
     config = {name: value for name, value in given.items() if value is not None} | {"made_by": "audit run"}
     run_config = {"ops": {"audit_fields": {"config": config}}}

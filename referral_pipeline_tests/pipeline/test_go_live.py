@@ -408,9 +408,11 @@ def test_from_the_sandbox_to_production_by_the_command_line(home: Path, monkeypa
     for start in (lambda: Bridge.open(settings), lambda: open_lane(settings, stop=threading.Event()).__enter__()):
         with pytest.raises(ContractError, match="whose go-live has not been approved"):
             start()
-    code, output = run("refresh")
-    assert code == 1
-    assert output.startswith("error: environment: found production, whose go-live has not been approved")
+    for command in ("refresh", "reconcile", "audit run", "audit-api"):
+        code, output = run(*command.split())
+        assert code == 1
+        assert output.startswith("error: environment: found production, whose go-live has not been approved")
+    assert not (live / "data" / "state" / "dagster").exists()  # no run was made that could become an alert
     code, output = run("go-live", "--import", str(file))
     assert (code, "Approved by lead@example.com" in output) == (0, True)
     Bridge.open(settings).close()
