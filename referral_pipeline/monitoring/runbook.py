@@ -129,8 +129,11 @@ RUNBOOK: dict[str, Entry] = {
         "Calls held back",
         "open",
         "A system does not answer or refuses our credential; it is asked once in a while, and events wait.",
-        "The alert breaker_open or credential_refused says why.",
-        "See there. Nothing is lost.",
+        "The open alert says which: breaker_open (it does not answer) or credential_refused.",
+        "breaker_open: look at the status page of that system; nothing is to be done here, it is tried again by "
+        "itself. "
+        "credential_refused: renew the credential in the environment or `.env`, look with `referral-pipeline check` "
+        "whether it is taken, and restart `up`. Nothing is lost.",
     ),
     "not_approved": Entry(
         "Leave to write",

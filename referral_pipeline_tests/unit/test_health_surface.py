@@ -174,6 +174,19 @@ def test_every_metric_that_a_rule_names_is_shown_and_every_rule_says_what_to_do(
         assert rule["expr"].count("(") == rule["expr"].count(")")
 
 
+def test_the_summary_of_a_rule_states_a_fault(receiver: Receiver) -> None:
+    rules = yaml.safe_load(rules_yaml(load_contract(load_settings(receiver.home))))["groups"][0]["rules"]
+    summaries = {rule["alert"]: rule["annotations"]["summary"] for rule in rules}
+    assert all(summary.endswith(".") for summary in summaries.values())
+    assert not {entry.title for entry in RUNBOOK.values()} & {summary.split(":")[0] for summary in summaries.values()}
+    assert summaries["ReferralPipelineClockSkew"] == "The clock of {{ $labels.system }} is off."
+    for rule in rules:  # an expression keeps the labels that its summary names
+        named = set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"])) - {"reason"}
+        kept = re.search(r"by \(([^)]*)\)", rule["expr"])
+        if not rule["expr"].startswith("increase("):
+            assert named <= set(kept[1].split(", ") if kept else []), rule["alert"]
+
+
 def test_rules_carry_the_thresholds_of_the_contract(receiver: Receiver) -> None:
     contract = load_contract(load_settings(receiver.home))
     monitoring = contract.monitoring.model_copy(update={"backlog_minutes": 7, "freshness_hours": 2.5})
