@@ -40,21 +40,6 @@ RUNBOOK: dict[str, Entry] = {
         "The evidence names the operation; /health shows every operation beside the others.",
         "Look at the status page of that system. If it is always so slow, raise monitoring.slow_call_seconds.",
     ),
-    "rate_budget_left": Entry(
-        "Rate budget left",
-        "calls",
-        "The system's limit of calls is used up, by us or by others with the same credential.",
-        "/health: the least that was left in the last hour, and the share of calls that were too fast.",
-        "Ask the vendor who else uses the credential, or for a higher limit. Calls wait for the next window meanwhile.",
-    ),
-    "clock_skew": Entry(
-        "Clocks",
-        "s",
-        "The clock of a system and ours differ, or deliveries are refused because of the time they were signed at.",
-        "`timedatectl` on this machine. When all systems differ alike, it is our clock.",
-        "Set this machine's clock by NTP. Tell a vendor of its own; beyond 5 minutes its webhooks are refused.",
-        one_cause=True,
-    ),
     "webhook_success": Entry(
         "Changes that came by webhook",
         "ratio",
@@ -115,6 +100,21 @@ RUNBOOK: dict[str, Entry] = {
         "The runs of `refresh` and `reconcile` in the Dagster UI.",
         "Is the daemon of `referral-pipeline up` alive, and are the schedules on? Run `referral-pipeline refresh` and "
         "read where it stops. Events go on meanwhile.",
+        one_cause=True,
+    ),
+    "rate_budget_left": Entry(
+        "Rate budget left",
+        "calls",
+        "The system's limit of calls is used up, by us or by others with the same credential.",
+        "/health: the least that was left in the last hour, and the share of calls that were too fast.",
+        "Ask the vendor who else uses the credential, or for a higher limit. Calls wait for the next window meanwhile.",
+    ),
+    "clock_skew": Entry(
+        "Clocks",
+        "s",
+        "The clock of a system and ours differ, or deliveries are refused because of the time they were signed at.",
+        "`timedatectl` on this machine. When all systems differ alike, it is our clock.",
+        "Set this machine's clock by NTP. Tell a vendor of its own; beyond 5 minutes its webhooks are refused.",
         one_cause=True,
     ),
     "silent_process": Entry(
