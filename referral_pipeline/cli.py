@@ -24,6 +24,7 @@ from referral_pipeline.cli_attribution import attribution
 from referral_pipeline.cli_audit import audit
 from referral_pipeline.cli_audit_api import audit_api
 from referral_pipeline.cli_bonus import bonus
+from referral_pipeline.cli_contract_notice import tell_which_contract
 from referral_pipeline.cli_credit import credit
 from referral_pipeline.cli_events import events, past_moment
 from referral_pipeline.cli_explain import explain as explain_command
@@ -344,6 +345,7 @@ main.add_command(go_live)
 main.add_command(audit)
 main.add_command(audit_api)
 main.add_command(scorecard)
+tell_which_contract(main)
 
 
 def _keep_check(settings: Settings, *, findings: int, problems: list[str]) -> None:
