@@ -177,7 +177,9 @@ def rate_words(verdict: RateVerdict, units: str, word: str, windows: Sequence[st
     if not verdict.failures:
         return f"{words}."
     proof = f", with 95 % confidence at least {verdict.lower:.1%}" if verdict.is_above or verdict.is_proven else ""
-    chance = "; chance can explain that" if verdict.is_above and not verdict.is_proven else ""
+    chance = (
+        f"; not proven yet: too few {units} for so many looks" if verdict.is_above and not verdict.is_proven else ""
+    )
     return f"{words}: {rate:.1%}{proof}{chance}."
 
 

@@ -19,6 +19,7 @@ from referral_pipeline.monitoring.evidence import (
     open_alert,
     wilson_lower,
 )
+from referral_pipeline.monitoring.judge_calls import rate_words
 from referral_pipeline.monitoring.pattern import pattern_of
 
 THRESHOLD = 0.02
@@ -67,6 +68,9 @@ def test_the_bound_alone_is_no_proof_for_those_who_look_every_minute():
     """Three of fifty: the bound of 95 % lies above the threshold, and chance does that in one window of seventy."""
     assert wilson_lower(3, 50) > THRESHOLD
     assert not judged((50, 3)).is_proven
+    words = rate_words(judged((50, 5)), "calls", "failed", ["hour"])
+    assert "with 95 % confidence at least 5." in words
+    assert words.endswith("; not proven yet: too few calls for so many looks.")
 
 
 @pytest.mark.parametrize(("units", "failures"), [(1420, 46), (12, 6), (5, 5), (300, 20)])
