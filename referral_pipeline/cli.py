@@ -91,6 +91,7 @@ def main(debug: bool) -> None:
 
 
 @main.command()
+@click.option("--ats", default="greenhouse", show_default=True, help="Connector of the ATS that is played.")
 @click.option("--seed", default=7, show_default=True, help="Seed of the programme.")
 @click.option(
     "--faults",
@@ -102,17 +103,20 @@ def main(debug: bool) -> None:
 @click.option("--keep-running", is_flag=True, help="Leave the sandboxes and the Dagster UI up afterwards.")
 @click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI with --keep-running.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def demo(seed: int, faults: float, keep_running: bool, port: int, as_json: bool) -> None:
+def demo(ats: str, seed: int, faults: float, keep_running: bool, port: int, as_json: bool) -> None:
     """Run the whole flow both ways, twice, against local sandboxes, and hold every outcome against the truth."""
     from referral_pipeline.orchestration.demo import demonstration
+    from referral_pipeline.sandbox.ats import ATS
     from referral_pipeline.settings import load_settings
 
+    if ats not in ATS:
+        raise click.ClickException(f"no sandbox plays the ATS {ats}; there are: {', '.join(ATS)}")
     if keep_running:
         from referral_pipeline.orchestration.up import require_free
 
         require_free("127.0.0.1", port)
     with progress(quiet=as_json) as sink:
-        run = demonstration(load_settings(), seed=seed, faults=faults, sink=sink)
+        run = demonstration(load_settings(), seed=seed, faults=faults, sink=sink, ats=ats)
         result, settings = run.__enter__()
     try:
         if as_json:

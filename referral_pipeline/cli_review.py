@@ -340,9 +340,9 @@ def _side_as_json(side: Side, contract: Contract) -> dict[str, Any]:
 
 def _pages(contract: Contract) -> Callable[[str], str | None]:
     """Where a record of the ATS can be looked at by who may."""
-    from referral_pipeline.contract.systems import SYSTEMS
+    from referral_pipeline.contract.systems import facts_of
 
-    facts = SYSTEMS.get(contract.ats.connector)
+    facts = facts_of(contract.ats.connector)
     pattern = facts.candidate_page if facts is not None else None
 
     def page(record_id: str) -> str | None:

@@ -34,6 +34,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field
 
 from referral_pipeline.connectors.advocacy_audit import audit
+from referral_pipeline.connectors.build import Build
 from referral_pipeline.connectors.capabilities import AuditScope, Capability
 from referral_pipeline.connectors.failures import (
     Conflict,
@@ -44,7 +45,7 @@ from referral_pipeline.connectors.failures import (
     TransientFailure,
     Unauthorized,
 )
-from referral_pipeline.connectors.http import HttpClient
+from referral_pipeline.connectors.http import HttpClient, RetryPolicy, Timeouts
 from referral_pipeline.connectors.protocols import RawReader
 from referral_pipeline.connectors.records import (
     AdvocacyStaged,
@@ -526,3 +527,15 @@ _READERS: Mapping[str, Callable[[_Fields], object]] = {
     "clicks": _click,
     "referrals": _referral,
 }
+
+
+def build(of: Build) -> AdvocacyApiConnector:
+    """The connector that a contract asks for."""
+    options = of.options(AdvocacyOptions)
+    client = of.client(
+        token_url=of.system.auth_url or f"{of.system.base_url.rstrip('/')}/oauth/token",
+        timeouts=Timeouts(options.connect_timeout_seconds, options.read_timeout_seconds),
+        retry=RetryPolicy(max_attempts=options.max_attempts),
+        default_limit=options.default_rate_limit,
+    )
+    return AdvocacyApiConnector(client)

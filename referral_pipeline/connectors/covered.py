@@ -19,8 +19,7 @@ from typing import Any
 
 from referral_pipeline import __version__
 from referral_pipeline.contract.models import Contract, System
-
-ENTRY_POINTS = "referral_pipeline.connectors"
+from referral_pipeline.contract.systems import ENTRY_POINTS
 
 _OF_THE_CONTRACT = ("rules", "mappings", "stage_map", "privacy", "phases", "systems_of_record")
 _OF_THE_INSTALLATION = {

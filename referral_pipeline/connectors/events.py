@@ -7,22 +7,14 @@ acting on what was read (`sync/`).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, cast
 
 import orjson
 
-from referral_pipeline.connectors.advocacy_events import read_advocacy_event
-from referral_pipeline.connectors.greenhouse_events import read_greenhouse_event
 from referral_pipeline.connectors.hints import UNNAMED, Hint, unknown
+from referral_pipeline.connectors.vendors import vendor_of
 
-__all__ = ["READERS", "UNNAMED", "Hint", "decode", "read_event"]
-
-READERS: Mapping[str, Callable[[Any], Hint]] = {
-    "advocacy": read_advocacy_event,
-    "greenhouse": read_greenhouse_event,
-}
-
+__all__ = ["UNNAMED", "Hint", "decode", "read_event", "split_delivery"]
 
 _DEEPEST = 200
 """What is nested deeper could be read by one of our two readers and not be written again by the other."""
@@ -68,5 +60,22 @@ _decode = json.JSONDecoder(parse_constant=_no_constant).decode
 
 def read_event(system: str, payload: Any) -> Hint:
     """What a decoded body of this system is about. Never raises: what cannot be read is `known=False`."""
-    reader = READERS.get(system)
+    vendor = vendor_of(system)
+    reader = vendor.read if vendor is not None else None
     return reader(payload) if reader is not None else unknown(None)
+
+
+def split_delivery(system: str, delivery_id: str, body: bytes, payload: Any) -> list[tuple[str, bytes, Any]] | None:
+    """(delivery id, body, decoded body) of each event of a delivery, in order; None when it is not of the right form.
+
+    Most systems put one event, a JSON object, into a delivery. Where there are many, each becomes one of its own.
+    """
+    vendor = vendor_of(system)
+    split = vendor.split if vendor is not None else None
+    if split is None:
+        return [(delivery_id, body, payload)] if isinstance(payload, dict) else None
+    try:
+        parts = split(payload)
+    except (KeyError, TypeError, ValueError):
+        return None
+    return [(f"{delivery_id}:{which}", orjson.dumps(part), part) for which, part in parts]

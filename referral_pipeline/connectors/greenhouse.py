@@ -30,6 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from referral_pipeline.connectors.build import Build
 from referral_pipeline.connectors.capabilities import AuditScope, Capability
 from referral_pipeline.connectors.greenhouse_api import ENTITIES, GreenhouseApi
 from referral_pipeline.connectors.greenhouse_assemble import Assembler
@@ -45,7 +46,7 @@ from referral_pipeline.connectors.greenhouse_probe import probe
 from referral_pipeline.connectors.greenhouse_reader import Reader
 from referral_pipeline.connectors.greenhouse_reference import Reference
 from referral_pipeline.connectors.greenhouse_updater import Updater
-from referral_pipeline.connectors.http import HttpClient
+from referral_pipeline.connectors.http import HttpClient, RetryPolicy, Timeouts
 from referral_pipeline.connectors.protocols import RawReader
 from referral_pipeline.connectors.records import (
     AtsApplication,
@@ -201,3 +202,17 @@ class GreenhouseConnector:
     def close(self) -> None:
         """Close the session."""
         self._client.close()
+
+
+def build(of: Build) -> GreenhouseConnector:
+    """The connector that a contract asks for."""
+    options = of.options(GreenhouseOptions)
+    client = of.client(
+        token_url=of.system.auth_url or "https://auth.greenhouse.io/token",
+        timeouts=Timeouts(options.connect_timeout_seconds, options.read_timeout_seconds),
+        retry=RetryPolicy(max_attempts=options.max_attempts),
+        subject=str(options.acting_user_id) if options.acting_user_id else None,
+        default_limit=options.default_rate_limit,
+    )
+    tags = of.contract.tag_sources()
+    return GreenhouseConnector(client, options, stage_map=of.contract.stage_map, tags=tags)

@@ -157,6 +157,7 @@ class HttpClient:
         system: Name used in records and messages.
         base_url: What paths are appended to; links are followed on its host only.
         credentials: OAuth client credentials; None for a system without.
+        authorization: The header of every call to a system that is called with an API key; None for others.
         budget: The shared rate budget; None for none.
         recorder: Called once for each attempt.
         timeouts: Of each attempt.
@@ -172,6 +173,7 @@ class HttpClient:
         system: str,
         base_url: str,
         credentials: ClientCredentials | None = None,
+        authorization: str | None = None,
         budget: RateBudget | None = None,
         recorder: Callable[[ApiCall], None] | None = None,
         timeouts: Timeouts | None = None,
@@ -198,6 +200,8 @@ class HttpClient:
         # The same object: Authlib's session is a requests session, which its type stubs do not tell.
         self._session = cast("requests.Session", self._oauth)
         self._prepare_session()
+        if authorization is not None:
+            self._session.headers["Authorization"] = authorization
         self._connections = Connections(self._session, self.base_url, self._timeouts)
 
     def get(self, operation: str, path: str, params: Mapping[str, str] | None = None) -> Answer:

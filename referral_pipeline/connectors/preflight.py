@@ -61,8 +61,11 @@ def _missing_secrets(side: Side, system: System, settings: Settings) -> list[Fin
     """Each secret that the contract names and the environment does not hold; the value is never looked at."""
     findings: list[Finding] = []
     for field in ("client_id_env", "client_secret_env", "webhook_secret_env"):
+        variable: str | None = getattr(system, field)
+        if variable is None:
+            continue
         try:
-            settings.secret(getattr(system, field))
+            settings.secret(variable)
         except MissingSecret as error:
             findings.append(Finding(f"{side}.{field}", False, f"{error.key} is not set", error.mend))
     return findings

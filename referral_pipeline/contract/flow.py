@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from referral_pipeline.contract.fields import PERSON_FIELDS, find_field
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.contract.problems import one_line
-from referral_pipeline.contract.systems import SYSTEMS
+from referral_pipeline.contract.systems import facts_of
 
 _NONE = "none"
 _PLACES = {
@@ -260,7 +260,8 @@ def _consent_words(contract: Contract) -> str:
 
 def _title(contract: Contract, side: str) -> str:
     system = {str(known): system for known, system in contract.systems().items()}.get(side)
-    return SYSTEMS[system.connector].title if system else _PLACES[side]
+    facts = facts_of(system.connector) if system else None
+    return facts.title if facts else _PLACES[side]
 
 
 # ---------------------------------------------------------------- Markdown and Mermaid

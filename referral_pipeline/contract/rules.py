@@ -15,7 +15,7 @@ from referral_pipeline.contract import sections
 from referral_pipeline.contract.fields import ANY_KIND, FieldSpec, find_field, known_paths
 from referral_pipeline.contract.kpi_names import OBJECTIVES
 from referral_pipeline.contract.problems import Problem, close_match, listed, one_line, shown
-from referral_pipeline.contract.systems import SYSTEMS, connectors_of
+from referral_pipeline.contract.systems import connectors_of, facts_of
 from referral_pipeline.contract.values import is_loopback
 from referral_pipeline.vocabulary import Side
 
@@ -69,9 +69,10 @@ def consent_problems(systems_of_record: sections.SystemsOfRecord) -> Iterator[Pr
 
 def merge_problems(rules: sections.Rules, ats: sections.System | None) -> Iterator[Problem]:
     """Merges asked of an ATS that offers none, or whose connector cannot."""
-    facts = SYSTEMS.get(ats.connector) if ats is not None else None
+    facts = facts_of(ats.connector) if ats is not None else None
     if facts is not None and rules.dedupe.merge_in_ats and not facts.merges_candidates:
-        able = [name for name in connectors_of(Side.ATS) if SYSTEMS[name].merges_candidates]
+        known = (facts_of(name) for name in connectors_of(Side.ATS))
+        able = [one.name for one in known if one is not None and one.merges_candidates]
         yield Problem(
             "rules.dedupe.merge_in_ats",
             f"found on with {facts.name}, which cannot merge candidates; allowed: on only with {listed(able)}",
@@ -88,6 +89,21 @@ def _connector_rule(side: Side) -> Callable[[sections.System | None], Iterator[P
                 f"{side}.connector",
                 f"found {shown(system.connector)}; allowed: {listed(allowed)}",
                 f"Did you mean {meant}?" if meant else "Take a connector of this side",
+            )
+        facts = facts_of(system.connector) if system is not None and system.connector in allowed else None
+        if system is None or facts is None:
+            return
+        if facts.auth == "client" and system.client_id_env is None:
+            yield Problem(
+                f"{side}.client_id_env",
+                "found nothing; allowed: the name of an environment variable",
+                f"{facts.title} is called with a client id and a secret: name the variable of the id",
+            )
+        if facts.signs_webhooks and system.webhook_secret_env is None:
+            yield Problem(
+                f"{side}.webhook_secret_env",
+                "found nothing; allowed: the name of an environment variable",
+                f"{facts.title} signs its webhooks: name the variable of the secret",
             )
 
     return check

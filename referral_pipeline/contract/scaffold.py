@@ -14,7 +14,7 @@ import yaml
 
 from referral_pipeline.contract.fields import REGULATED_NAMES
 from referral_pipeline.contract.kpi_names import KPI_NAMES, OBJECTIVES
-from referral_pipeline.contract.systems import SANDBOX_OPTIONS, SYSTEMS, SystemFacts
+from referral_pipeline.contract.systems import SANDBOX_OPTIONS, SystemFacts, facts_of
 from referral_pipeline.vocabulary import CandidateStatus
 
 
@@ -119,9 +119,9 @@ def integration_yaml(choices: Choices) -> str:
         "  content_enrichment: on # clicks, shares and reach on the application, for recruiters",
         "",
         "# The systems. Secrets never stand here: each *_env names an environment variable (see .env.example).",
-        *_system("advocacy", SYSTEMS[choices.advocacy], choices),
-        *_system("ats", SYSTEMS[choices.ats], choices),
-        *(_system("crm", SYSTEMS[choices.crm], choices) if choices.crm else ["crm: null"]),
+        *_system("advocacy", known(choices.advocacy), choices),
+        *_system("ats", known(choices.ats), choices),
+        *(_system("crm", known(choices.crm), choices) if choices.crm else ["crm: null"]),
         "",
         _RULES.format(currency=_scalar(choices.currency)),
         "# What is carried from one side to the other. The ATS takes the integration's own fields only, the advocacy",
@@ -152,23 +152,34 @@ def integration_yaml(choices: Choices) -> str:
 
 def env_example(choices: Choices) -> str:
     """Every variable that the contract of these choices needs or knows, with a comment and without a value."""
-    chosen = [SYSTEMS[choices.advocacy], SYSTEMS[choices.ats], *([SYSTEMS[choices.crm]] if choices.crm else [])]
+    chosen = [known(choices.advocacy), known(choices.ats), *([known(choices.crm)] if choices.crm else [])]
     blocks = [_ENV_HEAD]
     for facts in chosen:
-        blocks.append(
-            f"# {facts.title}: the client that the integration signs in as.\n"
-            f"{facts.stem}_CLIENT_ID=\n"
-            f"# {facts.title}: the secret of that client.\n"
-            f"{facts.stem}_CLIENT_SECRET=\n"
-            f"# {facts.title}: the secret that signs its webhooks.\n"
-            f"{facts.stem}_WEBHOOK_SECRET=\n"
-        )
+        named = {secret_name(facts): "the API key" if facts.auth == "api_key" else "the secret of that client"}
+        if facts.auth == "client":
+            named = {f"{facts.stem}_CLIENT_ID": "the client that the integration signs in as", **named}
+        if facts.signs_webhooks:
+            named[f"{facts.stem}_WEBHOOK_SECRET"] = "the secret that signs its webhooks"
+        blocks.append("".join(f"# {facts.title}: {what}.\n{name}=\n" for name, what in named.items()))
     overrides = ["# Optional: other addresses than the contract's, for instance those of a sandbox."]
     for facts in chosen:
         side = facts.side.value.upper()
         overrides += [f"# {facts.title}: the API.", f"REFERRAL_PIPELINE_{side}_BASE_URL="]
         overrides += [f"# {facts.title}: the endpoint that gives tokens.", f"REFERRAL_PIPELINE_{side}_AUTH_URL="]
     return "\n".join([*blocks, "\n".join(overrides) + "\n", _ENV_ALERTS])
+
+
+def known(name: str) -> SystemFacts:
+    """The facts of a system. KeyError when nobody knows it."""
+    facts = facts_of(name)
+    if facts is None:
+        raise KeyError(name)
+    return facts
+
+
+def secret_name(facts: SystemFacts) -> str:
+    """The variable that holds what the integration proves itself with."""
+    return f"{facts.stem}_{'CLIENT_SECRET' if facts.auth == 'client' else 'API_KEY'}"
 
 
 def _system(side: str, facts: SystemFacts, choices: Choices) -> list[str]:
@@ -182,11 +193,10 @@ def _system(side: str, facts: SystemFacts, choices: Choices) -> list[str]:
         f"  connector: {facts.name}",
         f"  base_url: {_scalar(base_url)}" + (" # put the address of your platform here" if is_placeholder else ""),
         *([f"  auth_url: {_scalar(auth_url)}"] if auth_url else []),
-        f"  client_id_env: {facts.stem}_CLIENT_ID",
-        f"  client_secret_env: {facts.stem}_CLIENT_SECRET",
-        f"  webhook_secret_env: {facts.stem}_WEBHOOK_SECRET",
-        "  options:",
-        *_options(options, "    "),
+        *([f"  client_id_env: {facts.stem}_CLIENT_ID"] if facts.auth == "client" else []),
+        f"  client_secret_env: {secret_name(facts)}",
+        *([f"  webhook_secret_env: {facts.stem}_WEBHOOK_SECRET"] if facts.signs_webhooks else []),
+        *(["  options:", *_options(options, "    ")] if options else ["  options: {}"]),
     ]
 
 

@@ -41,7 +41,9 @@ def _of_systems(contract: Contract, settings: Settings) -> Iterator[Problem]:
     told: set[str] = set()
     for side, system in contract.systems().items():
         for key in ("client_id_env", "client_secret_env", "webhook_secret_env"):
-            variable: str = getattr(system, key)
+            variable: str | None = getattr(system, key)
+            if variable is None:
+                continue
             try:
                 settings.secret(variable)
             except MissingSecret as missing:

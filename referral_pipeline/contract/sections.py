@@ -132,14 +132,18 @@ class Phases(Section):
 
 
 class System(Section):
-    """An outside system: which connector, where, and the names of the variables that hold its secrets."""
+    """An outside system: which connector, where, and the names of the variables that hold its secrets.
+
+    A system that is called with an API key has no client id; the key is its client secret. One that signs no webhooks
+    has no secret of these.
+    """
 
     connector: str = Field(description="a connector's name", examples=["greenhouse"])
     base_url: Url
     auth_url: Url | None = None
-    client_id_env: EnvName
+    client_id_env: EnvName | None = None
     client_secret_env: EnvName
-    webhook_secret_env: EnvName
+    webhook_secret_env: EnvName | None = None
     options: dict[str, Any] = Field(
         default_factory=dict,
         description="a section; the connector says what may be in it",

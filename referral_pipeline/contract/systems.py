@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any, Literal
 
 from referral_pipeline.vocabulary import Side
 
@@ -18,7 +20,8 @@ class SystemFacts:
     """One system: its side, its title for people, the stem of its variables, its addresses (live and local sandbox).
 
     `merges_candidates`: whether its connector can merge two candidates (`connectors.protocols.MergesCandidates`).
-    `candidate_page`: where a recruiter looks at a candidate, `{id}` for its id.
+    `candidate_page`: where a recruiter looks at a candidate, `{id}` for its id. `auth`: whether it is called with a
+    client id and a secret, or with an API key alone. `signs_webhooks`: whether it does.
     """
 
     name: str
@@ -32,6 +35,8 @@ class SystemFacts:
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     merges_candidates: bool = False
     candidate_page: str | None = None
+    auth: Literal["client", "api_key"] = "client"
+    signs_webhooks: bool = True
 
 
 TAGS: tuple[str, ...] = (
@@ -93,6 +98,7 @@ SYSTEMS: Mapping[str, SystemFacts] = {
             live_url="https://api.lever.co/v1",
             sandbox_url="http://127.0.0.1:8703/v1",
             options=_HTTP_OPTIONS,
+            auth="api_key",
         ),
         SystemFacts(
             name="ashby",
@@ -102,6 +108,19 @@ SYSTEMS: Mapping[str, SystemFacts] = {
             live_url="https://api.ashbyhq.com",
             sandbox_url="http://127.0.0.1:8704",
             options=_HTTP_OPTIONS,
+            auth="api_key",
+        ),
+        SystemFacts(
+            name="radancy",
+            side=Side.ADVOCACY,
+            title="Radancy Employee Referrals",
+            stem="RADANCY",
+            live_url="https://api.1brd.com/v1",
+            live_auth_url="https://auth.1brd.com/oauth/token",
+            sandbox_url="http://127.0.0.1:8706/v1",
+            sandbox_auth_url="http://127.0.0.1:8706/oauth/token",
+            options=_HTTP_OPTIONS,
+            signs_webhooks=False,
         ),
         SystemFacts(
             name="hubspot",
@@ -111,11 +130,28 @@ SYSTEMS: Mapping[str, SystemFacts] = {
             live_url="https://api.hubapi.com",
             sandbox_url="http://127.0.0.1:8705",
             options=_HTTP_OPTIONS,
+            auth="api_key",
         ),
     )
 }
 
 
+ENTRY_POINTS = "referral_pipeline.connectors"
+"""The group in which a package names the connectors that it adds; each is a `connectors.vendors.Vendor`."""
+
+
+def facts_of(name: str) -> SystemFacts | None:
+    """The facts of a system, built in or added by a package; None when nobody knows it."""
+    return SYSTEMS.get(name) or _added().get(name)
+
+
 def connectors_of(side: Side) -> tuple[str, ...]:
     """The names that a contract may write for `connector` on this side."""
-    return tuple(facts.name for facts in SYSTEMS.values() if facts.side is side)
+    return tuple(facts.name for facts in (*SYSTEMS.values(), *_added().values()) if facts.side is side)
+
+
+@cache
+def _added() -> Mapping[str, SystemFacts]:
+    """What packages add. A name of ours cannot be taken."""
+    points = sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name)
+    return {point.name: point.load().facts for point in points if point.name not in SYSTEMS}

@@ -13,12 +13,12 @@ import os
 import shutil
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from referral_pipeline.contract.scaffold import sandbox_contract
+from referral_pipeline.contract.scaffold import LOCAL_SANDBOX, integration_yaml, sandbox_contract
 from referral_pipeline.orchestration.progress import Sink
 from referral_pipeline.orchestration.run import RunOutcome, run_job
 from referral_pipeline.orchestration.state import state_folder
@@ -91,7 +91,7 @@ class DemoFailedError(Exception):
 
 @contextmanager
 def demonstration(
-    settings: Settings, *, seed: int, faults: float, sink: Sink
+    settings: Settings, *, seed: int, faults: float, sink: Sink, ats: str = "greenhouse"
 ) -> Generator[tuple[Demonstration, Settings]]:
     """Run the demonstration and keep the sandboxes up until the block ends.
 
@@ -100,17 +100,19 @@ def demonstration(
         seed: of the programme; the same seed gives the same programme on the same day.
         faults: share of calls that fail in one of seven ways, 0 to 1.
         sink: where progress goes.
+        ats: connector of the ATS that is played (`sandbox.ats`).
 
     Raises:
         DemoFailedError: a pass failed.
     """
-    greenhouse = {"visibility_lag_seconds": _VISIBILITY_LAG_SECONDS, "rate_limit": _CALLS_PER_WINDOW}
+    switches = {"visibility_lag_seconds": _VISIBILITY_LAG_SECONDS, "rate_limit": _CALLS_PER_WINDOW}
     sink("start the sandboxes", 0, 1)
-    with with_sandbox(settings, Sandbox(seed=seed, faults=faults, greenhouse=greenhouse)) as (sandbox, own):
+    played = Sandbox(seed=seed, faults=faults, ats=ats, ats_switches=switches)
+    with with_sandbox(settings, played) as (sandbox, own):
         sink("start the sandboxes", 1, 1)
         truth = sandbox.control("advocacy").truth()
         passes = tuple(_run_pass(own, number, sink) for number in range(1, PASSES + 1))
-        verification = verify(truth, sandbox.control("advocacy").dump(), sandbox.control("greenhouse").dump())
+        verification = verify(truth, sandbox.control("advocacy").dump(), sandbox.control(ats).dump(), ats=ats)
         kpis = _headline(own)
         yield (
             Demonstration(
@@ -130,7 +132,7 @@ def with_sandbox(settings: Settings, sandbox: Sandbox) -> Generator[tuple[Sandbo
 
     What was written about earlier sandboxes is true of those only: each start has a fresh programme.
     """
-    home = demo_home(settings)
+    home = demo_home(settings, sandbox.ats)
     write_sample_costs(home, datetime.now(UTC).date())
     with sandbox, _environment(sandbox.environment(), home):
         platform = sandbox.control("advocacy")
@@ -138,12 +140,20 @@ def with_sandbox(settings: Settings, sandbox: Sandbox) -> Generator[tuple[Sandbo
         yield sandbox, load_settings(home)
 
 
-def demo_home(settings: Settings) -> Path:
-    """An empty home for local sandboxes: the user's own when nothing else lives there, else one beside it."""
+def demo_home(settings: Settings, ats: str = "greenhouse") -> Path:
+    """An empty home for local sandboxes: the user's own when nothing else lives there, else one beside it.
+
+    The embedded contract is that of Greenhouse: any other ATS has a home of its own, with its contract.
+    """
     contract = settings.config_path
     own_contract = contract.exists() and contract.read_text(encoding="utf-8") != sandbox_contract()
     in_use = any(_is_in_use(folder) for folder in (settings.state_dir, settings.published_dir))
     home = state_folder(settings) / "demo" if own_contract or in_use else settings.home
+    if ats != LOCAL_SANDBOX.ats:
+        home = state_folder(settings) / f"demo-{ats}"
+        (home / "data").mkdir(parents=True, exist_ok=True)
+        text = integration_yaml(replace(LOCAL_SANDBOX, ats=ats))
+        (home / "data" / "integration.yaml").write_text(text, encoding="utf-8")
     for folder in (home / "data" / "state", home / "data" / "published"):
         if (folder / _MARKER).exists():
             shutil.rmtree(folder)

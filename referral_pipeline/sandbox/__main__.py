@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from referral_pipeline.sandbox.ats import ATS
 from referral_pipeline.sandbox.launch import environment
 from referral_pipeline.sandbox.programme.size import ProgrammeSize
 from referral_pipeline.sandbox.server import Options, serve
@@ -24,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m referral_pipeline.sandbox", description="Both sandboxes on loopback."
     )
     parser.add_argument("--seed", type=int, default=7, help="of the programme and of the faults")
+    parser.add_argument("--ats", default="greenhouse", choices=sorted(ATS), help="the ATS that is played")
     parser.add_argument("--faults", type=float, default=0.0, help="share of requests that fail, 0 to 1")
     parser.add_argument("--advocacy-port", type=int, default=0, help="0 for a free one")
     parser.add_argument("--ats-port", type=int, default=0, help="0 for a free one")
@@ -53,6 +55,7 @@ def _options(given: argparse.Namespace) -> Options:
         return Options(**values)
     return Options(
         seed=given.seed,
+        ats=given.ats,
         faults=given.faults,
         as_of=given.as_of,
         size=ProgrammeSize.small() if given.small else ProgrammeSize(),
@@ -79,8 +82,8 @@ def _print_table(ready: dict[str, Any]) -> None:
         "",
         f"  advocacy platform   {ready['advocacy_url']}",
         f"  its contract        {ready['advocacy_url']}/openapi.json",
-        f"  Greenhouse          {ready['ats_url']}",
-        f"  Greenhouse tokens   {ready['ats_auth_url']}",
+        f"  {ready['ats']:<19} {ready['ats_url']}",
+        *([f"  its tokens          {ready['ats_auth_url']}"] if ready["ats_auth_url"] else []),
         f"  seed, as of         {ready['seed']}, {ready['as_of']}",
         "",
         *_webhook_lines(ready),
@@ -96,7 +99,7 @@ def _print_table(ready: dict[str, Any]) -> None:
 def _webhook_lines(ready: dict[str, Any]) -> list[str]:
     if ready["webhooks_to"]:
         return [f"  webhooks go to      {ready['webhooks_to']}/webhooks/advocacy and .../webhooks/greenhouse"]
-    roots = (ready["advocacy_url"], ready["ats_url"].removesuffix("/v3"))
+    roots = (ready["advocacy_url"], ready["ats_root"])
     body = shlex.quote('{"url": "http://127.0.0.1:8780"}')
     return [
         "No webhooks are sent. To send them to a receiver, start with --webhooks-to URL, or now:",

@@ -157,7 +157,8 @@ class Sandbox:
         fault_kinds: which faults; None: all (`sandbox.faults.KINDS`).
         as_of: end of the programme's history; None: today, 00:00 UTC.
         switches: of the advocacy sandbox.
-        greenhouse: switches of the Greenhouse sandbox.
+        ats: connector of the ATS that is played (`sandbox.ats`).
+        ats_switches: of its sandbox. `greenhouse` is the same, for the default.
         advocacy_port: 0 for a free one.
         ats_port: 0 for a free one.
         rate_limit: calls per window of both; None for the defaults.
@@ -173,6 +174,8 @@ class Sandbox:
         fault_kinds: Sequence[str] | None = None,
         as_of: datetime | None = None,
         switches: Mapping[str, Any] | None = None,
+        ats: str = "greenhouse",
+        ats_switches: Mapping[str, Any] | None = None,
         greenhouse: Mapping[str, Any] | None = None,
         advocacy_port: int = 0,
         ats_port: int = 0,
@@ -186,7 +189,8 @@ class Sandbox:
             "fault_kinds": list(fault_kinds) if fault_kinds is not None else None,
             "as_of": as_of.isoformat() if as_of else None,
             "advocacy_switches": dict(switches or {}),
-            "greenhouse_switches": dict(greenhouse or {}),
+            "ats": ats,
+            "ats_switches": dict(ats_switches or greenhouse or {}),
             "advocacy_port": advocacy_port,
             "ats_port": ats_port,
             "rate_limit": rate_limit,
@@ -222,7 +226,7 @@ class Sandbox:
 
     def stop(self) -> None:
         """Ask the child to end, and wait for it. May be called again."""
-        for control in (self.__dict__.pop("_advocacy", None), self.__dict__.pop("_greenhouse", None)):
+        for control in (self.__dict__.pop("_advocacy", None), self.__dict__.pop("_ats", None)):
             if control is not None:
                 control.close()
         process, self._process = self._process, None
@@ -248,18 +252,23 @@ class Sandbox:
         return self._process.pid
 
     @property
+    def ats(self) -> str:
+        """The connector of the ATS that is played."""
+        return self._options["ats"]
+
+    @property
     def advocacy_url(self) -> str:
         """The advocacy platform's base URL."""
         return self._ready["advocacy_url"]
 
     @property
     def ats_url(self) -> str:
-        """Greenhouse's base URL (ends in /v3)."""
+        """The ATS's base URL (of Greenhouse it ends in /v3)."""
         return self._ready["ats_url"]
 
     @property
-    def ats_auth_url(self) -> str:
-        """Greenhouse's token endpoint."""
+    def ats_auth_url(self) -> str | None:
+        """The ATS's token endpoint; None when it is called with a key."""
         return self._ready["ats_auth_url"]
 
     def environment(self) -> dict[str, str]:
@@ -267,22 +276,22 @@ class Sandbox:
         return environment(self._ready)
 
     def control(self, system: str) -> Control:
-        """The control plane of "advocacy" or "greenhouse".
+        """The control plane of "advocacy", or of the ATS by its connector's name.
 
         Raises:
             ValueError: There is no such sandbox.
         """
-        if system not in {"advocacy", "greenhouse"}:
-            raise ValueError(f"there is no sandbox {system}; there are advocacy and greenhouse")
-        return self._advocacy if system == "advocacy" else self._greenhouse
+        if system not in {"advocacy", self.ats}:
+            raise ValueError(f"there is no sandbox {system}; there are advocacy and {self.ats}")
+        return self._advocacy if system == "advocacy" else self._ats
 
     @cached_property
     def _advocacy(self) -> Control:
         return Control(self.advocacy_url)
 
     @cached_property
-    def _greenhouse(self) -> Control:
-        return Control(self.ats_url.removesuffix("/v3"))
+    def _ats(self) -> Control:
+        return Control(self._ready["ats_root"])
 
     def _await_ready(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
         """The child's first line. A timer ends a child that never says it."""
@@ -312,6 +321,6 @@ def environment(ready: Mapping[str, Any]) -> dict[str, str]:
     return {
         "REFERRAL_PIPELINE_ADVOCACY_BASE_URL": ready["advocacy_url"],
         "REFERRAL_PIPELINE_ATS_BASE_URL": ready["ats_url"],
-        "REFERRAL_PIPELINE_ATS_AUTH_URL": ready["ats_auth_url"],
+        **({"REFERRAL_PIPELINE_ATS_AUTH_URL": ready["ats_auth_url"]} if ready["ats_auth_url"] else {}),
         **SECRETS,
     }

@@ -30,28 +30,16 @@ from referral_pipeline.sandbox.advocacy.app import create_app as create_advocacy
 from referral_pipeline.sandbox.advocacy.events import connect as connect_advocacy
 from referral_pipeline.sandbox.advocacy.store import AdvocacyStore
 from referral_pipeline.sandbox.advocacy.switches import Switches as AdvocacySwitches
-from referral_pipeline.sandbox.credentials import (
-    GREENHOUSE_CLIENT_ID,
-    GREENHOUSE_CLIENT_SECRET,
-    NEXT_WEBHOOK_SECRETS,
-    SECRETS,
-)
+from referral_pipeline.sandbox.ats import AtsSandbox, ats_sandbox
+from referral_pipeline.sandbox.credentials import NEXT_WEBHOOK_SECRETS, SECRETS
 from referral_pipeline.sandbox.faults import Faults
-from referral_pipeline.sandbox.greenhouse.app import Credential
-from referral_pipeline.sandbox.greenhouse.app import create_app as create_greenhouse
-from referral_pipeline.sandbox.greenhouse.events import connect as connect_greenhouse
-from referral_pipeline.sandbox.greenhouse.store import GreenhouseStore
-from referral_pipeline.sandbox.greenhouse.switches import Switches as GreenhouseSwitches
 from referral_pipeline.sandbox.programme import Programme, ProgrammeSize, generate
-from referral_pipeline.sandbox.programme.story import Stories
 from referral_pipeline.sandbox.webhooks.emitter import Emitter
 from referral_pipeline.sandbox.webhooks.modes import check_address
-from referral_pipeline.sandbox.webhooks.signing import GreenhouseSigner, StandardSigner
+from referral_pipeline.sandbox.webhooks.signing import StandardSigner
 from referral_pipeline.sandbox.webhooks.surface import WithWebhooks
 
 HOST = "127.0.0.1"
-DEFAULT_GREENHOUSE_RATE = 2_000
-"""Calls in 30 seconds. The real window is some dozens, which would make a demonstration wait for minutes."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +55,8 @@ class Options:
     ats_port: int = 0
     rate_limit: int | None = None
     advocacy_switches: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    greenhouse_switches: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    ats: str = "greenhouse"
+    ats_switches: Mapping[str, Any] = field(default_factory=dict[str, Any])
     webhooks_to: str | None = None
 
 
@@ -76,7 +65,8 @@ class Apps:
     """Both sandboxes, ready to be served."""
 
     advocacy: ASGIApp
-    greenhouse: ASGIApp
+    ats_app: ASGIApp
+    ats: AtsSandbox
     programme: Programme
     emitters: tuple[Emitter, Emitter]
 
@@ -106,34 +96,22 @@ def build(options: Options) -> Apps:
         advocacy.load(entity, rows)
     advocacy_switches = AdvocacySwitches()
     advocacy_switches.set({"rate_limit": options.rate_limit or 0, **options.advocacy_switches})
-    greenhouse = GreenhouseStore()
-    for entity, rows in programme.ats.items():
-        greenhouse.load(entity, rows)
-    advocacy.open_jobs = lambda: [str(row["id"]) for row in greenhouse.rows("jobs") if row["status"] == "open"]
-    emitters = (
-        Emitter("advocacy", StandardSigner(), _keys("ADVOCACY_WEBHOOK_SECRET"), "msg"),
-        Emitter("greenhouse", GreenhouseSigner(), _keys("GREENHOUSE_WEBHOOK_SECRET"), "evt"),
-    )
-    connect_advocacy(advocacy, emitters[0])
-    connect_greenhouse(greenhouse, emitters[1])
-    greenhouse_app = create_greenhouse(
-        greenhouse,
-        GreenhouseSwitches.model_validate(
-            {"rate_limit": options.rate_limit or DEFAULT_GREENHOUSE_RATE, **options.greenhouse_switches}
-        ),
-        credential=Credential(GREENHOUSE_CLIENT_ID, GREENHOUSE_CLIENT_SECRET),
-        on_application_created=Stories(greenhouse, programme.truth),
-    )
+    ats = ats_sandbox(options.ats)(programme, options)
+    truth = ats.truth(programme.truth)
+    advocacy.open_jobs = ats.open_jobs
+    emitter = Emitter("advocacy", StandardSigner(), _keys("ADVOCACY_WEBHOOK_SECRET"), "msg")
+    connect_advocacy(advocacy, emitter)
 
     def finish(app: ASGIApp, seed: int, emitter: Emitter, arrived: list[dict[str, Any]]) -> ASGIApp:
         told = WithWebhooks(app, emitter, lambda since: arrived[bisect_left(arrived, since, key=_at) :])
-        return Faults(WithTruth(told, programme.truth), options.faults, options.fault_kinds, seed)
+        return Faults(WithTruth(told, truth), options.faults, options.fault_kinds, seed)
 
     return Apps(
-        finish(create_advocacy(advocacy, advocacy_switches), options.seed, emitters[0], advocacy.arrivals),
-        finish(greenhouse_app, options.seed + 1, emitters[1], greenhouse.journal.arrivals),
+        finish(create_advocacy(advocacy, advocacy_switches), options.seed, emitter, advocacy.arrivals),
+        finish(ats.app, options.seed + 1, ats.emitter, ats.arrivals),
+        ats,
         programme,
-        emitters,
+        (emitter, ats.emitter),
     )
 
 
@@ -162,7 +140,7 @@ class _Server(uvicorn.Server):
 def serve(options: Options, on_ready: Callable[[dict[str, Any]], None], *, parent_pipe: bool) -> None:
     """Serve until SIGTERM or SIGINT, or, with `parent_pipe`, until standard input ends (the parent is gone).
 
-    `on_ready` gets {advocacy_url, ats_url, ats_auth_url, seed, as_of, size, webhooks_to} once both listen.
+    `on_ready` gets {advocacy_url, ats, ats_root, ats_url, ats_auth_url, seed, as_of, size, webhooks_to}, once both do.
 
     Raises:
         OSError: A port is taken.
@@ -186,13 +164,15 @@ def serve(options: Options, on_ready: Callable[[dict[str, Any]], None], *, paren
                 backlog=256,
             )
         )
-        for app in (apps.advocacy, apps.greenhouse)
+        for app in (apps.advocacy, apps.ats_app)
     ]
     advocacy_url, ats_root = (f"http://{HOST}:{listener.getsockname()[1]}" for listener in sockets)
     ready = {
         "advocacy_url": advocacy_url,
-        "ats_url": f"{ats_root}/v3",
-        "ats_auth_url": f"{ats_root}/token",
+        "ats": options.ats,
+        "ats_root": ats_root,
+        "ats_url": f"{ats_root}{apps.ats.base_path}",
+        "ats_auth_url": f"{ats_root}{apps.ats.token_path}" if apps.ats.token_path else None,
         "seed": options.seed,
         "as_of": apps.programme.truth["as_of"],
         "size": asdict(options.size),

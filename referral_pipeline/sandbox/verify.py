@@ -19,8 +19,6 @@ from referral_pipeline.sandbox.programme.story import mailbox, spelled
 
 Json = Mapping[str, Any]
 
-ATS_SYSTEM = "greenhouse"
-
 
 @dataclass(frozen=True)
 class Verification:
@@ -35,18 +33,22 @@ class Verification:
         return not self.differences
 
 
-def verify(truth: Json, advocacy_dump: Json, greenhouse_dump: Json, *, results: bool = True) -> Verification:
+def verify(
+    truth: Json, advocacy_dump: Json, ats_dump: Json, *, results: bool = True, ats: str = "greenhouse"
+) -> Verification:
     """Compare both systems with the truth after the bridge has run. Dumps are those of `/_sandbox/dump`.
+
+    `ats` is the connector of the ATS: the name that the advocacy platform is told.
 
     Without `results` what advocates were told is left out: for runs that bring records level and count nothing.
     """
     tally = _Tally()
-    ats = _Ats(truth, greenhouse_dump)
-    candidate_of = _check_candidates(tally, truth, ats)
-    application_of = _check_applications(tally, truth, ats, candidate_of)
-    _check_tags(tally, truth, ats, application_of)
-    _check_existing(tally, truth, ats)
-    _check_statuses(tally, truth, advocacy_dump, ats, application_of)
+    held = _Ats(truth, ats_dump)
+    candidate_of = _check_candidates(tally, truth, held)
+    application_of = _check_applications(tally, truth, held, candidate_of)
+    _check_tags(tally, truth, held, application_of)
+    _check_existing(tally, truth, held)
+    _check_statuses(tally, truth, advocacy_dump, held, ats, application_of)
     _check_jobs(tally, truth, advocacy_dump)
     if results:
         _check_results(tally, truth, advocacy_dump)
@@ -244,7 +246,7 @@ def _check_tags(tally: _Tally, truth: Json, ats: _Ats, application_of: Mapping[s
 
 
 def _check_statuses(
-    tally: _Tally, truth: Json, advocacy_dump: Json, ats: _Ats, application_of: Mapping[str, str]
+    tally: _Tally, truth: Json, advocacy_dump: Json, ats: _Ats, name: str, application_of: Mapping[str, str]
 ) -> None:
     rows = {row["id"]: row for row in advocacy_dump["referrals"]}
     for referral_id, wanted in truth["referrals"].items():
@@ -268,7 +270,7 @@ def _check_statuses(
         application = ats.applications.get(application_of.get(wanted["application"], ""))
         ids = (
             {
-                "system": ATS_SYSTEM,
+                "system": name,
                 "candidate_id": str(application["candidate_id"]),
                 "application_id": str(application["id"]),
             }

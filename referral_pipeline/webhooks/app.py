@@ -29,7 +29,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -49,12 +49,11 @@ from referral_pipeline.webhooks.health_surface import HealthSurface
 from referral_pipeline.webhooks.intake import Intake, IntakeFull, NotCommitted
 from referral_pipeline.webhooks.metrics import CONTENT_TYPE, Metrics
 from referral_pipeline.webhooks.signatures import (
-    SCHEMES,
-    SIGNATURE_HEADERS,
     STALE,
     Keyring,
     SignatureRefused,
     UnusableSecret,
+    scheme_of,
 )
 from referral_pipeline.webhooks.wake import LANE, Waker
 from referral_pipeline.webhooks.writer import Row, Taken, any_new, commit
@@ -65,7 +64,7 @@ LARGEST_HEADERS = 16 * 2**10
 RECEIVER = "receiver"
 
 _PATH = "/webhooks/"
-_READ = {name.encode(): name for name in ("content-type", "content-encoding", "content-length", *SIGNATURE_HEADERS)}
+_READ = ("content-type", "content-encoding", "content-length")
 
 _MOST_DRAINED = 8 * 2**20
 """A body over the limit is read on and forgotten up to here, so that its sender sees the answer and not a reset."""
@@ -124,6 +123,7 @@ class Webhooks:
         self._intake = intake
         self._metrics = metrics
         self._clock = clock
+        self._reads = {system: {n.encode(): n for n in (*_READ, *ring.headers)} for system, ring in keyrings.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one delivery."""
@@ -151,7 +151,9 @@ class Webhooks:
         await send(answer.body)
 
     async def _take(self, system: str, keyring: Keyring, scope: Scope, receive: Receive) -> _Answer:
-        headers = _headers(scope["headers"])
+        headers = _headers(scope["headers"], self._reads[system])
+        for name, value in _of_the_request(scope, keyring.headers):
+            headers[name] = value
         message = await receive()
         if message["type"] != "http.request":
             raise _Gone
@@ -181,15 +183,27 @@ class Webhooks:
         return _RECEIVED
 
 
-def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
+def _of_the_request(scope: Scope, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """What a scheme reads of the request itself, by names that no header can have."""
+    for name in names:
+        if name == ":method":
+            yield name, scope["method"]
+        elif name == ":path":
+            query = scope["query_string"].decode("latin-1")
+            yield name, scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
+        elif name == ":client":
+            yield name, (scope.get("client") or ("", 0))[0]
+
+
+def _headers(raw: list[tuple[bytes, bytes]], read: Mapping[bytes, str]) -> dict[str, str]:
     if len(raw) > MOST_HEADERS:
         raise _Refused(_MALFORMED, "headers")
     headers: dict[str, str] = {}
     size = 0
     for name, value in raw:
         size += len(name) + len(value)
-        if name in _READ:
-            headers[_READ[name]] = value.decode("latin-1")
+        if name in read:
+            headers[read[name]] = value.decode("latin-1")
     if size > LARGEST_HEADERS:
         raise _Refused(_MALFORMED, "headers")
     return headers
@@ -339,7 +353,7 @@ def create_app(
     keyrings = {
         system.connector: Keyring(system.connector, system.webhook_secret_env, settings)
         for system in contract.systems().values()
-        if system.connector in SCHEMES
+        if scheme_of(system.connector) is not None
     }
     metrics, waker = Metrics(), Waker(ledger, clock=clock)
     cipher = Cipher(settings.key.get_secret_value())

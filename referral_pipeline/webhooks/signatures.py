@@ -16,13 +16,24 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from time import monotonic
-from typing import Protocol
 
+from referral_pipeline.connectors.signing import STALE, SignatureRefused, UnusableSecret, Verifier
+from referral_pipeline.connectors.vendors import vendor_of
 from referral_pipeline.settings import MissingSecret, Settings
 
+__all__ = [
+    "STALE",
+    "GreenhouseSignature",
+    "Keyring",
+    "SignatureRefused",
+    "StandardWebhooks",
+    "UnusableSecret",
+    "Verifier",
+    "headers_of",
+    "scheme_of",
+]
+
 TOLERANCE_SECONDS = 300
-STALE = "stale"
-"""Why a delivery is refused that was signed right, but at a time too far from ours."""
 READ_AGAIN_SECONDS = 3.0
 """How old the keys may be that were read from the environment and `.env`."""
 
@@ -30,30 +41,6 @@ _MOST_SIGNATURES = 20
 _ID = re.compile(r"[\x21-\x7e]{1,200}")
 _TIMESTAMP = re.compile(r"[0-9]{1,11}", re.ASCII)
 _GREENHOUSE = re.compile(r"sha256 ([0-9a-f]{64})")
-
-
-class SignatureRefused(Exception):
-    """A webhook is not what it claims to be. `reason` is one word, fit for a metric; it never shows a value."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(reason)
-
-
-class UnusableSecret(Exception):
-    """A webhook secret cannot be a key of its scheme. Never shows it."""
-
-
-class Verifier(Protocol):
-    """One scheme with its keys."""
-
-    def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str:
-        """The id of the delivery. `headers` have lower-case names.
-
-        Raises:
-            SignatureRefused: it is unsigned, wrong or stale.
-        """
-        ...
 
 
 class StandardWebhooks:
@@ -125,22 +112,29 @@ class GreenhouseSignature:
         return delivery_id or hashlib.sha256(body).hexdigest()
 
 
-SIGNATURE_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature", "signature", "greenhouse-event-id")
-"""What the schemes read."""
-SCHEMES: Mapping[str, Callable[[Iterable[str]], Verifier]] = {
-    "advocacy": StandardWebhooks,
-    "greenhouse": GreenhouseSignature,
-}
-"""The scheme of each system that can send us webhooks."""
+def scheme_of(system: str) -> Callable[[Iterable[str]], Verifier] | None:
+    """The scheme of a system that can send us webhooks; None for any other."""
+    vendor = vendor_of(system)
+    return vendor.verifier if vendor is not None else None
+
+
+def headers_of(system: str) -> tuple[str, ...]:
+    """What its scheme reads."""
+    vendor = vendor_of(system)
+    return vendor.headers if vendor is not None else ()
 
 
 class Keyring:
     """The verifier of one system with the keys that are set now: a rotated key is seen within seconds."""
 
-    def __init__(self, system: str, env_name: str, settings: Settings) -> None:
-        """Read nothing yet; `env_name` is what the contract calls `webhook_secret_env`."""
+    def __init__(self, system: str, env_name: str | None, settings: Settings) -> None:
+        """Read nothing yet; `env_name` is the contract's `webhook_secret_env`, None where nothing is signed."""
         self.env_name = env_name
-        self._scheme = SCHEMES[system]
+        scheme = scheme_of(system)
+        if scheme is None:
+            raise LookupError(f"{system} sends no webhooks")
+        self._scheme = scheme
+        self.headers = headers_of(system)
         self._settings = settings
         self._text: str | None = None
         self._verifier: Verifier | None = None
@@ -155,7 +149,7 @@ class Keyring:
         """
         now = monotonic()
         if self._verifier is None or now >= self._good_until:
-            text = self._settings.secret(self.env_name)
+            text = self._settings.secret(self.env_name) if self.env_name is not None else ""
             if text != self._text or self._verifier is None:
                 self._verifier = None
                 self._verifier = self._scheme(text.replace(",", " ").split())

@@ -22,9 +22,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from itertools import islice
 from typing import BinaryIO
 
-from referral_pipeline.connectors.events import decode, read_event
+from referral_pipeline.connectors.events import decode, read_event, split_delivery
 from referral_pipeline.contract.loader import load_contract
 from referral_pipeline.ledger.records import InboxDelivery
 from referral_pipeline.ledger.store import Ledger
@@ -64,35 +65,40 @@ def commit(
     """
     encrypt = cipher.encrypt
     deliveries: list[InboxDelivery] = []
-    words: list[str | None] = []
+    words: list[tuple[str, int] | None] = []  # the type of an arrival, and how many events it holds
     for system, delivery_id, body in rows:
         try:
-            payload = decode(body)
+            events = split_delivery(system, delivery_id, body, decode(body))
         except (ValueError, RecursionError):
-            payload = None
-        if not isinstance(payload, dict):
+            events = None
+        if events is None:
             words.append(None)
             continue
-        hint = read_event(system, payload)
-        words.append(hint.event_type if hint.known else "other")
-        deliveries.append(
-            InboxDelivery(
-                system,
-                delivery_id,
-                hint.event_type,
-                "webhook",
-                hint.subject,
-                hint.occurred_at,
-                encrypt(body),
-                hint.bulk,
+        word = "none"
+        for place, (event_id, own_body, payload) in enumerate(events):
+            hint = read_event(system, payload)
+            if place == 0:
+                word = hint.event_type if hint.known else "other"
+            deliveries.append(
+                InboxDelivery(
+                    system,
+                    event_id,
+                    hint.event_type,
+                    "webhook",
+                    hint.subject,
+                    hint.occurred_at,
+                    encrypt(own_body),
+                    hint.bulk,
+                )
             )
-        )
+        words.append((word, len(events)))
     fresh = ledger.receive_many(deliveries, durable=False)
     if any(fresh):
         on_news()
     ledger.sync()
     each = iter(fresh)
-    return [None if word is None else (word, next(each)) for word in words]
+    # A delivery is new when any of its events is.
+    return [None if word is None else (word[0], any(list(islice(each, word[1])))) for word in words]
 
 
 def any_new(taken: Iterable[Taken]) -> bool:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from referral_pipeline.connectors import factory
+from referral_pipeline.connectors import factory, vendors
 from referral_pipeline.connectors.factory import BUDGET_FILE, ConnectorError, build_advocacy, build_ats
 from referral_pipeline.connectors.http import ApiCall
 from referral_pipeline.connectors.preflight import probe_all
 from referral_pipeline.connectors.records import Window
-from referral_pipeline.contract.loader import load_contract
+from referral_pipeline.connectors.vendors import Vendor
+from referral_pipeline.contract import systems
+from referral_pipeline.contract.loader import load_contract, parse_contract
 from referral_pipeline.contract.models import Contract
+from referral_pipeline.contract.scaffold import Choices, integration_yaml
+from referral_pipeline.contract.systems import SystemFacts
 from referral_pipeline.settings import MissingSecret, Settings, load_settings
+from referral_pipeline.vocabulary import Side
 from referral_pipeline_tests.unit.greenhouse_account import START, Account
 from referral_pipeline_tests.unit.test_http_client import free_port
 
@@ -76,11 +82,32 @@ def test_an_unknown_connector_is_refused_with_the_names_that_are_known(settings:
         build_ats(contract, settings)
 
 
-def test_a_package_can_add_a_connector_by_an_entry_point(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    point = EntryPoint("workday", f"{__name__}:made_elsewhere", factory.ENTRY_POINTS)
-    monkeypatch.setattr(factory, "entry_points", lambda group: [point] if group == factory.ENTRY_POINTS else [])
-    contract = with_ats(load_contract(settings), connector="workday")
-    assert build_ats(contract, settings) == ("made elsewhere", "workday")
+WORKDAY = Vendor(
+    SystemFacts(
+        "workday", Side.ATS, "Workday", "WORKDAY", "https://w.example.com", "http://127.0.0.1:1", auth="api_key"
+    ),
+    connector=f"{__name__}:made_elsewhere",
+)
+
+
+@pytest.fixture
+def workday(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As if a package had it among its entry points."""
+    point = EntryPoint("workday", f"{__name__}:WORKDAY", systems.ENTRY_POINTS)
+    for module, found in ((systems, systems._added), (vendors, vendors.added)):
+        monkeypatch.setattr(module, "entry_points", lambda group: [point] if group == systems.ENTRY_POINTS else [])
+        found.cache_clear()
+    yield
+    systems._added.cache_clear()
+    vendors.added.cache_clear()
+
+
+@pytest.mark.usefixtures("workday")
+def test_a_package_can_add_a_connector_by_an_entry_point(settings: Settings) -> None:
+    text = integration_yaml(Choices(ats="workday"))
+    assert "WORKDAY_API_KEY" in text
+    assert "WORKDAY_CLIENT_ID" not in text
+    assert build_ats(parse_contract(text), settings) == ("made elsewhere", "workday")
 
 
 def made_elsewhere(build: factory.Build) -> object:

@@ -10,7 +10,7 @@ from referral_pipeline.connectors.capabilities import ALWAYS, Area, Capability, 
 from referral_pipeline.contract.models import System
 from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.settings import Settings
-from referral_pipeline.webhooks.signatures import SCHEMES, Keyring
+from referral_pipeline.webhooks.signatures import Keyring, scheme_of
 
 _LOOKED_AT = 1000
 _WEBHOOK = "webhook"
@@ -34,8 +34,10 @@ _ARRIVED = Question(
 
 def webhook_lines(system: System, ledger: Ledger, settings: Settings) -> list[Capability]:
     """Both lines on the webhooks of one system."""
-    if system.connector not in SCHEMES:
+    scheme = scheme_of(system.connector)
+    if scheme is None:
         return [_KEY.not_verified(f"the receiver knows no scheme of {system.connector}")]
+    name = getattr(scheme, "__name__", system.connector)
     problem = Keyring(system.connector, system.webhook_secret_env, settings).problem()
     events = ledger.inbox_events(system=system.connector, limit=_LOOKED_AT)
     # What came in by itself; what reconciliation found and what people replayed did not.
@@ -44,9 +46,9 @@ def webhook_lines(system: System, ledger: Ledger, settings: Settings) -> list[Ca
     if problem is not None:
         lines.append(_KEY.missing(f"{system.webhook_secret_env} {problem}"))
     elif arrived:
-        lines.append(_KEY.covered(f"{SCHEMES[system.connector].__name__}: deliveries passed its verification"))
+        lines.append(_KEY.covered(f"{name}: deliveries passed its verification"))
     else:
-        lines.append(_KEY.partial(f"{SCHEMES[system.connector].__name__}: the key can be used", "no delivery tried it"))
+        lines.append(_KEY.partial(f"{name}: the key can be used", "no delivery tried it"))
     if arrived:
         kinds = len({event.event_type for event in arrived})
         last = max(event.received_at for event in arrived)

@@ -1,0 +1,111 @@
+"""The outside systems that can be talked to, and what each brings: facts, a connector, webhooks.
+
+Belongs here: the record of a vendor, the table of ours, finding those of other packages. Does not belong here: what any
+of them does.
+
+A package adds a vendor with an entry point in the group `referral_pipeline.connectors`: its name is that of the
+connector in the contract, its object a `Vendor`. Built-in names cannot be taken.
+
+What a vendor brings is named as "module:object" and imported when it is used: the receiver reads webhooks of one system
+and need not load the connectors of all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+from referral_pipeline.contract.systems import ENTRY_POINTS, SYSTEMS, SystemFacts
+
+if TYPE_CHECKING:
+    from referral_pipeline.connectors.build import Build
+    from referral_pipeline.connectors.hints import Hint
+    from referral_pipeline.connectors.signing import Verifier
+
+
+@dataclass(frozen=True)
+class Vendor:
+    """One outside system.
+
+    Attributes:
+        facts: what `init`, the check of a contract and the data-flow map need.
+        connector: "module:function" that takes a `Build` and answers a connector of the facts' side.
+        reader: "module:function" that tells what a decoded webhook is about, and never raises; None: it sends none.
+        scheme: "module:class" of the signature of its webhooks (`connectors.signing.Verifier`), made from the keys.
+        headers: what the scheme reads, in lower case. ":method", ":path" and ":client" are the request's own.
+        splitter: "module:function" for a system that puts many events into one delivery: from the decoded body to
+            (what tells an event from the others of it, the event) in order; ValueError for a body of another form.
+            None: a delivery is one event.
+    """
+
+    facts: SystemFacts
+    connector: str
+    reader: str | None = None
+    scheme: str | None = None
+    headers: tuple[str, ...] = ()
+    splitter: str | None = None
+
+    def build(self, build: Build) -> Any:
+        """Make the connector."""
+        return imported(self.connector)(build)
+
+    @property
+    def read(self) -> Callable[[Any], Hint] | None:
+        """The reader of webhooks."""
+        return imported(self.reader) if self.reader else None
+
+    @property
+    def verifier(self) -> Callable[[Iterable[str]], Verifier] | None:
+        """The scheme of signatures."""
+        return imported(self.scheme) if self.scheme else None
+
+    @property
+    def split(self) -> Callable[[Any], Sequence[tuple[str, Any]]] | None:
+        """The splitter of deliveries."""
+        return imported(self.splitter) if self.splitter else None
+
+
+_OURS = "referral_pipeline.connectors"
+VENDORS: Mapping[str, Vendor] = {
+    vendor.facts.name: vendor
+    for vendor in (
+        Vendor(
+            SYSTEMS["advocacy"],
+            connector=f"{_OURS}.advocacy:build",
+            reader=f"{_OURS}.advocacy_events:read_advocacy_event",
+            scheme="referral_pipeline.webhooks.signatures:StandardWebhooks",
+            headers=("webhook-id", "webhook-timestamp", "webhook-signature"),
+        ),
+        Vendor(
+            SYSTEMS["greenhouse"],
+            connector=f"{_OURS}.greenhouse:build",
+            reader=f"{_OURS}.greenhouse_events:read_greenhouse_event",
+            scheme="referral_pipeline.webhooks.signatures:GreenhouseSignature",
+            headers=("signature", "greenhouse-event-id"),
+        ),
+    )
+}
+"""Those of this package."""
+
+
+def vendor_of(name: str) -> Vendor | None:
+    """The vendor of a connector's name; None when there is none."""
+    return VENDORS.get(name) or added().get(name)
+
+
+@cache
+def added() -> Mapping[str, Vendor]:
+    """Those of other packages, by name."""
+    points = sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name)
+    return {point.name: point.load() for point in points if point.name not in VENDORS}
+
+
+@cache
+def imported(place: str) -> Any:
+    """The object at "module:name"."""
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
