@@ -15,7 +15,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from referral_pipeline.monitoring.open_alerts import OpenAlert
+from referral_pipeline.monitoring.open_alerts import StandingAlert
 from referral_pipeline.monitoring.runbook import RUNBOOK
 
 
@@ -103,7 +103,7 @@ class Health:
     measured_at: datetime
     rows: tuple[HealthRow, ...]
     run_id: str | None = None
-    alerts: tuple[OpenAlert, ...] = ()
+    alerts: tuple[StandingAlert, ...] = ()
 
     @property
     def severity(self) -> Severity:

@@ -19,7 +19,7 @@ _ROWS = 1000
 
 
 @dataclass(frozen=True)
-class OpenAlert:
+class StandingAlert:
     """An alert that is open. `times` is how often it happened, or how many there are, as its message tells it."""
 
     name: str
@@ -39,11 +39,11 @@ class OpenAlert:
         }
 
 
-def open_alerts(ledger: Ledger) -> tuple[OpenAlert, ...]:
+def open_alerts(ledger: Ledger) -> tuple[StandingAlert, ...]:
     """Every open alert, errors first, then the newest first; one that was told on several channels counts once."""
-    found: dict[str, OpenAlert] = {}
+    found: dict[str, StandingAlert] = {}
     for record in ledger.alerts(open_only=True, limit=_ROWS):
-        one = OpenAlert(
+        one = StandingAlert(
             name=record.name,
             subject=record.fingerprint.removeprefix(f"{record.name}/"),
             severity=record.severity,

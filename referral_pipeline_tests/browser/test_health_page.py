@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from referral_pipeline.monitoring.health import Health, HealthRow, Severity
-from referral_pipeline.monitoring.open_alerts import OpenAlert
+from referral_pipeline.monitoring.open_alerts import StandingAlert
 from referral_pipeline.monitoring.page import page_of
 from referral_pipeline.monitoring.runbook import RUNBOOK
 
@@ -38,7 +38,7 @@ def an_ill_one() -> Health:
     ]
     rows += [replace(row, operation=None) for row in rows]
     alerts = tuple(
-        OpenAlert("check_failed", "attribution:weights_sum_to_one", severity, NOW, 12)
+        StandingAlert("check_failed", "attribution:weights_sum_to_one", severity, NOW, 12)
         for severity in ("error", "warning")
     )
     return Health(NOW, tuple(rows), run_id="0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", alerts=alerts)
