@@ -7,13 +7,13 @@ options), `ashby_reader` (records read live), `ashby_writer` (writes), `ashby_as
 
 Invariants of the vendor's API, each with a test of the same number
 1.  Every call is a POST; a refusal comes with HTTP 200 and `success: false`, and its code says what it is.
-2.  A cursor goes with the parameters of the first request, never with its syncToken; a refused one begins the list again.
+2.  A cursor goes with the parameters of the first request but its syncToken; a refused one begins the list again.
 3.  What changed is known by syncTokens only, which a list gives on its last page. A token is used only where everything
     before it was kept; a refused one, and too many changes, give the whole list. Deletions show in full lists only.
 4.  Unknown fields and unknown words never stop a pull; rows without id are skipped and counted.
 5.  Custom fields are found by title and written all in one call, only those that differ; an empty text clears one.
 6.  A search by e-mail is held against the addresses that came back; phone numbers cannot be searched.
-7.  A hire is dated by the accepted offer's `decidedAt`, else by `closedAt` of the opening it filled, never by the stage.
+7.  A hire is dated by the accepted offer's `decidedAt`, else by `closedAt` of its opening, never by the stage.
 8.  Status is the application's own word; a stage tells by its title in the contract, else by its type.
 9.  There is one name: its first word is taken for the first name, and it is written as both together.
 10. The credit is a user, found by address; who is none has it by custom field and source only.

@@ -131,9 +131,12 @@ class AshbyApi:
         """`results` of a call that changes nothing: it may be repeated."""
         return self._results(call, self._call(call, body, repeatable=True, writes=False))
 
-    def write(self, call: str, body: Mapping[str, Any]) -> Any:
-        """`results` of a call that changes something, or None where it shows none: it is never repeated here."""
-        return self._call(call, body, repeatable=False, writes=True).get("results")
+    def write(self, call: str, body: Mapping[str, Any], *, repeatable: bool = False) -> Any:
+        """`results` of a call that changes something, or None where it shows none.
+
+        (16) It is not sent again once it may have been received, unless doing it twice does no harm (`repeatable`).
+        """
+        return self._call(call, body, repeatable=repeatable, writes=True).get("results")
 
     def read_one(self, call: str, body: Mapping[str, Any]) -> Row | None:
         """The row of an `*.info` call; None when it is not there."""

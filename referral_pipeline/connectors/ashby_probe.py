@@ -1,7 +1,7 @@
 """Looking, without writing, whether an Ashby account is set up as the contract needs.
 
-Belongs here: what `check` finds out about a live account, each finding with how to mend it. Does not belong here: checks
-of the contract alone (`contract/`).
+Belongs here: what `check` finds out about a live account, each finding with how to mend it. Does not belong here:
+checks of the contract alone (`contract/`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from referral_pipeline.connectors.records import Finding
 from referral_pipeline.vocabulary import TERMINAL_STATUSES, CandidateStatus
 
 _KEY = "ats.client_secret_env"
+_SET_KEY = "Set a key of Admin > Integrations > API keys in the environment variable that the contract names"
 _PERMISSIONS: Mapping[str, str] = {
     "job.list": "jobsRead",
     "jobPosting.list": "jobsRead",
@@ -27,7 +28,7 @@ _PERMISSIONS: Mapping[str, str] = {
     "customField.list": "hiringProcessMetadataRead",
     "source.list": "hiringProcessMetadataRead",
 }
-"""What each call that is needed requires, as its page says. Writing requires candidatesWrite, which no read can tell."""
+"""What each call that is needed requires, as its page says. Writing needs candidatesWrite, which no read can tell."""
 
 
 def probe(
@@ -42,10 +43,7 @@ def probe(
     try:
         missing = list(_missing(api))
         if len(missing) == len(_PERMISSIONS):
-            mend = (
-                "Set an API key of Admin > Integrations > API keys in the environment variable that the contract names"
-            )
-            return [Finding(_KEY, False, "Ashby refuses the key for every call", mend)]
+            return [Finding(_KEY, False, "Ashby refuses the key for every call", _SET_KEY)]
         reached = Finding("ats.base_url", True, f"{api.client.base_url} answers")
         if missing:
             return [reached, _rights(missing)]
@@ -58,9 +56,7 @@ def probe(
             *_stages(api, stage_map),
         ]
     except Unauthorized as failure:
-        return [
-            Finding(_KEY, False, str(failure), "Set the API key in the environment variable that the contract names")
-        ]
+        return [Finding(_KEY, False, str(failure), _SET_KEY)]
     except TransientFailure as failure:
         return [Finding("ats.base_url", False, str(failure), "Check ats.base_url and the network, then try again")]
     except HttpFailure as failure:

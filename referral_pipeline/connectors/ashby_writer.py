@@ -91,7 +91,8 @@ class Writer:
         try:
             values = self._changed(row.get("customFields"), given)
             if values:
-                self._set(opened.id, values)
+                # Nobody else has seen it yet, so that the same values once more do no harm.
+                self._set(opened.id, values, repeatable=True)
                 row = {**row, "customFields": [{"title": d.title, "value": value} for d, value in values]}
         except HttpFailure as failure:
             _LOG.warning("a new application has not got its fields yet: %s", failure)
@@ -232,7 +233,7 @@ class Writer:
         found = [(self._reference.field(titles[name]), value) for name, value in differs.items()]
         return [(definition, _fitted(definition, value)) for definition, value in found]
 
-    def _set(self, application_id: str, values: list[tuple[Definition, Any]]) -> None:
+    def _set(self, application_id: str, values: list[tuple[Definition, Any]], *, repeatable: bool = False) -> None:
         """All at once: one by one they would race each other, as the vendor warns."""
         self._api.write(
             "customField.setValues",
@@ -241,6 +242,7 @@ class Writer:
                 "objectType": "Application",
                 "values": [{"fieldId": d.id, "fieldValue": value} for d, value in values],
             },
+            repeatable=repeatable,
         )
 
 

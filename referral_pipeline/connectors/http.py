@@ -400,7 +400,7 @@ class HttpClient:
     def _judged(
         self, request: Request, response: BaseHTTPResponse, measure: _Measure, comes_to: int, words: str
     ) -> HttpFailure:
-        """The failure of a refusal that came as a success: of the kind that it comes to, with the status that it had."""
+        """The failure of a refusal that came as a success: of the kind that it comes to, with the status it had."""
         measure.outcome = outcome_of(comes_to)
         pause = retry_after(response.headers, self._clock.now()) if is_transient(comes_to) else None
         meant = failure_for_status(self.system, request.operation, comes_to, repeatable=request.repeatable)

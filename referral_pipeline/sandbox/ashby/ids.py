@@ -36,7 +36,7 @@ ENTITIES = (
     "notes",
     "tracking_links",
 )
-"""Tables of the store. Beside them: things that Ashby has and the store has not, each named after the row it hangs on."""
+"""Tables of the store. Beside them: what Ashby has and the store has not, each named after the row it hangs on."""
 INTERVIEW_PLANS = "interview_plans"
 """By job."""
 LEAD_STAGES, HIRED_STAGES, ARCHIVED_STAGES = "lead_stages", "hired_stages", "archived_stages"
