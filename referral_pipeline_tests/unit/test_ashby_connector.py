@@ -43,7 +43,8 @@ def test_1_every_call_is_a_post_with_the_key_as_user_name_and_the_version_of_the
 def test_1_a_refusal_that_comes_with_200_is_an_error_with_its_code_and_is_counted_as_one(account: Account) -> None:
     with pytest.raises(Invalid, match="answered 200: invalid_input") as caught:
         account.connector._api.read("application.list", {"limit": 1000})
-    assert caught.value.evidence is not None and b"invalid_input" in caught.value.evidence.answer
+    assert caught.value.evidence is not None
+    assert b"invalid_input" in caught.value.evidence.answer
     assert [(call.status, call.outcome) for call in account.calls] == [(200, str(CallOutcome.REFUSED))]
     with pytest.raises(NotFound):
         account.connector._api.read("application.info", {"applicationId": uuid_of("applications", 1)})

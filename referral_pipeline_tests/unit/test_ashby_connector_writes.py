@@ -72,12 +72,14 @@ def test_9_10_11_12_a_candidate_is_created_with_name_source_credit_and_fields_in
 def test_10_an_advocate_who_is_no_user_gets_no_native_credit(account: Account) -> None:
     stranger = replace(account.new_application(), advocate_email="nobody@example.com")
     made = account.connector.create_candidate(ADA, stranger)
-    assert made.application is not None and made.application.referrer_id is None
+    assert made.application is not None
+    assert made.application.referrer_id is None
     (sent,) = account.sent("application.create")
     assert "creditedToUserId" not in sent
     account.switch(permissions_missing=("organizationRead",))
     other = account.connect().create_candidate(replace(ADA, email="b@example.com"), account.new_application())
-    assert other.application is not None and other.application.referrer_id is None
+    assert other.application is not None
+    assert other.application.referrer_id is None
 
 
 def test_11_what_fails_after_the_candidate_was_made_does_not_look_like_a_create_that_failed(account: Account) -> None:
@@ -92,7 +94,8 @@ def test_11_what_fails_after_the_candidate_was_made_does_not_look_like_a_create_
 def test_11_fields_that_could_not_be_written_are_left_to_the_next_run(account: Account) -> None:
     account.switch(operations_absent=("customField.setValues",))
     made = account.connector.create_candidate(ADA, account.new_application())
-    assert made.application is not None and set(made.application.tags.values()) == {None}
+    assert made.application is not None
+    assert set(made.application.tags.values()) == {None}
     account.switch(operations_absent=())
     assert account.connector.update_application(made.application.id, TAGS, advocate_email=ADVOCATE) is True
     assert account.tags(made.application.id) == TAGS
@@ -125,7 +128,8 @@ def test_14_a_source_and_a_credit_that_are_set_already_stay(account: Account) ->
     live = account.connector.get_applications([application])[application]
     assert (live.source_name, live.referrer_id) == ("Agency", uuid_of("users", account.user["id"]))
     (sent,) = account.sent("application.update")
-    assert sent["sendNotifications"] is False and "sourceId" not in sent
+    assert sent["sendNotifications"] is False
+    assert "sourceId" not in sent
 
 
 def test_15_an_address_is_added_beside_the_others_and_a_number_only_where_there_is_none(account: Account) -> None:
