@@ -12,14 +12,24 @@ from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
-from jsonschema import Draft202012Validator, FormatChecker
+import yaml
+from jsonschema import Draft202012Validator, FormatChecker, validators
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 REFERENCE_DIR = Path(os.environ.get("REFERENCE_DIR", REPOSITORY / ".." / "shared"))
 GREENHOUSE_DOCUMENT = REFERENCE_DIR / "vendor_samples" / "greenhouse_v3" / "harvest-v3-openapi-2026-03.json"
 
+ASHBY_SAMPLES = REFERENCE_DIR / "vendor_samples" / "ashby"
+ASHBY_DOCUMENT = ASHBY_SAMPLES / "ashby-openapi.yml"
+
+needs_ashby_document = pytest.mark.skipif(
+    not ASHBY_DOCUMENT.is_file(), reason="the vendor's OpenAPI document is not here (set REFERENCE_DIR)"
+)
 needs_greenhouse_document = pytest.mark.skipif(
     not GREENHOUSE_DOCUMENT.is_file(), reason="the vendor's OpenAPI document is not here (set REFERENCE_DIR)"
 )
@@ -38,6 +48,11 @@ def _date_time(value: object) -> bool:
 @_FORMATS.checks("date", raises=ValueError)
 def _date(value: object) -> bool:
     return not isinstance(value, str) or bool(date.fromisoformat(value))
+
+
+@_FORMATS.checks("uuid", raises=ValueError)
+def _uuid(value: object) -> bool:
+    return not isinstance(value, str) or bool(UUID(value))
 
 
 @cache
@@ -89,3 +104,80 @@ def _readable(schema: Any) -> Any:
     if schema.get("nullable") and isinstance(read.get("type"), str):
         read["type"] = [read["type"], "null"]
     return read
+
+
+# ---------------------------------------------------------------- Ashby
+
+
+@cache
+def ashby_document() -> dict[str, Any]:
+    """The whole document, where it contradicts itself as its descriptions say.
+
+    Its unions overlap (a date is a text too), so that `oneOf` can only mean `anyOf`. `interviewStageId` of
+    application.create takes a word beside ids, and a field submission takes an object where the field is a job.
+    """
+    document = yaml.load(ASHBY_DOCUMENT.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    create = _ashby_request(document, "application.create")["properties"]
+    create["interviewStageId"] = {"anyOf": [create["interviewStageId"], {"const": "FirstPreInterviewScreen"}]}
+    submission = _ashby_request(document, "referral.create")["properties"]["fieldSubmissions"]["items"]
+    del submission["properties"]["value"]["type"]
+    return _with_any_of(document)
+
+
+def _ashby_request(document: dict[str, Any], call: str) -> dict[str, Any]:
+    return document["paths"][f"/{call}"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+
+
+def _with_any_of(schema: Any) -> Any:
+    # In place: aliases of the document stay one object, so that it is walked once.
+    pending, seen = [schema], set[int]()
+    while pending:
+        one = pending.pop()
+        if id(one) in seen or not isinstance(one, dict | list):
+            continue
+        seen.add(id(one))
+        if isinstance(one, dict) and "oneOf" in one:
+            # The references of the document lead through "oneOf": it stays where it is, and says nothing more.
+            one["anyOf"] = one["oneOf"]
+            one["oneOf"] = _Branches(one["oneOf"])
+        pending.extend(one.values() if isinstance(one, dict) else one)
+    return schema
+
+
+class _Branches(list[Any]):
+    """Branches that references may lead through."""
+
+
+def _any_number_of(validator: Any, branches: Any, instance: Any, schema: Any) -> Any:
+    """`oneOf` as it is meant there: `anyOf` beside it says all."""
+    return iter(())
+
+
+@cache
+def _ashby_validator(pointer: str) -> Any:
+    document = ashby_document()
+    registry = Registry().with_resource("urn:ashby", Resource.from_contents(document, DRAFT202012))
+    kind = validators.extend(Draft202012Validator, {"oneOf": _any_number_of})
+    return kind({"$ref": f"urn:ashby#{pointer}"}, registry=registry, format_checker=_FORMATS)
+
+
+def ashby_request_problems(call: str, body: object) -> list[str]:
+    """What is wrong with the body of a request, undeclared parameters included."""
+    operation = ashby_document()["paths"][f"/{call}"]["post"]
+    if "requestBody" not in operation:
+        return [] if body in ({}, None) else ["the call takes no body"]
+    where = f"/paths/~1{call}/post/requestBody/content/application~1json/schema"
+    return [f"{call}: {error.message}" for error in _ashby_validator(where).iter_errors(body)]
+
+
+def ashby_answer_problems(call: str, answer: Any) -> list[str]:
+    """What is wrong with an answer that came with HTTP 200: a success must be one, a refusal must be one."""
+    branch = 0 if answer.get("success") else 1
+    where = f"/paths/~1{call}/post/responses/200/content/application~1json/schema/anyOf/{branch}"
+    return [f"{call} {error.json_path}: {error.message}" for error in _ashby_validator(where).iter_errors(answer)]
+
+
+def ashby_event_problems(body: Any) -> list[str]:
+    """What is wrong with the body of a webhook."""
+    where = f"/webhooks/{body['action']}/post/requestBody/content/application~1json/schema"
+    return [f"{body['action']} {e.json_path}: {e.message}" for e in _ashby_validator(where).iter_errors(body)]

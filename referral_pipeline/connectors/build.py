@@ -22,6 +22,7 @@ from referral_pipeline.connectors.http import (
     ClientCredentials,
     Clock,
     HttpClient,
+    Judge,
     RetryPolicy,
     Timeouts,
     WriteGuard,
@@ -120,8 +121,11 @@ class Build:
         timeouts: Timeouts,
         retry: RetryPolicy,
         default_limit: int | None = None,
+        judge: Judge | None = None,
     ) -> HttpClient:
         """As `client`, for a system that is called with an API key: as a user name without a password, or as a token.
+
+        `judge` tells refusals that the system answers as successes.
 
         Raises:
             settings.MissingSecret: The key is not set.
@@ -136,6 +140,7 @@ class Build:
             f"{self.system.connector}:{name}",
             default_limit,
             authorization=f"Basic {basic}" if scheme == "basic" else f"Bearer {key}",
+            judge=judge,
         )
 
     def _session(
@@ -147,6 +152,7 @@ class Build:
         *,
         credentials: ClientCredentials | None = None,
         authorization: str | None = None,
+        judge: Judge | None = None,
     ) -> HttpClient:
         budget = None
         if self.state_dir is not None:
@@ -162,6 +168,7 @@ class Build:
             base_url=self.system.base_url,
             credentials=credentials,
             authorization=authorization,
+            judge=judge,
             budget=budget,
             recorder=self.recorder,
             timeouts=timeouts,

@@ -14,6 +14,7 @@ Rules
 6. With a breaker an attempt, token and all, is sent only while the breaker lets it pass (`connectors.breaker`).
 7. Every attempt is recorded, token calls too. Bodies, ids and parameters are not.
 8. With a guard nothing that writes is sent while the guard refuses; what only reads passes.
+9. With a judge an answer of success may still be a refusal, for a system that tells its refusals in the body alone.
 """
 
 from __future__ import annotations
@@ -89,6 +90,7 @@ __all__ = [
     "HttpClient",
     "HttpFailure",
     "Invalid",
+    "Judge",
     "NotApproved",
     "NotFound",
     "PermanentFailure",
@@ -103,6 +105,9 @@ __all__ = [
 
 WriteGuard = Callable[[str, str], None]
 """Called with system and operation; raises NotApproved when the write must not be sent."""
+
+Judge = Callable[[Any], "tuple[int, str] | None"]
+"""Reads the decoded body of a success: the status that a refusal in it comes to, and its words; None: a success."""
 
 _T = TypeVar("_T")
 _THREADS = 8
@@ -165,6 +170,7 @@ class HttpClient:
         clock: Time, for tests.
         breaker: The breaker of the system; None for none.
         guard: Asked with system and operation before anything that writes; raises NotApproved. None for none.
+        judge: Tells refusals that come as successes. None for a system that answers them with a status.
     """
 
     def __init__(
@@ -181,6 +187,7 @@ class HttpClient:
         clock: Clock | None = None,
         breaker: Breaker | None = None,
         guard: WriteGuard | None = None,
+        judge: Judge | None = None,
     ) -> None:
         self.system = system
         self.base_url = base_url.rstrip("/")
@@ -196,6 +203,7 @@ class HttpClient:
         """What the newest rate headers said; None while no answer had any."""
         self._breaker = breaker
         self._guard = guard
+        self._judge = judge
         self._oauth = self._open_session()
         # The same object: Authlib's session is a requests session, which its type stubs do not tell.
         self._session = cast("requests.Session", self._oauth)
@@ -374,7 +382,7 @@ class HttpClient:
         if not body and (response.status == 204 or request.method == "DELETE"):
             return Answer(response.status, None)
         try:
-            return Answer(response.status, json_codec.loads(body), next_link(response.headers))
+            data = json_codec.loads(body)
         except ValueError as error:
             measure.outcome = CallOutcome.BROKEN
             failure = lost_answer(
@@ -385,6 +393,20 @@ class HttpClient:
                 repeatable=request.repeatable,
             )
             raise self._evident(failure, request, body) from error
+        refused = self._judge(data) if self._judge is not None else None
+        if refused is not None:
+            raise self._evident(self._judged(request, response, measure, *refused), request, body)
+        return Answer(response.status, data, next_link(response.headers))
+
+    def _judged(
+        self, request: Request, response: BaseHTTPResponse, measure: _Measure, comes_to: int, words: str
+    ) -> HttpFailure:
+        """The failure of a refusal that came as a success: of the kind that it comes to, with the status it had."""
+        measure.outcome = outcome_of(comes_to)
+        pause = retry_after(response.headers, self._clock.now()) if is_transient(comes_to) else None
+        meant = failure_for_status(self.system, request.operation, comes_to, repeatable=request.repeatable)
+        detail = redact(words, [*texts_in(request.params), *texts_in(request.json)])
+        return type(meant)(self.system, request.operation, status=response.status, detail=detail, retry_after=pause)
 
     def _body(self, response: BaseHTTPResponse, measure: _Measure) -> bytes:
         """The body, as it comes: a server that drips bytes for ever meets the deadline."""

@@ -21,10 +21,15 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Window:
-    """A span of change, both ends inclusive, in UTC. `since=None` asks for everything (a full pull)."""
+    """A span of change, both ends inclusive, in UTC. `since=None` asks for everything (a full pull).
+
+    `position` is the end of an earlier window of which everything was kept: a system that tells what changed by a token
+    of its own is asked with the token of then. None where only `since` counts.
+    """
 
     since: datetime | None
     until: datetime
+    position: datetime | None = None
 
     @property
     def is_full(self) -> bool:

@@ -87,6 +87,13 @@ VENDORS: Mapping[str, Vendor] = {
             scheme="referral_pipeline.webhooks.signatures:GreenhouseSignature",
             headers=("signature", "greenhouse-event-id"),
         ),
+        Vendor(
+            SYSTEMS["ashby"],
+            connector=f"{_OURS}.ashby:build",
+            reader=f"{_OURS}.ashby_events:read_ashby_event",
+            scheme="referral_pipeline.webhooks.signatures:AshbySignature",
+            headers=("ashby-signature",),
+        ),
     )
 }
 """Those of this package."""

@@ -65,7 +65,9 @@ _STAGE_MAPS: Mapping[str, Mapping[str, CandidateStatus]] = {
         "Phone Screen": CandidateStatus.INTERVIEWED,
         "Face to Face": CandidateStatus.INTERVIEWED,
         "Offer": CandidateStatus.OFFERED,
-    }
+    },
+    # The first stage and the offer are known by their types.
+    "ashby": {"Phone Screen": CandidateStatus.INTERVIEWED, "Face to Face": CandidateStatus.INTERVIEWED},
 }
 
 

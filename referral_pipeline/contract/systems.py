@@ -107,7 +107,12 @@ SYSTEMS: Mapping[str, SystemFacts] = {
             stem="ASHBY",
             live_url="https://api.ashbyhq.com",
             sandbox_url="http://127.0.0.1:8704",
-            options=_HTTP_OPTIONS,
+            options={
+                "source_name": "Employee Advocacy",
+                "custom_fields": {tag: tag.replace("_", " ").capitalize() for tag in TAGS},
+                "visibility_lag_seconds": 30,
+                **_HTTP_OPTIONS,
+            },
             auth="api_key",
         ),
         SystemFacts(

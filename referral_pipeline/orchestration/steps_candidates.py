@@ -98,6 +98,14 @@ def _read_again(bridge: Bridge, report: SyncReport) -> int:
     with bridge.warehouse.connect():
         with bridge.warehouse.transaction():
             for entity, found in rows.items():
-                bridge.warehouse.upsert_raw(bridge.ats.system, entity, found, pulled_at=datetime.now(UTC))
+                kind = bridge.ats.entities[entity]
+                bridge.warehouse.upsert_raw(
+                    bridge.ats.system,
+                    entity,
+                    found,
+                    key=kind.key,
+                    changed_field=kind.changed_field,
+                    pulled_at=datetime.now(UTC),
+                )
         bridge.stage_ats_anew()
     return sum(len(found) for found in rows.values())

@@ -9,7 +9,7 @@ its own ids, and with a dump and a truth that carry these ids; so one truth judg
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -38,18 +38,23 @@ class AtsSandbox:
         base_path: what follows the host in the base URL.
         token_path: of the endpoint that gives tokens; None for a vendor that is called with a key.
         truth: the programme's truth with the vendor's ids.
+        job_id: the id of a job as the vendor writes it, from the programme's: the advocacy platform names jobs by it.
     """
 
     app: ASGIApp
     emitter: Emitter
-    arrivals: list[dict[str, Any]]
+    arrivals: Sequence[dict[str, Any]]
     open_jobs: Callable[[], list[str]]
     base_path: str = ""
     token_path: str | None = None
     truth: Callable[[Json], Json] = field(default=_as_it_is)
+    job_id: Callable[[str], str] = field(default=str)
 
 
-ATS: Mapping[str, str] = {"greenhouse": "referral_pipeline.sandbox.greenhouse.sandbox:create"}
+ATS: Mapping[str, str] = {
+    "greenhouse": "referral_pipeline.sandbox.greenhouse.sandbox:create",
+    "ashby": "referral_pipeline.sandbox.ashby.sandbox:create",
+}
 """By connector: "module:function" that takes the programme and the options of the process."""
 
 

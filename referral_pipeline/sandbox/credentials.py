@@ -14,6 +14,7 @@ ADVOCACY_CLIENT_ID = "sandbox-advocacy-client"
 ADVOCACY_CLIENT_SECRET = "sandbox-advocacy-secret"  # noqa: S105
 GREENHOUSE_CLIENT_ID = "sandbox-client.greenhouse"
 GREENHOUSE_CLIENT_SECRET = "sandbox-greenhouse-secret"  # noqa: S105
+ASHBY_API_KEY = "sandbox-ashby-api-key"
 
 
 def _digest(purpose: str) -> bytes:
@@ -37,6 +38,8 @@ SECRETS: Mapping[str, str] = {
     "GREENHOUSE_CLIENT_ID": GREENHOUSE_CLIENT_ID,
     "GREENHOUSE_CLIENT_SECRET": GREENHOUSE_CLIENT_SECRET,
     "GREENHOUSE_WEBHOOK_SECRET": _derived("greenhouse webhooks"),
+    "ASHBY_API_KEY": ASHBY_API_KEY,
+    "ASHBY_WEBHOOK_SECRET": _derived("ashby webhooks"),
     "REFERRAL_PIPELINE_KEY": _derived("ledger encryption"),
     "REFERRAL_PIPELINE_HASH_KEY": _derived("keyed hashes"),
 }
@@ -45,5 +48,6 @@ SECRETS: Mapping[str, str] = {
 NEXT_WEBHOOK_SECRETS: Mapping[str, str] = {
     "ADVOCACY_WEBHOOK_SECRET": _standard("advocacy webhooks, rotated"),
     "GREENHOUSE_WEBHOOK_SECRET": _derived("greenhouse webhooks, rotated"),
+    "ASHBY_WEBHOOK_SECRET": _derived("ashby webhooks, rotated"),
 }
 """The keys that webhooks are signed with after a rotation."""

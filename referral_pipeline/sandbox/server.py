@@ -91,19 +91,19 @@ class WithTruth:
 def build(options: Options) -> Apps:
     """Generate the programme and put both apps over it."""
     programme = generate(options.seed, options.as_of, options.size)
+    ats = ats_sandbox(options.ats)(programme, options)
     advocacy = AdvocacyStore()
     for entity, rows in programme.advocacy.items():
-        advocacy.load(entity, rows)
+        advocacy.load(entity, [_with_job(row, ats.job_id) for row in rows])
     advocacy_switches = AdvocacySwitches()
     advocacy_switches.set({"rate_limit": options.rate_limit or 0, **options.advocacy_switches})
-    ats = ats_sandbox(options.ats)(programme, options)
     truth = ats.truth(programme.truth)
     advocacy.open_jobs = ats.open_jobs
     emitter = Emitter("advocacy", StandardSigner(), _keys("ADVOCACY_WEBHOOK_SECRET"), "msg")
     connect_advocacy(advocacy, emitter)
 
-    def finish(app: ASGIApp, seed: int, emitter: Emitter, arrived: list[dict[str, Any]]) -> ASGIApp:
-        told = WithWebhooks(app, emitter, lambda since: arrived[bisect_left(arrived, since, key=_at) :])
+    def finish(app: ASGIApp, seed: int, emitter: Emitter, arrived: Sequence[dict[str, Any]]) -> ASGIApp:
+        told = WithWebhooks(app, emitter, lambda since: list(arrived[bisect_left(arrived, since, key=_at) :]))
         return Faults(WithTruth(told, truth), options.faults, options.fault_kinds, seed)
 
     return Apps(
@@ -113,6 +113,10 @@ def build(options: Options) -> Apps:
         programme,
         (emitter, ats.emitter),
     )
+
+
+def _with_job(row: dict[str, Any], job_id: Callable[[str], str]) -> dict[str, Any]:
+    return {**row, "job_id": job_id(row["job_id"])} if row.get("job_id") else row
 
 
 def _at(row: dict[str, Any]) -> float:

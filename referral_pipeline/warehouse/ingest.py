@@ -82,11 +82,16 @@ def ingest(
     if cursor is not None and cursor.warehouse_id != warehouse_id:
         cursor = None
     begins = _since(cursor, now, lookback, full_every)
-    window = Window(begins if begins is None or since is None else min(begins, since.astimezone(UTC)), now)
+    reaches_back = begins is not None and since is not None and since < begins
+    window = Window(
+        since.astimezone(UTC) if since is not None and reaches_back else begins,
+        now,
+        position=None if cursor is None or begins is None or reaches_back else min(cursor.position, now),
+    )
     total = _pull(source, kind, window, warehouse, pulled_at=now)
     absent = 0
     if window.is_full and warehouse.count_absent(source.system, entity, full_pull_started_at=now):
-        total += _pull(source, kind, Window(now - lookback, later()), warehouse, pulled_at=now)
+        total += _pull(source, kind, Window(now - lookback, later(), position=now), warehouse, pulled_at=now)
         absent = warehouse.mark_absent(source.system, entity, full_pull_started_at=now)
     ledger.save_cursor(
         source.system,

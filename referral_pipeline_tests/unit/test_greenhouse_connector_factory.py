@@ -78,7 +78,9 @@ def test_the_connector_of_the_contract_reads_and_shares_its_budget_and_records(
 
 def test_an_unknown_connector_is_refused_with_the_names_that_are_known(settings: Settings) -> None:
     contract = with_ats(load_contract(settings), connector="workday")
-    with pytest.raises(ConnectorError, match=r"ats\.connector: no connector is called workday. Known here: greenhouse"):
+    with pytest.raises(
+        ConnectorError, match=r"ats\.connector: no connector is called workday. Known here: .*greenhouse"
+    ):
         build_ats(contract, settings)
 
 

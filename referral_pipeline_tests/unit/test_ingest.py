@@ -157,6 +157,24 @@ def test_a_pull_from_a_day_on_asks_from_there_and_leaves_no_gap_behind_the_curso
     assert bench.pull(since=later).full
 
 
+def test_a_window_tells_up_to_when_everything_was_kept_but_where_only_its_beginning_counts(bench: Bench) -> None:
+    bench.source.put("a")
+    bench.pull()
+    bench.wait(hours=1)
+    bench.source.breaks_after = 0
+    bench.source.put("b")
+    with pytest.raises(BrokenError):
+        bench.pull()
+    bench.source.breaks_after = None
+    bench.wait(hours=1)
+    bench.pull()
+    bench.wait(hours=1)
+    bench.pull(since=START - timedelta(days=1))
+    bench.pull(full_every=timedelta(0))
+    kept = [window.position for window in bench.source.windows]
+    assert kept == [None, START, START, None, None]
+
+
 def test_an_edit_that_shows_late_is_seen_within_the_look_back(bench: Bench) -> None:
     bench.source.put("a", title="old")
     bench.pull()

@@ -47,3 +47,13 @@ class GreenhouseSigner:
         secret = secrets[zlib.crc32(delivery_id.encode()) % len(secrets)]
         mark = hmac.digest(secret.encode(), body, hashlib.sha256).hex()
         return f"Signature: sha256 {mark}\r\nGreenhouse-Event-ID: {delivery_id}\r\n".encode()
+
+
+class AshbySigner:
+    """`Ashby-Signature: sha256=<hex>` over the bytes sent; the id lies in them. Of two keys the id picks one."""
+
+    def headers(self, delivery_id: str, body: bytes, secrets: Sequence[str], at: float) -> bytes:
+        """`Ashby-Signature`."""
+        del at  # this scheme signs no time
+        secret = secrets[zlib.crc32(delivery_id.encode()) % len(secrets)]
+        return f"Ashby-Signature: sha256={hmac.digest(secret.encode(), body, hashlib.sha256).hex()}\r\n".encode()
