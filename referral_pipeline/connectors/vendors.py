@@ -86,6 +86,12 @@ VENDORS: Mapping[str, Vendor] = {
             scheme="referral_pipeline.webhooks.signatures:GreenhouseSignature",
             headers=("signature", "greenhouse-event-id"),
         ),
+        Vendor(
+            SYSTEMS["lever"],
+            connector=f"{_OURS}.lever:build",
+            reader=f"{_OURS}.lever_events:read_lever_event",
+            scheme="referral_pipeline.webhooks.signatures:LeverSignature",
+        ),
     )
 }
 """Those of this package."""

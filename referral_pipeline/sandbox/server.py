@@ -91,12 +91,12 @@ class WithTruth:
 def build(options: Options) -> Apps:
     """Generate the programme and put both apps over it."""
     programme = generate(options.seed, options.as_of, options.size)
+    ats = ats_sandbox(options.ats)(programme, options)
     advocacy = AdvocacyStore()
     for entity, rows in programme.advocacy.items():
-        advocacy.load(entity, rows)
+        advocacy.load(entity, [ats.advocacy_row(row) for row in rows])
     advocacy_switches = AdvocacySwitches()
     advocacy_switches.set({"rate_limit": options.rate_limit or 0, **options.advocacy_switches})
-    ats = ats_sandbox(options.ats)(programme, options)
     truth = ats.truth(programme.truth)
     advocacy.open_jobs = ats.open_jobs
     emitter = Emitter("advocacy", StandardSigner(), _keys("ADVOCACY_WEBHOOK_SECRET"), "msg")

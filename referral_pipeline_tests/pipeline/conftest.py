@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from referral_pipeline.contract.scaffold import LOCAL_SANDBOX, integration_yaml
 from referral_pipeline.orchestration.bridge import Bridge
 from referral_pipeline.orchestration.run import RunOutcome, run_job
 from referral_pipeline.sandbox.launch import Sandbox
@@ -84,7 +85,8 @@ class Installation:
     def verify(self) -> Verification:
         advocacy = self.dump("advocacy")
         # Levelling counts nothing, so that no advocate was told of anything yet.
-        return verify(self.truth(), advocacy, self.dump("greenhouse"), results=bool(advocacy["results"]))
+        ats = self.sandbox.ats
+        return verify(self.truth(), advocacy, self.dump(ats), results=bool(advocacy["results"]), ats=ats)
 
     def dump(self, system: str) -> dict[str, Any]:
         return self.sandbox.control(system).dump()
@@ -114,6 +116,9 @@ class Installation:
 
 def installed(home: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Installation:
     write_sample_costs(home, datetime.now(UTC).date())
+    if sandbox.ats != LOCAL_SANDBOX.ats:
+        text = integration_yaml(replace(LOCAL_SANDBOX, ats=sandbox.ats))
+        (home / "data" / "integration.yaml").write_text(text, encoding="utf-8")
     platform = sandbox.control("advocacy")
     write_sample_manual_intake(home, lambda: platform.dump()["referrals"], platform.truth)
     environment = {**sandbox.environment(), "REFERRAL_PIPELINE_HOME": str(home)}
