@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from referral_pipeline.connectors.failures import Invalid
-from referral_pipeline.connectors.lever_api import LeverApi
+from referral_pipeline.connectors.lever_api import LeverApi, at_once
 from referral_pipeline.connectors.lever_assemble import HIRED, Assembler, Facts, by_opportunity, candidates, job, keep
 from referral_pipeline.connectors.lever_models import SYSTEM, LeverRow, OfferRow, OpportunityRow, PostingRow
 from referral_pipeline.connectors.lever_reference import Reference
@@ -46,12 +46,11 @@ class Reader:
 
     def get_applications(self, ids: Sequence[str]) -> dict[str, AtsApplication]:
         """Opportunities on a posting by id, with their offers."""
-        rows = (self._api.opportunity(one) for one in dict.fromkeys(ids))
-        return {one.id: one for one in self._assembled(read(OpportunityRow, (row for row in rows if row is not None)))}
+        return {one.id: one for one in self._assembled(read(OpportunityRow, self._opportunities(ids)))}
 
     def get_jobs(self, ids: Sequence[str]) -> dict[str, AtsJob]:
         """Postings by id; absent ones are left out."""
-        rows = (self._api.get("postings", one) for one in dict.fromkeys(ids))
+        rows = at_once(lambda one: self._api.get("postings", one), list(dict.fromkeys(ids)))
         return {row.id: job(row) for row in read(PostingRow, (row for row in rows if row is not None))}
 
     def applications_of(self, candidate_ids: Sequence[str]) -> list[AtsApplication]:
@@ -64,16 +63,10 @@ class Reader:
 
     def raw_rows(self, application_ids: Sequence[str]) -> dict[str, list[Row]]:
         """Raw rows by entity of these opportunities and all that hangs on them."""
-        found = [row for one in dict.fromkeys(application_ids) if (row := self._api.opportunity(one)) is not None]
+        found = self._opportunities(application_ids)
         rows = read(OpportunityRow, found)
         facts = self.facts(rows, with_offers=False)
-        offers = [
-            offer
-            for row in rows
-            if self._assembler.status(row, facts)[0] in _WITH_OFFERS
-            for offer in self._api.offers_of(row.id)
-        ]
-        return {"opportunities": found, "offers": offers}
+        return {"opportunities": found, "offers": self._offers(rows, facts)}
 
     def offer_filters(self) -> list[Mapping[str, str]]:
         """Filters of the opportunities whose offers matter: hires, and those that stand where an offer is made."""
@@ -91,19 +84,23 @@ class Reader:
         reasons = {row.ended.reason for row in rows if row.ended is not None and row.ended.reason is not None}
         facts = Facts(stages=self._reference.stages(stages), reasons=self._reference.reasons(reasons))
         if with_offers:
-            wanted = [row.id for row in rows if self._assembler.status(row, facts)[0] in _WITH_OFFERS]
-            facts.offers = by_opportunity(
-                read(OfferRow, (offer for one in wanted for offer in self._api.offers_of(one)))
-            )
+            facts.offers = by_opportunity(read(OfferRow, self._offers(rows, facts)))
         return facts
 
+    def _offers(self, rows: Sequence[OpportunityRow], facts: Facts) -> list[Row]:
+        """The offers of those of these opportunities where they matter."""
+        wanted = [row.id for row in rows if self._assembler.status(row, facts)[0] in _WITH_OFFERS]
+        return [offer for own in at_once(self._api.offers_of, wanted) for offer in own]
+
+    def _opportunities(self, ids: Sequence[str]) -> list[Row]:
+        return [row for row in at_once(self._api.opportunity, list(dict.fromkeys(ids))) if row is not None]
+
     def _of_contacts(self, ids: Sequence[str]) -> list[OpportunityRow]:
-        return [
-            row
-            for one in dict.fromkeys(ids)
-            for row in read(OpportunityRow, self._api.opportunities(contact_id=one))
-            if row.contact == one
-        ]
+        def of_one(contact: str) -> list[OpportunityRow]:
+            rows = read(OpportunityRow, self._api.opportunities(contact_id=contact))
+            return [row for row in rows if row.contact == contact]
+
+        return [row for own in at_once(of_one, list(dict.fromkeys(ids))) for row in own]
 
     def _assembled(self, rows: Iterable[OpportunityRow]) -> list[AtsApplication]:
         own = [row for row in rows if row.posting is not None]
