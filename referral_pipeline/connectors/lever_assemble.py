@@ -158,9 +158,9 @@ class Assembler:
     def _visited(self, row: OpportunityRow, facts: Facts) -> list[StageEntry]:
         """The stages that were entered, in order."""
         changes = sorted(row.stage_changes, key=lambda one: one.at)
-        ends = [*(one.at for one in changes[1:]), None]
         visited: list[StageEntry] = []
-        for one, end in zip(changes, ends, strict=True):
+        for place, one in enumerate(changes, start=1):
+            end = changes[place].at if place < len(changes) else None
             status, _ = self.stage_status(one.to_stage, facts.stages)
             stage = facts.stages.get(one.to_stage)
             visited.append(StageEntry(status, stage.text if stage is not None else None, one.at, end))

@@ -62,10 +62,13 @@ def page(entries: Iterable[Entry], query: Query) -> Row:
 
 
 def only(query: Query, known: Iterable[str]) -> None:
-    """Refuse parameters that this list does not have."""
+    """Refuse parameters that this list does not have, and moments that are none."""
     unknown = sorted(set(query) - set(known) - _PAGING)
     if unknown:
         raise bad_request(f"Unknown parameter {unknown[0][:40]}")
+    for name in query:
+        if name.endswith(("_at_start", "_at_end")) and not (_one(query, name) or "").isdecimal():
+            raise bad_request(f"{name} must be a time in milliseconds")
 
 
 def _limit(query: Query) -> int:
@@ -264,8 +267,6 @@ def _between(query: Query, name: str, read: Callable[[], int | None]) -> bool:
         text = _one(query, f"{name}_{end}")
         if text is None:
             continue
-        if not text.isdecimal():
-            raise bad_request(f"{name}_{end} must be a time in milliseconds")
         at: Any = read()
         if at is None or outside(at, int(text)):
             return False
