@@ -12,6 +12,7 @@ from typing import TypeVar
 from referral_pipeline.connectors.failures import Invalid
 from referral_pipeline.connectors.lever_api import LeverApi, at_once
 from referral_pipeline.connectors.lever_assemble import HIRED, Assembler, Facts, by_opportunity, candidates, job, keep
+from referral_pipeline.connectors.lever_mailboxes import mailbox_of
 from referral_pipeline.connectors.lever_models import SYSTEM, LeverRow, OfferRow, OpportunityRow, PostingRow
 from referral_pipeline.connectors.lever_reference import Reference
 from referral_pipeline.connectors.records import AtsApplication, AtsCandidate, AtsJob, Row, RowProblem
@@ -19,9 +20,6 @@ from referral_pipeline.vocabulary import CandidateStatus
 
 _R = TypeVar("_R", bound=LeverRow)
 _WITH_OFFERS = frozenset({CandidateStatus.HIRED, CandidateStatus.OFFERED})
-
-_ONE_MAILBOX = frozenset({"gmail.com", "googlemail.com"})
-"""Where dots and what follows a plus are known to mean nothing."""
 
 
 class Reader:
@@ -121,11 +119,4 @@ def read(model: type[_R], rows: Iterable[Row]) -> list[_R]:
 
 def carries(candidate: AtsCandidate, email: str) -> bool:
     """Whether a contact has this address, or another spelling of the same mailbox where that is known."""
-    return _mailbox(email) in {_mailbox(one) for one in candidate.emails}
-
-
-def _mailbox(address: str) -> str:
-    local, _, domain = address.strip().casefold().rpartition("@")
-    if domain in _ONE_MAILBOX:
-        local, domain = local.partition("+")[0].replace(".", ""), "gmail.com"
-    return f"{local}@{domain}"
+    return mailbox_of(email) in {mailbox_of(one) for one in candidate.emails}

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from referral_pipeline.connectors.failures import AmbiguousOutcome, HttpFailure, Invalid, NotFound
+from referral_pipeline.connectors.failures import AmbiguousOutcome, Conflict, HttpFailure, Invalid, NotFound
 from referral_pipeline.connectors.http import HttpClient
 from referral_pipeline.connectors.lever_api import LeverApi, record
 from referral_pipeline.connectors.lever_assemble import Assembler, candidates, folded
+from referral_pipeline.connectors.lever_mailboxes import Mailboxes
 from referral_pipeline.connectors.lever_models import SYSTEM, LeverOptions, OpportunityRow, read_row
 from referral_pipeline.connectors.lever_reader import Reader
 from referral_pipeline.connectors.lever_tags import change, tag_of, written
@@ -31,12 +32,16 @@ class Writer:
         self._options = options
         self._reader = reader
         self._assembler = assembler
+        self._labels = options.custom_fields
+        self._mailboxes = Mailboxes(max(60.0, 2 * options.visibility_lag_seconds))
         self._acting = {"perform_as": options.perform_as}
 
     # ---------------------------------------------------------------- creating
 
     def create_candidate(self, candidate: NewCandidate, application: NewApplication) -> Created:
         """(10, 11) A contact with its opportunity. Where the address is another contact's, it is added afterwards.
+
+        Whoever asks has searched, and found nobody who is this person, whatever the names say.
 
         Raises:
             AmbiguousOutcome: Nobody knows whether all of it was done; search before trying again.
@@ -45,16 +50,14 @@ class Writer:
         body["name"] = " ".join(part for part in (candidate.first_name, candidate.last_name) if part)
         if candidate.phone:
             body["phones"] = [{"value": candidate.phone, "type": "mobile"}]
-        others = self._reader.found_by(candidate.email) if candidate.email else []
-        same = [row for row in others if folded(row.name or "") == folded(body["name"])]
-        if same:
-            # It became visible since the caller looked. Lever would take this contact anyway; so it is named.
-            body["contact"] = same[0].contact
-        elif others:
-            return self._apart(body, candidate, application)
-        if candidate.email:
-            body["emails"] = [candidate.email]
-        return self._made(self._post(body), application)
+        if not candidate.email:
+            return self._made(self._post(body), application)
+        with self._mailboxes.create(candidate.email) as was_made:
+            if was_made or self._reader.found_by(candidate.email):
+                return self._apart(body, candidate, application)
+            row = self._post({**body, "emails": [candidate.email]})
+        self._refuse_foreign_contact(row, body["name"])
+        return self._made(row, application)
 
     def create_application(self, candidate_id: str, application: NewApplication) -> AtsApplication:
         """(10) A further opportunity on a contact that exists.
@@ -65,6 +68,19 @@ class Writer:
         made = self._made(self._post({**self._opportunity(application), "contact": candidate_id}), application)
         assert made.application is not None
         return made.application
+
+    def _refuse_foreign_contact(self, row: Row, name: str) -> None:
+        """(11) Another process may have made a contact under the address meanwhile: then Lever took that one.
+
+        What was opened there cannot be deleted by the API. It loses our tags, and somebody is told; the next attempt
+        finds that contact and makes one of its own.
+        """
+        read = _understood(row)
+        if not read.name or folded(read.name) == folded(name):
+            return
+        self._bring(read.id, "removeTags", "tags", change(read.tags, dict.fromkeys(self._labels), self._labels).remove)
+        detail = f"opportunity {read.id} went to the contact of somebody else with the same address: archive it there"
+        raise Conflict(SYSTEM, "opportunities.create", detail=detail)
 
     def _apart(self, body: dict[str, Any], candidate: NewCandidate, application: NewApplication) -> Created:
         """(11) A contact of its own under an address that another one has.

@@ -98,7 +98,7 @@ def _print_table(ready: dict[str, Any]) -> None:
 
 def _webhook_lines(ready: dict[str, Any]) -> list[str]:
     if ready["webhooks_to"]:
-        return [f"  webhooks go to      {ready['webhooks_to']}/webhooks/advocacy and .../webhooks/greenhouse"]
+        return [f"  webhooks go to      {ready['webhooks_to']}/webhooks/advocacy and .../webhooks/{ready['ats']}"]
     roots = (ready["advocacy_url"], ready["ats_root"])
     body = shlex.quote('{"url": "http://127.0.0.1:8780"}')
     return [

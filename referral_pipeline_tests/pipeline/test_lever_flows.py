@@ -41,7 +41,8 @@ def held(of: Levelled, *, numbers: bool) -> dict[str, dict[str, Any]]:
 def test_a_programme_through_lever_is_verified_under_faults_and_is_that_of_greenhouse_but_for_ids(tmp_path: Path):
     made: dict[str, dict[str, dict[str, Any]]] = {}
     for ats, faults in (("lever", 0.1), ("greenhouse", 0.0)):
-        with pytest.MonkeyPatch.context() as patch, Sandbox(size=ProgrammeSize.small(), ats=ats, faults=faults) as one:
+        played = Sandbox(size=ProgrammeSize.small(), ats=ats, faults=faults, ats_switches={"visibility_lag_seconds": 1})
+        with pytest.MonkeyPatch.context() as patch, played as one:
             installation = installed(tmp_path / ats, one, patch)
             levelled = installation.level()
             assert installation.verify().differences == []

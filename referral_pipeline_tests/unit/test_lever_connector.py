@@ -5,12 +5,20 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from referral_pipeline.connectors.failures import AmbiguousOutcome, Invalid, NotFound, RateLimited, Unauthorized
+from referral_pipeline.connectors.failures import (
+    AmbiguousOutcome,
+    Conflict,
+    Invalid,
+    NotFound,
+    RateLimited,
+    Unauthorized,
+)
 from referral_pipeline.connectors.lever_models import LeverOptions, OpportunityRow, read_row
 from referral_pipeline.connectors.lever_tags import change, read_tags
 from referral_pipeline.connectors.records import NewCandidate
@@ -343,10 +351,36 @@ def test_11_an_attempt_that_ended_before_the_address_is_found_by_its_tag_and_fin
     assert len(account.connector.search_candidates("family@example.com")) == 2
 
 
-def test_11_the_same_name_under_the_same_address_is_the_same_contact(account: Account) -> None:
-    account.applied(emails=["ada@example.com"], first_name="Ada", last_name="LOVELACE")
-    account.connector.create_candidate(ADA, account.new_application())
-    assert len(account.store.rows("candidates")) == 1
+def test_11_two_new_people_of_one_mailbox_become_two_contacts_though_lists_show_neither_yet() -> None:
+    with account_with(visibility_lag_seconds=30) as account:
+        people = [NewCandidate(first, "Lovelace", "family@example.com", None) for first in ("Ada", "Ben", "Cleo")]
+        with ThreadPoolExecutor(3) as pool:
+            made = list(
+                pool.map(lambda one: account.connector.create_candidate(one, account.new_application()), people)
+            )
+        assert len({one.candidate.id for one in made}) == 3
+        assert sorted(row["first_name"] for row in account.store.rows("candidates")) == ["Ada", "Ben", "Cleo"]
+
+
+def test_11_an_opportunity_that_went_to_somebody_elses_contact_is_told_and_loses_our_tags() -> None:
+    with account_with(visibility_lag_seconds=30) as account:
+        account.connector.create_candidate(ADA, account.new_application())
+        ben = NewCandidate("Ben", "Lovelace", ADA.email, None)
+        elsewhere = account.connect()  # as another process has it
+        with pytest.raises(Conflict):
+            elsewhere.create_candidate(ben, account.new_application({"referral_id": "ref_2"}))
+        account.sleep(60)
+        _, stray = account.store.rows("applications")
+        assert account.opportunity(encode("applications", stray["id"]))["tags"] == []
+        elsewhere.create_candidate(ben, account.new_application({"referral_id": "ref_2"}))
+        assert [row["first_name"] for row in account.store.rows("candidates")] == ["Ada", "Ben"]
+
+
+def test_11_a_name_alike_does_not_overrule_whoever_asked_for_a_new_candidate(account: Account) -> None:
+    account.applied(emails=["ada@example.com"], first_name="Ada", last_name="Lovelace")
+    created = account.connector.create_candidate(ADA, account.new_application())
+    assert len(account.store.rows("candidates")) == 2
+    assert len(account.connector.applications_of([created.candidate.id])) == 1
 
 
 def test_12_a_contact_keeps_all_addresses_and_numbers_that_it_had(account: Account) -> None:
