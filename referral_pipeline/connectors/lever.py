@@ -3,7 +3,7 @@
 Belongs here: the ATS protocol over the vendor's ways of reading and writing. Does not belong here: decisions about
 referrals, stores. Its parts: `lever_api` (endpoints, pages), `lever_models` (records, options), `lever_reader` (records
 read live), `lever_writer` (writes), `lever_mailboxes` (who else creates), `lever_assemble` (canonical records),
-`lever_tags` (our fields), `lever_reference` (a cache), `lever_probe` (looking at an account), `lever_events` (webhooks).
+`lever_tags` (our fields), `lever_reference` (a cache), `lever_probe` (looking at an account), `lever_events` (hooks).
 
 A contact is a candidate, an opportunity an application, a posting a job.
 
