@@ -122,10 +122,12 @@ class Build:
         retry: RetryPolicy,
         default_limit: int | None = None,
         judge: Judge | None = None,
+        window_seconds: float = 30.0,
     ) -> HttpClient:
         """As `client`, for a system that is called with an API key: as a user name without a password, or as a token.
 
-        `judge` tells refusals that the system answers as successes.
+        `judge` tells refusals that the system answers as successes. `default_limit` counts the calls of each window of
+        `window_seconds`, until the vendor says otherwise.
 
         Raises:
             settings.MissingSecret: The key is not set.
@@ -141,6 +143,7 @@ class Build:
             default_limit,
             authorization=f"Basic {basic}" if scheme == "basic" else f"Bearer {key}",
             judge=judge,
+            window_seconds=window_seconds,
         )
 
     def _session(
@@ -153,12 +156,20 @@ class Build:
         credentials: ClientCredentials | None = None,
         authorization: str | None = None,
         judge: Judge | None = None,
+        window_seconds: float = 30.0,
     ) -> HttpClient:
         budget = None
         if self.state_dir is not None:
             clock = self.clock or Clock()
             path = self.state_dir / BUDGET_FILE
-            budget = RateBudget(path, account, default_limit=default_limit, now=clock.now, sleep=clock.sleep)
+            budget = RateBudget(
+                path,
+                account,
+                default_limit=default_limit,
+                window_seconds=window_seconds,
+                now=clock.now,
+                sleep=clock.sleep,
+            )
         if self.retry is not None:
             # One attempt that outlasts the deadline would make it a wish.
             retry = self.retry

@@ -24,9 +24,11 @@ from referral_pipeline.contract.systems import ENTRY_POINTS
 _OF_THE_CONTRACT = ("rules", "mappings", "stage_map", "privacy", "phases", "systems_of_record")
 _OF_THE_INSTALLATION = {
     "acting_user_id",
+    "calls_per_second",
     "connect_timeout_seconds",
     "default_rate_limit",
     "max_attempts",
+    "perform_as",
     "read_timeout_seconds",
     "visibility_lag_seconds",
 }

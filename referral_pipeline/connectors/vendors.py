@@ -91,8 +91,14 @@ VENDORS: Mapping[str, Vendor] = {
             SYSTEMS["ashby"],
             connector=f"{_OURS}.ashby:build",
             reader=f"{_OURS}.ashby_events:read_ashby_event",
-            scheme="referral_pipeline.webhooks.signatures:AshbySignature",
+            scheme=f"{_OURS}.ashby_signature:AshbySignature",
             headers=("ashby-signature",),
+        ),
+        Vendor(
+            SYSTEMS["lever"],
+            connector=f"{_OURS}.lever:build",
+            reader=f"{_OURS}.lever_events:read_lever_event",
+            scheme=f"{_OURS}.lever_signature:LeverSignature",
         ),
     )
 }

@@ -60,12 +60,14 @@ _MAPPINGS = (
     ("ats.application.hired_at", "advocacy.referral.hired_at"),
     ("ats.application.starts_on", "advocacy.referral.starts_on"),
 )
+_STAGES: Mapping[str, CandidateStatus] = {
+    "Phone Screen": CandidateStatus.INTERVIEWED,
+    "Face to Face": CandidateStatus.INTERVIEWED,
+    "Offer": CandidateStatus.OFFERED,
+}
 _STAGE_MAPS: Mapping[str, Mapping[str, CandidateStatus]] = {
-    "greenhouse": {
-        "Phone Screen": CandidateStatus.INTERVIEWED,
-        "Face to Face": CandidateStatus.INTERVIEWED,
-        "Offer": CandidateStatus.OFFERED,
-    },
+    "greenhouse": _STAGES,
+    "lever": _STAGES,
     # The first stage and the offer are known by their types.
     "ashby": {"Phone Screen": CandidateStatus.INTERVIEWED, "Face to Face": CandidateStatus.INTERVIEWED},
 }
@@ -290,6 +292,9 @@ MANUAL_COLUMNS: Mapping[str, str] = {
 _OPTION_NOTES = {
     "source_name": "the source that recruiters see",
     "custom_fields": "our names -> the keys of your application custom fields",
+    "perform_as": "the id of the user in whose name it writes",
+    "withdrawn_reasons": "archive reasons by which candidates withdraw",
+    "calls_per_second": "what the vendor allows",
     "visibility_lag_seconds": "how long a fresh record may stay invisible in lists",
     "max_attempts": "of one call, transient failures only",
 }

@@ -57,6 +57,9 @@ SANDBOX_OPTIONS: Mapping[str, Any] = {
     "connect_timeout_seconds": 2,
     "read_timeout_seconds": 3,
     "visibility_lag_seconds": 3,
+    "calls_per_second": 1000,
+    "perform_as": "294d07bf-1fc1-4eb6-8478-211e5197037c",
+    "withdrawn_reasons": ["Accepted another offer", "Compensation"],
 }
 """What a loopback server needs less of: an injected timeout should not hold a run for half a minute."""
 
@@ -97,7 +100,15 @@ SYSTEMS: Mapping[str, SystemFacts] = {
             stem="LEVER",
             live_url="https://api.lever.co/v1",
             sandbox_url="http://127.0.0.1:8703/v1",
-            options=_HTTP_OPTIONS,
+            options={
+                "perform_as": "00000000-0000-0000-0000-000000000000",
+                "source_name": "Employee Advocacy",
+                "withdrawn_reasons": ["Withdrew", "Offer declined"],
+                "custom_fields": {tag: tag for tag in TAGS},
+                "visibility_lag_seconds": 30,
+                "calls_per_second": 10,
+                **_HTTP_OPTIONS,
+            },
             auth="api_key",
         ),
         SystemFacts(

@@ -25,6 +25,10 @@ def _as_it_is(truth: Json) -> Json:
     return truth
 
 
+def _same_row(row: dict[str, Any]) -> dict[str, Any]:
+    return row
+
+
 @dataclass(frozen=True)
 class AtsSandbox:
     """One ATS, ready to be served.
@@ -38,7 +42,7 @@ class AtsSandbox:
         base_path: what follows the host in the base URL.
         token_path: of the endpoint that gives tokens; None for a vendor that is called with a key.
         truth: the programme's truth with the vendor's ids.
-        job_id: the id of a job as the vendor writes it, from the programme's: the advocacy platform names jobs by it.
+        advocacy_row: a row of the advocacy platform, whose jobs are the ATS's, with the vendor's ids.
     """
 
     app: ASGIApp
@@ -48,12 +52,13 @@ class AtsSandbox:
     base_path: str = ""
     token_path: str | None = None
     truth: Callable[[Json], Json] = field(default=_as_it_is)
-    job_id: Callable[[str], str] = field(default=str)
+    advocacy_row: Callable[[dict[str, Any]], dict[str, Any]] = field(default=_same_row)
 
 
 ATS: Mapping[str, str] = {
     "greenhouse": "referral_pipeline.sandbox.greenhouse.sandbox:create",
     "ashby": "referral_pipeline.sandbox.ashby.sandbox:create",
+    "lever": "referral_pipeline.sandbox.lever.sandbox:create",
 }
 """By connector: "module:function" that takes the programme and the options of the process."""
 

@@ -15,6 +15,7 @@ ADVOCACY_CLIENT_SECRET = "sandbox-advocacy-secret"  # noqa: S105
 GREENHOUSE_CLIENT_ID = "sandbox-client.greenhouse"
 GREENHOUSE_CLIENT_SECRET = "sandbox-greenhouse-secret"  # noqa: S105
 ASHBY_API_KEY = "sandbox-ashby-api-key"
+LEVER_API_KEY = "sandbox-lever-key"
 
 
 def _digest(purpose: str) -> bytes:
@@ -40,6 +41,8 @@ SECRETS: Mapping[str, str] = {
     "GREENHOUSE_WEBHOOK_SECRET": _derived("greenhouse webhooks"),
     "ASHBY_API_KEY": ASHBY_API_KEY,
     "ASHBY_WEBHOOK_SECRET": _derived("ashby webhooks"),
+    "LEVER_API_KEY": LEVER_API_KEY,
+    "LEVER_WEBHOOK_SECRET": _digest("lever webhooks").hex()[:48],
     "REFERRAL_PIPELINE_KEY": _derived("ledger encryption"),
     "REFERRAL_PIPELINE_HASH_KEY": _derived("keyed hashes"),
 }
@@ -49,5 +52,6 @@ NEXT_WEBHOOK_SECRETS: Mapping[str, str] = {
     "ADVOCACY_WEBHOOK_SECRET": _standard("advocacy webhooks, rotated"),
     "GREENHOUSE_WEBHOOK_SECRET": _derived("greenhouse webhooks, rotated"),
     "ASHBY_WEBHOOK_SECRET": _derived("ashby webhooks, rotated"),
+    "LEVER_WEBHOOK_SECRET": _digest("lever webhooks, rotated").hex()[:48],
 }
 """The keys that webhooks are signed with after a rotation."""

@@ -94,7 +94,7 @@ def build(options: Options) -> Apps:
     ats = ats_sandbox(options.ats)(programme, options)
     advocacy = AdvocacyStore()
     for entity, rows in programme.advocacy.items():
-        advocacy.load(entity, [_with_job(row, ats.job_id) for row in rows])
+        advocacy.load(entity, [ats.advocacy_row(row) for row in rows])
     advocacy_switches = AdvocacySwitches()
     advocacy_switches.set({"rate_limit": options.rate_limit or 0, **options.advocacy_switches})
     truth = ats.truth(programme.truth)
@@ -113,10 +113,6 @@ def build(options: Options) -> Apps:
         programme,
         (emitter, ats.emitter),
     )
-
-
-def _with_job(row: dict[str, Any], job_id: Callable[[str], str]) -> dict[str, Any]:
-    return {**row, "job_id": job_id(row["job_id"])} if row.get("job_id") else row
 
 
 def _at(row: dict[str, Any]) -> float:

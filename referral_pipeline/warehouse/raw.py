@@ -16,7 +16,7 @@ import json
 import re
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
@@ -25,6 +25,8 @@ from duckdb import DuckDBPyConnection
 
 from referral_pipeline.connectors.records import Row
 
+_LAST_MILLISECOND = 253_402_300_800_000
+"""The end of the year 9999."""
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -159,6 +161,13 @@ def _payload(row: Row) -> str:
     return text
 
 
+def _moment_text(stamp: Any) -> str | None:
+    """A stamp as SQL reads it. A number is epoch milliseconds: no vendor here counts seconds."""
+    if isinstance(stamp, int) and not isinstance(stamp, bool) and 0 <= stamp < _LAST_MILLISECOND:
+        return datetime.fromtimestamp(stamp / 1000, UTC).isoformat()
+    return None if stamp is None else str(stamp)
+
+
 def _incoming(rows: Iterable[Row], key: str, changed_field: str | None) -> Any:
     ids: list[str] = []
     changed: list[str | None] = []
@@ -168,7 +177,7 @@ def _incoming(rows: Iterable[Row], key: str, changed_field: str | None) -> Any:
         named: Any = row.get(key)
         stamp: Any = row.get(changed_field) if changed_field is not None else None
         ids.append(f"?{hashlib.sha256(payload.encode()).hexdigest()[:16]}" if named in {None, ""} else str(named))
-        changed.append(None if stamp is None else str(stamp))
+        changed.append(_moment_text(stamp))
         payloads.append(payload)
     return pa.table(
         {

@@ -254,9 +254,9 @@ def test_init_replaces_the_untouched_files_of_a_clone(clean_environment):
 
 
 def test_init_offers_only_what_can_be_connected(clean_environment):
-    result = invoke("init", "--owner-email", "somebody@example.com", "--ats", "lever")
+    result = invoke("init", "--owner-email", "somebody@example.com", "--ats", "taleo")
     assert result.exit_code == 1
-    assert "there are: ashby, greenhouse" in result.output
+    assert "there are: ashby, greenhouse, lever" in result.output
     assert not (clean_environment / "data" / "integration.yaml").exists()
 
 

@@ -121,6 +121,9 @@ def installed(home: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> 
         contract = integration_yaml(replace(LOCAL_SANDBOX, ats=sandbox.ats))
         (home / "data" / "integration.yaml").write_text(contract, encoding="utf-8")
     write_sample_costs(home, datetime.now(UTC).date())
+    if sandbox.ats != LOCAL_SANDBOX.ats:
+        text = integration_yaml(replace(LOCAL_SANDBOX, ats=sandbox.ats))
+        (home / "data" / "integration.yaml").write_text(text, encoding="utf-8")
     platform = sandbox.control("advocacy")
     write_sample_manual_intake(home, lambda: platform.dump()["referrals"], platform.truth)
     environment = {**sandbox.environment(), "REFERRAL_PIPELINE_HOME": str(home)}

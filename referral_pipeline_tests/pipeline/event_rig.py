@@ -79,7 +79,7 @@ class World:
         self._taken = 0
         self._numbers = count(1)
         self._advocacy = sandbox.control("advocacy")
-        self._ats = sandbox.control("greenhouse")
+        self._ats = sandbox.control(sandbox.ats)
         for control in (self._advocacy, self._ats):
             control.webhooks(url=receiver.url, connections=1)
         contract = load_contract(settings)
@@ -123,7 +123,7 @@ class World:
 
     def by_hand(self, person: Person, *, job: str | None = None, **details: Any) -> dict[str, Any]:
         """A recruiter types a candidate in."""
-        job_id = int(job) if job is not None else None
+        job_id = int(job) if job is not None and job.isdecimal() else job
         phones = [person.phone] if person.phone else []
         names = {"first_name": person.first_name, "last_name": person.last_name}
         return self.ats("create_candidate", **names, emails=[person.email], phones=phones, job_id=job_id, **details)
@@ -132,7 +132,7 @@ class World:
         """A new job with openings for many; a hire may close one of the programme's."""
         return str(self.ats("add_job", name="Porter", stages=STAGES, openings=openings)["id"])
 
-    def offer(self, application_id: int, starts_on: str) -> None:
+    def offer(self, application_id: int | str, starts_on: str) -> None:
         """An offer that was accepted."""
         self.ats("offer_create", application_id=application_id, starts_on=starts_on)
         self.ats("offer_accept", application_id=application_id, starts_on=starts_on)
@@ -276,14 +276,19 @@ def settled(done: Sequence[Done], event_type: str) -> list[str]:
 
 
 def _delivery(system: str, headers: dict[str, str], body: bytes) -> Delivery:
-    delivery_id = headers.get("webhook-id") or headers["greenhouse-event-id"]
-    hint = read_event(system, json.loads(body))
+    content = json.loads(body)
+    delivery_id = headers.get("webhook-id") or headers.get("greenhouse-event-id") or content["token"]
+    hint = read_event(system, content)
     return Delivery(system, delivery_id, hint.event_type, hint.subject, body)
 
 
 @pytest.fixture(scope="module")
-def shared_world(tmp_path_factory: pytest.TempPathFactory, shared_patch: pytest.MonkeyPatch) -> Generator[World]:
-    with Sandbox(size=TINY, rate_limit=1_000_000) as sandbox, receiving() as receiver:
+def shared_world(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, shared_patch: pytest.MonkeyPatch
+) -> Generator[World]:
+    """Of the ATS that the module names by `ATS`, else of Greenhouse."""
+    ats = getattr(request.module, "ATS", "greenhouse")
+    with Sandbox(size=TINY, rate_limit=1_000_000, ats=ats) as sandbox, receiving() as receiver:
         installation = installed(tmp_path_factory.mktemp("events") / "home", sandbox, shared_patch)
         made = World(load_settings(installation.home), sandbox, receiver)
         try:

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from referral_pipeline.connectors.ashby_events import TYPES, read_ashby_event
 from referral_pipeline.connectors.ashby_models import ApplicationRow, read_row
+from referral_pipeline.connectors.ashby_signature import AshbySignature
 from referral_pipeline.connectors.records import RowProblem
 from referral_pipeline.connectors.signing import SignatureRefused
 from referral_pipeline.sandbox.ashby.events import connect
 from referral_pipeline.sandbox.ashby.ids import id_of, uuid_of
 from referral_pipeline.sandbox.webhooks.emitter import Emitter, Event
 from referral_pipeline.sandbox.webhooks.signing import AshbySigner
-from referral_pipeline.webhooks.signatures import AshbySignature
 from referral_pipeline_tests.openapi import ASHBY_SAMPLES, ashby_document, ashby_event_problems, needs_ashby_document
 from referral_pipeline_tests.unit.ashby_account import Account, account_with
 

@@ -31,6 +31,11 @@ DEFAULT_RATE = 20_000
 """Calls in a minute. The vendor publishes no number."""
 
 
+def _told(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the advocacy platform, whose jobs are the ATS's."""
+    return {**row, "job_id": uuid_of("jobs", int(row["job_id"]))} if row.get("job_id") else row
+
+
 def create(programme: Programme, options: Options) -> AtsSandbox:
     """Ashby with the programme's rows."""
     store = filled(programme.ats)
@@ -47,7 +52,7 @@ def create(programme: Programme, options: Options) -> AtsSandbox:
         arrivals=Arrivals(store.journal.arrivals),
         open_jobs=lambda: [uuid_of("jobs", row["id"]) for row in store.rows("jobs") if row["status"] == "open"],
         truth=translated,
-        job_id=lambda text: uuid_of("jobs", int(text)),
+        advocacy_row=_told,
     )
 
 

@@ -6,7 +6,7 @@ here: what is certain. A client must work under every setting; tests run each sw
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -144,6 +144,6 @@ class Switches(BaseModel):
     tag_applied_twice: Literal["refused", "same_row"] = "refused"
     """Applying a tag that the candidate already has."""
 
-    def changed(self, changes: dict[str, Any]) -> Switches:
+    def changed(self, changes: dict[str, Any]) -> Self:
         """These switches with some of them changed. Raises pydantic.ValidationError for a name or value unknown."""
-        return Switches.model_validate({**self.model_dump(), **changes})
+        return self.model_validate({**self.model_dump(), **changes})

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from referral_pipeline.sandbox.webhooks.courier import Courier, Entry, Parcel, new_delivery_id, spread
 from referral_pipeline.sandbox.webhooks.modes import Modes
-from referral_pipeline.sandbox.webhooks.signing import Signer
+from referral_pipeline.sandbox.webhooks.signing import Sealer, Signer
 
 _LOG_LENGTH = 200_000
 _QUIET_SECONDS = 0.2
@@ -120,7 +120,7 @@ class Emitter:
         modes = self.modes
         if modes.url is None:
             return None
-        entry = Entry(delivery_id or new_delivery_id(self._prefix), event.type, event.subject, time.time())
+        entry = Entry(delivery_id or self._new_id(), event.type, event.subject, time.time())
         with self._lock:
             self._log.append(entry)
             if event.type in modes.drop_types or (modes.drop and self._chance.random() < modes.drop):
@@ -179,6 +179,9 @@ class Emitter:
             self._courier.send_in_order(chosen)
         return len(chosen)
 
+    def _new_id(self) -> str:
+        return self._signer.delivery_id() if isinstance(self._signer, Sealer) else new_delivery_id(self._prefix)
+
     def _parcel(self, entry: Entry, body: bytes, modes: Modes, notes: list[str]) -> Parcel:
         if modes.bad_signature and self._chance.random() < modes.bad_signature:
             notes.append("bad signature")
@@ -186,6 +189,8 @@ class Emitter:
         else:
             secrets = {"off": self._secrets[:1], "new": self._secrets[1:], "both": self._secrets}[modes.rotate]
         signer, offset = self._signer, modes.clock_offset
+        if isinstance(signer, Sealer):
+            body = signer.seal(entry.id, body, secrets, entry.made_at + offset)
 
         def sign(now: float) -> bytes:
             return signer.headers(entry.id, body, secrets, now + offset)

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import zlib
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Signer(Protocol):
@@ -18,6 +18,19 @@ class Signer(Protocol):
 
     def headers(self, delivery_id: str, body: bytes, secrets: Sequence[str], at: float) -> bytes:
         """Header lines, each ended by CRLF. Several secrets: signed so that each of them is needed by somebody."""
+        ...
+
+
+@runtime_checkable
+class Sealer(Protocol):
+    """A signer whose scheme lies in the body: made once for a delivery, and the same at each attempt."""
+
+    def delivery_id(self) -> str:
+        """What identifies a delivery."""
+        ...
+
+    def seal(self, delivery_id: str, body: bytes, keys: Sequence[str], at: float) -> bytes:
+        """The body as it is sent."""
         ...
 
 
