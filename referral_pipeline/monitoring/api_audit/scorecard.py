@@ -9,7 +9,7 @@ proves nothing and counts in no score. Of two systems only lines that both audit
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -18,6 +18,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from referral_pipeline.connectors.capabilities import Standing
+from referral_pipeline.monitoring.api_audit.words import cell, table_row
 
 _WEIGHT = {Standing.MISSING: 0, Standing.PARTIAL: 1, Standing.COVERED: 2}
 
@@ -244,7 +245,7 @@ def scorecard_markdown(card: Scorecard) -> str:
     head = [
         f"# Claims for {card.system}",
         "",
-        *([f"From: {_cell(card.source)}.", ""] if card.source else []),
+        *([f"From: {cell(card.source)}.", ""] if card.source else []),
         f"{card.holding} of {card.verified} claims that could be verified hold; "
         f"{len(card.claims) - card.verified} could not be. Lines marked * are needed by a phase in use.",
         "",
@@ -255,7 +256,7 @@ def scorecard_markdown(card: Scorecard) -> str:
         (f"{one.title}{' *' if one.needed else ''}", one.claimed, one.found, one.verdict, one.evidence, one.consequence)
         for one in card.claims
     )
-    return "\n".join([*head, *map(_line, rows), *_unclaimed(card), ""])
+    return "\n".join([*head, *map(table_row, rows), *_unclaimed(card), ""])
 
 
 def _unclaimed(card: Scorecard) -> Iterator[str]:
@@ -270,7 +271,7 @@ def beside_markdown(both: SideBySide) -> str:
         "",
         "Lines marked * are needed by a phase in use. Nothing is said of a line that one of the two audits has not.",
         "",
-        f"| capability | {_cell(both.left)} | {_cell(both.right)} | does more |",
+        f"| capability | {cell(both.left)} | {cell(both.right)} | does more |",
         "|---|---|---|---|",
     ]
     names = {"left": both.left, "right": both.right, "": ""}
@@ -278,12 +279,4 @@ def beside_markdown(both: SideBySide) -> str:
         (f"{row.title}{' *' if row.needed else ''}", row.left or "-", row.right or "-", names[row.better])
         for row in both.rows
     )
-    return "\n".join([*head, *map(_line, rows), ""])
-
-
-def _line(cells: Sequence[object]) -> str:
-    return "| " + " | ".join(_cell(str(cell)) for cell in cells) + " |"
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|")
+    return "\n".join([*head, *map(table_row, rows), ""])

@@ -6,7 +6,7 @@ Belongs here: headings, tables, one sentence on the outcome. Does not belong her
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
@@ -94,8 +94,14 @@ def _tables(facts: Mapping[str, Any]) -> Iterator[str]:
                 called = f"{one['title']}{' *' if one['needed'] else ''}"
                 where = f" (`{one['endpoint']}`)" if one["endpoint"] else ""
                 cells = (f"{called}{where}", one["standing"], one["evidence"], one["consequence"])
-                yield "| " + " | ".join(_cell(str(cell)) for cell in cells) + " |"
+                yield table_row(cells)
 
 
-def _cell(text: str) -> str:
+def table_row(cells: Iterable[object]) -> str:
+    """A row of a table in Markdown; what is in a cell cannot end it."""
+    return "| " + " | ".join(cell(str(one)) for one in cells) + " |"
+
+
+def cell(text: str) -> str:
+    """A text in one line without anything that ends a cell."""
     return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|")
