@@ -7,6 +7,7 @@ acting on what was read (`sync/`).
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any, NoReturn, cast
 
 import orjson
@@ -15,6 +16,8 @@ from referral_pipeline.connectors.hints import UNNAMED, Hint, unknown
 from referral_pipeline.connectors.vendors import vendor_of
 
 __all__ = ["UNNAMED", "Hint", "decode", "read_event", "split_delivery"]
+
+_log = logging.getLogger(__name__)
 
 _DEEPEST = 200
 """What is nested deeper could be read by one of our two readers and not be written again by the other."""
@@ -62,7 +65,13 @@ def read_event(system: str, payload: Any) -> Hint:
     """What a decoded body of this system is about. Never raises: what cannot be read is `known=False`."""
     vendor = vendor_of(system)
     reader = vendor.read if vendor is not None else None
-    return reader(payload) if reader is not None else unknown(None)
+    if reader is None:
+        return unknown(None)
+    try:
+        return reader(payload)
+    except Exception as error:  # noqa: BLE001 - deliveries of all systems are committed together: none may hold up others
+        _log.error("the reader of %s raised %s: the event is kept, and done by reconciliation", system, _name(error))
+        return unknown(None)
 
 
 def split_delivery(system: str, delivery_id: str, body: bytes, payload: Any) -> list[tuple[str, bytes, Any]] | None:
@@ -76,6 +85,13 @@ def split_delivery(system: str, delivery_id: str, body: bytes, payload: Any) -> 
         return [(delivery_id, body, payload)] if isinstance(payload, dict) else None
     try:
         parts = split(payload)
+        return [(f"{delivery_id}:{which}", orjson.dumps(part), part) for which, part in parts]
     except (KeyError, TypeError, ValueError):
         return None
-    return [(f"{delivery_id}:{which}", orjson.dumps(part), part) for which, part in parts]
+    except Exception as error:  # noqa: BLE001 - as above
+        _log.error("the splitter of %s raised %s: the delivery is kept as one", system, _name(error))
+        return [(delivery_id, body, payload)]
+
+
+def _name(error: Exception) -> str:
+    return type(error).__name__

@@ -86,6 +86,7 @@ def many(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     systems._added.cache_clear()
     vendors.added.cache_clear()
+    vendors.imported.cache_clear()
 
 
 def test_a_packages_vendor_is_known_everywhere_and_a_name_of_ours_stays_ours():
@@ -133,6 +134,26 @@ def test_a_delivery_of_another_form_is_malformed_and_nothing_of_it_is_kept(ledge
     cipher = Cipher(Fernet.generate_key().decode())
     assert commit(ledger, cipher, [("many", "d1", wrong)]) == [None]
     assert ledger.inbox_events(limit=10) == []
+
+
+def test_a_packages_mistake_holds_up_no_delivery_of_others_and_loses_none_of_its_own(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+):
+    def broken(payload: Any) -> Any:
+        raise RuntimeError("jane.doe@example.com")
+
+    cipher = Cipher(Fernet.generate_key().decode())
+    for number, name in enumerate(("read", "split")):
+        monkeypatch.setattr(f"{__name__}.{name}", broken)
+        vendors.imported.cache_clear()
+        taken = commit(
+            ledger, cipher, [("many", f"m{number}", body("A")), ("advocacy", f"a{number}", b'{"type": "ping"}')]
+        )
+        assert taken == [("other", True), ("ping", True)]
+    vendors.imported.cache_clear()
+    kept = {event.delivery_id: event for event in ledger.inbox_events(system="many", limit=10)}
+    assert kept.keys() == {"m0:0", "m1"}
+    assert cipher.decrypt(kept["m1"].body or b"") == body("A")
 
 
 def test_a_system_with_one_event_a_delivery_keeps_its_id_and_its_bytes():
