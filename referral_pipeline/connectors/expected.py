@@ -43,7 +43,7 @@ class Field:
         required: a row without it (or with null, unless `nullable`) is set aside.
         nullable: null is an answer.
         is_word: its values are words of business (a status, a stage), fit to be kept. Never of free text, names or ids.
-        words: all that the connector understands, of a closed vocabulary.
+        words: all that the connector understands; None where the words are the customer's own, such as stages.
         is_map: an object whose keys are data.
     """
 
@@ -72,23 +72,25 @@ class Shapes:
     maps: frozenset[str] = frozenset()
 
 
-def fields_of(model: type[BaseModel], at: str = "", *, words: Iterable[str] = ()) -> dict[str, Field]:
+def fields_of(
+    model: type[BaseModel], at: str = "", *, words: Mapping[str, frozenset[str] | None] | None = None
+) -> dict[str, Field]:
     """What a pydantic model reads, by path below `at`.
 
     Args:
         model: of one record.
         at: where the record stands in the answer, such as "[]" or "data[]"; "" for the answer itself.
-        words: the fields of it (with a dot for inner ones) whose values are words of business.
+        words: the fields of it (with a dot for inner ones) whose values are words of business, each with all that the
+            connector understands, or None where the words are the customer's own.
     """
     found: dict[str, Field] = {at: Field(frozenset({OBJECT}), nullable=False)} if at else {}
-    kept = set(words)
     for name, info in model.model_fields.items():
         alias = info.validation_alias if isinstance(info.validation_alias, str) else info.alias
         path = _below(at, alias or name)
         found |= _of(path, info.annotation, info.metadata, required=info.is_required())
-    for name in kept:
+    for name, vocabulary in (words or {}).items():
         path = _below(at, name)
-        found[path] = replace(found[path], is_word=True)
+        found[path] = replace(found[path], is_word=True, words=vocabulary)
     return found
 
 

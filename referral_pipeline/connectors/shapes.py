@@ -20,6 +20,7 @@ import atexit
 import logging
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -161,11 +162,11 @@ class _Operation:
         """Take the words of one answer, from all of its rows."""
         for path, steps in self.word_paths:
             known = self.words.setdefault(path, {})
-            for word in _distinct(value, steps):
+            for word, seen in _texts(value, steps).items():
                 if word in known:
-                    known[word] += 1
+                    known[word] += seen
                 elif len(known) < _MOST_WORDS and _is_word(word):
-                    known[word] = 1
+                    known[word] = seen
 
     def take(self, system: str, name: str) -> list[Fact]:
         """What was seen since the last time."""
@@ -228,10 +229,13 @@ class ShapeRecorder:
         """Look for a notice of withdrawal in the headers of one answer. Never raises."""
         if "Deprecation" not in headers and "Sunset" not in headers:
             return
-        with self._lock:
-            known = self._known(system, operation).notices
-            for notice in notices(headers):
-                known[notice] = known.get(notice, 0) + 1
+        try:
+            with self._lock:
+                known = self._known(system, operation).notices
+                for notice in notices(headers):
+                    known[notice] = known.get(notice, 0) + 1
+        except Exception:  # noqa: BLE001 - as above
+            _LOG.warning("a notice of %s %s could not be taken", system, operation, exc_info=True)
         self._start()
 
     def flush(self) -> bool:
@@ -333,15 +337,15 @@ def _some(rows: list[Any]) -> list[Any]:
     return [*rows[:half], *rows[half :: max(1, (len(rows) - half) // half)][:half]]
 
 
-def _distinct(value: Any, steps: Sequence[str]) -> set[str]:
-    """The different texts at a path, wherever it leads through lists."""
+def _texts(value: Any, steps: Sequence[str]) -> Counter[str]:
+    """The texts at a path, wherever it leads through lists, each with how often it stands there."""
     here: list[Any] = [value]
     for step in steps:
         if step == "[]":
             here = [inner for one in here if type(one) is list for inner in cast("list[Any]", one)]
         else:
             here = [cast("dict[str, Any]", one).get(step) for one in here if type(one) is dict]
-    return {one for one in here if type(one) is str}
+    return Counter([one for one in here if type(one) is str])
 
 
 def _is_word(text: str) -> bool:
