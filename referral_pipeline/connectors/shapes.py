@@ -23,7 +23,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from referral_pipeline.connectors.expected import (
     ABSENT,
@@ -127,9 +127,9 @@ class _Operation:
         self._walk(self.root, value, 0)
 
     def _walk(self, node: _Node, value: Any, depth: int) -> None:
-        kind = type(value)
+        kind: type = type(value)
         if kind is dict:
-            row = cast("dict[str, Any]", value)
+            row: dict[str, Any] = value
             if node.read and not any(name in row for name in node.read):
                 node.strangers += 1
                 return
@@ -142,7 +142,7 @@ class _Operation:
             return
         node.counts[kind] = node.counts.get(kind, 0) + 1
         if kind is list and depth < _DEEPEST:
-            rows = cast("list[Any]", value)
+            rows: list[Any] = value
             if node.entries is None:
                 node.entries = _Node(None)
             for inner in rows if len(rows) <= _ENTRIES else _some(rows):
@@ -198,7 +198,7 @@ class ShapeRecorder:
         write: Callable[[Sequence[Fact]], None],
         expected: Callable[[str], Shapes],
         *,
-        flush_seconds: float = 20.0,
+        flush_seconds: float = 60.0,
     ) -> None:
         self._write = write
         self._expected = expected
@@ -339,12 +339,12 @@ def _some(rows: list[Any]) -> list[Any]:
 
 def _texts(value: Any, steps: Sequence[str]) -> Counter[str]:
     """The texts at a path, wherever it leads through lists, each with how often it stands there."""
-    here: list[Any] = [value]
+    here: Any = [value]  # of any type, so that no step is slowed by telling the type checker one
     for step in steps:
         if step == "[]":
-            here = [inner for one in here if type(one) is list for inner in cast("list[Any]", one)]
+            here = [inner for one in here if type(one) is list for inner in one]
         else:
-            here = [cast("dict[str, Any]", one).get(step) for one in here if type(one) is dict]
+            here = [one.get(step) for one in here if type(one) is dict]
     return Counter([one for one in here if type(one) is str])
 
 

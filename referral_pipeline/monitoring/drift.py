@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
-from referral_pipeline.connectors.expected import ABSENT, NULL, OBJECT, Field, Fields, Shapes
+from referral_pipeline.connectors.expected import ABSENT, LIST, NULL, OBJECT, Field, Fields, Shapes
 from referral_pipeline.connectors.shapes import STRANGER, TYPE, WORD
 from referral_pipeline.ledger.records import ShapeFact, ShapeKey
 
@@ -275,7 +275,7 @@ class _Operation:
     def _is_topmost(self, fact: ShapeFact) -> bool:
         """Whether this is the one fact that stands for a new field: not of what is inside it, nor its second type."""
         outer = outer_of(fact.path)
-        if outer is not None and not any(self._stands(one) for one in self._types(outer)):
+        if outer is not None and not any(self._stands(one) for one in self._types(outer, {OBJECT, LIST})):
             return False
         rivals = [one for one in self._types(fact.path) if one.value not in (ABSENT, STRANGER)]
         return fact is min(rivals, key=lambda one: (one.first_seen_at, one.value == NULL, one.value))

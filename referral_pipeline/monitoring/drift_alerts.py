@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.monitoring.alerts import DEFAULT_UI_URL, Alert, AlertDesk
-from referral_pipeline.monitoring.drift import Drift, Kind
+from referral_pipeline.monitoring.drift import Drift, Kind, State
 from referral_pipeline.monitoring.drift_words import what, what_to_do
 from referral_pipeline.settings import Settings
 
@@ -44,9 +44,10 @@ def tell(drifts: Sequence[Drift], desk: AlertDesk, ledger: Ledger, settings: Set
     }
     # What was a warning and is an error by now is told as such.
     over = [subject for subject in open_now if subject not in meant or _severity(meant[subject]) != open_now[subject]]
+    accepted = _by_subject([drift for drift in drifts if drift.state is State.ACCEPTED])
     for subject in sorted(over):
-        ends = "is no more, or was accepted" if subject not in meant else "weighs more than before"
-        desk.resolve(NAME, subject, f"The change of {subject} {ends}.")
+        ends = "was accepted" if subject in accepted else "is over: answers are as they should be"
+        desk.resolve(NAME, subject, f"{subject} {'weighs more by now' if subject in meant else ends}.")
     fired = [subject for subject in sorted(meant) if subject not in open_now or subject in over]
     for subject in fired:
         desk.fire(_alert(subject, meant[subject], settings))

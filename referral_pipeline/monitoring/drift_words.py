@@ -11,17 +11,20 @@ from referral_pipeline.monitoring.drift import Drift, Kind
 
 _MOST_BEFORE = 5
 _ACCEPT = "`referral-pipeline drift accept {id} --by ADDRESS --why WORDS`"
+_ROWS = (
+    "Rows that cannot be read are kept and counted (`referral-pipeline quarantine`); when answers are right again, the "
+    "daily full pull brings all of them, or `referral-pipeline refresh --full` at once."
+)
 _TODO = {
     Kind.NEW_FIELD: "Nothing has to be done; the connector does not read it.",
     Kind.NEW_WORD: "Ask whoever set it up what it means. A stage belongs in stage_map of integration.yaml; a status "
     "that the connector does not know needs a newer connector. Then {accept}.",
     Kind.TYPE_CHANGED: "Ask the vendor whether it stays so. If it does, the connector has to be changed; if nothing "
-    "here reads the field, {accept}. Rows that cannot be read are kept and counted (`referral-pipeline quarantine`).",
+    "here reads the field, {accept}. {rows}",
     Kind.MISSING_REQUIRED: "Ask the vendor whether the field was renamed (a new field of the same operation tells) or "
-    "withdrawn; the connector has to be changed if it stays so. Rows without it are kept and counted "
-    "(`referral-pipeline quarantine`); once it is back, the next pull asks for all of them again.",
+    "withdrawn; the connector has to be changed if it stays so. {rows}",
     Kind.FIELD_GONE: "Ask the vendor whether the field was renamed (a new field of the same operation tells) or "
-    "withdrawn. Rows go on without it; if that is right, {accept}. Once it is back, the next pull asks for all again.",
+    "withdrawn. Rows go on without it; if that is right, {accept}. {rows}",
     Kind.DEPRECATION: "Read the vendor's changelog for what takes its place, and plan a newer connector. Told once: "
     "{accept}.",
     Kind.SUNSET: "A connector that uses what takes its place must run before that day. Read the vendor's changelog.",
@@ -65,7 +68,7 @@ def what(drift: Drift) -> str:
 
 def what_to_do(drift: Drift) -> str:
     """How to go on."""
-    return _TODO[drift.kind].replace("{accept}", _ACCEPT.replace("{id}", drift.id))
+    return _TODO[drift.kind].replace("{rows}", _ROWS).replace("{accept}", _ACCEPT.replace("{id}", drift.id))
 
 
 def _before(drift: Drift) -> str:
