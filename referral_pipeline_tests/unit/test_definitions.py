@@ -127,7 +127,7 @@ def test_reconcile_pulls_and_compares_and_refresh_writes_by_itself(defs):
     def assets(job: str) -> set[str]:
         return {key.to_user_string() for key in defs.resolve_job_def(job).asset_layer.executable_asset_keys}
 
-    own = {"reconciliation", "integration_health"}
+    own = {"reconciliation", "integration_health", "api_schema_drift"}
     assert assets("reconcile") == (GROUPS["ingest"] - {"costs", "manual_intake"}) | own
     writes = GROUPS["sync"] - {"reconciliation", "processed_events"}
     assert writes < assets("refresh")
