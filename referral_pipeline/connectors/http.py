@@ -194,6 +194,8 @@ class HttpClient:
         self._budget = budget
         self._recorder = recorder
         self._shapes = shapes
+        if shapes is not None:
+            shapes.expect(system)
         self._timeouts = timeouts or Timeouts()
         self._retry = retry or RetryPolicy()
         self.clock = self._clock = clock or Clock()
