@@ -21,7 +21,7 @@ import logging
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -47,7 +47,7 @@ STRANGER = "other_object"
 """An object that has none of the fields that the connector reads of it, such as the notice of an error among rows."""
 
 _FIRST, _THEN_ONE_IN = 4, 16
-_ENTRIES = 20
+_ENTRIES = 16
 _DEEPEST = 12
 _MOST_FIELDS = 200
 _MANY_KEYS, _RARE = 12, 0.3
@@ -101,14 +101,18 @@ class _Node:
 class _Operation:
     """What is known of one operation in this process."""
 
-    def __init__(self, shapes: Shapes, name: str) -> None:
-        fields = shapes.operations.get(name, {})
+    def __init__(self, shapes: Shapes, operation: str) -> None:
+        fields = shapes.operations.get(operation, {})
         self.maps = shapes.maps
         self.calls = 0
         self.root = _Node(fields.get(""))
         self.notices: dict[tuple[str, str], int] = {}
         self.words: dict[str, dict[str, int]] = {}
-        self.word_paths = [(path, _steps(path)) for path, field in fields.items() if field.is_word]
+        self.word_paths: dict[tuple[str, ...], dict[str, str]] = {}  # what they are in -> name -> path
+        for path, field in fields.items():
+            if field.is_word:
+                *outer, name = _steps(path)
+                self.word_paths.setdefault(tuple(outer), {})[name] = path
         for path, field in fields.items():
             self._plant(_steps(path), field)
         _note_what_is_read(self.root)
@@ -165,9 +169,9 @@ class _Operation:
 
     def look_for_words(self, value: Any) -> None:
         """Take the words of one answer, from all of its rows."""
-        for path, steps in self.word_paths:
-            known = self.words.setdefault(path, {})
-            for word, seen in _texts(value, steps).items():
+        for outer, paths in self.word_paths.items():
+            for name, word, seen in _texts(value, outer, tuple(paths)):
+                known = self.words.setdefault(paths[name], {})
                 if word in known:
                     known[word] += seen
                 elif len(known) < _MOST_WORDS and _is_word(word):
@@ -352,23 +356,27 @@ def _some(rows: list[Any]) -> list[Any]:
     return [*rows[:half], *(rows[half - 1 + number * rest // half] for number in range(1, half + 1))]
 
 
-def _texts(value: Any, steps: Sequence[str]) -> Mapping[str, int]:
-    """The texts at a path, wherever it leads through lists, each with how often it stands there."""
+def _texts(value: Any, outer: Sequence[str], names: Sequence[str]) -> Iterator[tuple[str, str, int]]:
+    """The texts of these fields of the objects at a path, wherever it leads through lists: (name, text, how often)."""
     here: Any = [value]  # of any type, so that no step is slowed by telling the type checker one
-    for step in steps:
+    for step in outer:
         if step == "[]":
             lists = [one for one in here if type(one) is list]
             here = lists[0] if len(lists) == 1 else [inner for one in lists for inner in one]
-            continue
-        try:  # the usual case, in a third of the time
-            here = list(map(itemgetter(step), here))
-        except (KeyError, TypeError, IndexError):
+        else:
             here = [one.get(step) for one in here if type(one) is dict]
-    try:
-        found = Counter(here)
-    except TypeError:  # a list or an object among them
-        found = Counter([one for one in here if type(one) is str])
-    return {one: seen for one, seen in found.items() if type(one) is str}
+    try:  # the usual case in one pass: every row has all of them, and none is a list or an object
+        found: Any = Counter(map(itemgetter(*names), here))
+        is_many = len(names) > 1
+    except (KeyError, TypeError, IndexError):
+        texts = [(name, one.get(name)) for one in here if type(one) is dict for name in names]
+        for (name, text), seen in Counter([pair for pair in texts if type(pair[1]) is str]).items():
+            yield name, text, seen
+        return
+    for values, seen in found.items():
+        for name, text in zip(names, values if is_many else (values,), strict=True):
+            if type(text) is str:
+                yield name, text, seen
 
 
 def _is_word(text: str) -> bool:

@@ -14,8 +14,8 @@ Rules
 5. An error is over when a later answer shows that place as it should be, a notice when a later answer has none. A word
    is over when the contract knows it.
 6. Whatever is no error accepts itself after 30 days. An error stands until it is over or a person accepts it.
-7. History decides only where it is settled: a type and a word after 20 sights of others, a field that is left out
-   after 20 sights of it and 5 without it.
+7. History decides only where it is settled: a type and a word after 15 sights of others, a field that is left out
+   after 15 sights of it and 5 without it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ OPTIONAL = "left out at times"
 IN_TIME = "30 days"
 ACCEPTS_ITSELF_AFTER = timedelta(days=30)
 SUNSET_IS_NEAR = timedelta(days=30)
-_SETTLED, _GONE = 20, 5
+_SETTLED, _GONE = 15, 5
 _NOT_A_TYPE = frozenset({NULL, ABSENT, STRANGER})
 
 

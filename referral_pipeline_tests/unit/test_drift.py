@@ -237,7 +237,7 @@ def test_an_error_is_over_when_answers_are_right_again_and_its_history_stays(wor
     world.answers(*people())
     world.answers(*people(phone=12))
     (found,) = world.answers(*people())
-    assert (found.state, found.fact.seen) == (State.OVER, 20)
+    assert (found.state, found.fact.seen) == (State.OVER, 16)
     assert (found.fact.last_seen_at, found.fact.first_seen_at) == (world.clock.now - timedelta(hours=1),) * 2
     assert [one.state for one in world.answers(*people(phone=12))] == [State.OPEN]
 

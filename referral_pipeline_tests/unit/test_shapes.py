@@ -207,7 +207,7 @@ def test_nothing_but_names_of_fields_types_and_declared_words_is_ever_kept(answe
 def test_a_long_list_is_looked_at_in_parts_and_a_busy_operation_now_and_then(kept: Kept):
     found = kept.of(*[[person() for _ in range(500)]] * 36)
     assert found["", "type", "list"] == 4 + 2  # the first four, the sixteenth and the thirty-second
-    assert found["[]", "type", "object"] == 6 * 20
+    assert found["[]", "type", "object"] == 6 * 16
 
 
 def test_a_store_that_refuses_loses_nothing():
