@@ -369,9 +369,10 @@ def _texts(value: Any, outer: Sequence[str], names: Sequence[str]) -> Iterator[t
         found: Any = Counter(map(itemgetter(*names), here))
         is_many = len(names) > 1
     except (KeyError, TypeError, IndexError):
-        texts = [(name, one.get(name)) for one in here if type(one) is dict for name in names]
-        for (name, text), seen in Counter([pair for pair in texts if type(pair[1]) is str]).items():
-            yield name, text, seen
+        for name in names:
+            texts: Any = [one.get(name) for one in here if type(one) is dict]
+            for text, seen in Counter([text for text in texts if type(text) is str]).items():
+                yield name, text, seen
         return
     for values, seen in found.items():
         for name, text in zip(names, values if is_many else (values,), strict=True):

@@ -2,11 +2,10 @@
 
 Belongs here: opening and closing, and the public methods on cursors, calls, deliveries, links, identity, history and
 consents. Does not belong here: the other parts of the same object (inbox.py, mirror.py, health.py, alerts.py,
-recognitions.py, payroll.py, decisions.py, overrides.py, identity_refresh.py, verifications.py, shapes.py,
-locks.py), transactions
-(transactions.py), schema (tables.py, migrations/), what differs between databases (engine.py), the statements of one
-table (api_calls.py, deliveries.py, links.py, aliases.py, identity_keys.py, status_history.py, consents.py), business
-rules (sync, privacy).
+recognitions.py, payroll.py, decisions.py, overrides.py, identity_refresh.py, verifications.py, shapes.py, locks.py),
+transactions (transactions.py), schema (tables.py, migrations/), what differs between databases (engine.py), the
+statements of one table (api_calls.py, deliveries.py, links.py, aliases.py, identity_keys.py, status_history.py,
+consents.py), business rules (sync, privacy).
 
 Safe for threads and for many processes. `atomic()` makes several calls of one thread one transaction. No method takes
 or gives personal data in clear.
