@@ -24,6 +24,7 @@ from referral_pipeline.cli_attribution import attribution
 from referral_pipeline.cli_audit import audit
 from referral_pipeline.cli_audit_api import audit_api
 from referral_pipeline.cli_bonus import bonus
+from referral_pipeline.cli_contract_notice import tell_which_contract
 from referral_pipeline.cli_credit import credit
 from referral_pipeline.cli_drift import drift
 from referral_pipeline.cli_events import events, past_moment
@@ -286,7 +287,7 @@ def up(with_sandbox: bool, host: str, port: int, receiver_host: str, receiver_po
     receiver = (receiver_host, receiver_port)
     webhooks = f"http://{'127.0.0.1' if receiver_host == _ALL_ADDRESSES else receiver_host}:{receiver_port}"
     if not with_sandbox:
-        _require_ready(settings)
+        require_ready(settings)
         supervisor = supervisor_for(settings, host=host, port=port, say=say, receiver=receiver, lanes=lanes)
         say(f"Dagster UI: http://{host}:{port}; webhooks: {webhooks}/webhooks/SYSTEM")
         supervisor.run()
@@ -327,7 +328,7 @@ def lane() -> None:
     from referral_pipeline.settings import load_settings
 
     settings = load_settings()
-    _require_ready(settings)
+    require_ready(settings)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
@@ -350,6 +351,7 @@ main.add_command(audit)
 main.add_command(audit_api)
 main.add_command(scorecard)
 main.add_command(drift)
+tell_which_contract(main)
 
 
 def _keep_check(settings: Settings, *, findings: int, problems: list[str]) -> None:
@@ -365,7 +367,7 @@ def _keep_check(settings: Settings, *, findings: int, problems: list[str]) -> No
         return
 
 
-def _require_ready(settings: Settings) -> None:
+def require_ready(settings: Settings) -> None:
     """Refuse before anything starts what a run would refuse later."""
     from referral_pipeline.contract.loader import load_contract
     from referral_pipeline.contract.problems import ContractError
@@ -385,7 +387,7 @@ def _run(name: str, *, full: bool, as_json: bool, since: datetime | None = None,
     from referral_pipeline.settings import load_settings
 
     settings = load_settings()
-    _require_ready(settings)
+    require_ready(settings)
     config = period_config(full=full, since=since, as_of=as_of)
     with progress(quiet=as_json) as sink:
         outcome = run_job(name, settings, sink=sink, run_config=config)

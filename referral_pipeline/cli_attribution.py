@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from referral_pipeline.sync.tag_repair import Repaired, RepairStep
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+_LIVE = (
+    "Read what is found once more from the ATS before it is told. New damage shows after a pull "
+    "(`referral-pipeline reconcile`)."
+)
 _SHOWN = 50
 _BACKDATED = (
     "the tables stand at a moment that somebody chose (refresh --as-of), and credit was another then: run "
@@ -57,7 +61,7 @@ def attribution() -> None:
 
 
 @attribution.command()
-@click.option("--live", is_flag=True, help="Read what is found once more from the ATS before it is told.")
+@click.option("--live", is_flag=True, help=_LIVE)
 @_json
 def validate(live: bool, as_json: bool) -> None:
     """List what is wrong between applications in the ATS and their attribution, as of the last pull.
@@ -94,11 +98,13 @@ def _show(validation: Validation) -> None:
         for row in rows:
             click.echo("\t".join(row))
     own = validation.compared
-    click.echo(f"{own.applications} applications compared, {own.hires} of them hires.")
-    if validation.not_judged:
-        click.echo(f"{validation.not_judged} were written after the last pull: the next refresh judges them.")
+    waiting = validation.not_judged
+    mend = "run `referral-pipeline refresh`, then validate again"
+    later = f"; {waiting} were written after the last pull: {mend}" if waiting else ""
+    click.echo(f"{own.applications} of {own.applications + waiting} judged{later}.")
+    click.echo(f"{own.hires} of those judged are hires.")
     if not validation.open:
-        click.echo("Nothing stands wrong.")
+        click.echo("Nothing stands wrong." if not later else "Nothing stands wrong of what was judged.")
         return
     click.echo(f"Open: {counted(validation.open)}.")
     by_itself = sorted({one.application_key for one in validation.open if one.mends == "refresh"})
@@ -156,7 +162,10 @@ def _validation_as_json(validation: Validation) -> dict[str, Any]:
 @attribution.command()
 @click.option("--apply", "is_applied", is_flag=True, help="Write what the plan says; without it nothing is changed.")
 @click.option(
-    "--only", multiple=True, metavar="ID", help="Only this application (31, or greenhouse:31); may be repeated."
+    "--only",
+    multiple=True,
+    metavar="ID",
+    help="Only this application (31, or greenhouse:31), read anew; may be repeated.",
 )
 @_json
 def repair(is_applied: bool, only: tuple[str, ...], as_json: bool) -> None:
@@ -166,30 +175,41 @@ def repair(is_applied: bool, only: tuple[str, ...], as_json: bool) -> None:
     applications that a referral leads to. Exit code 1 when something stands wrong still.
     """
     from referral_pipeline.orchestration.steps_attribution_validation import (
+        applications_named,
         plan_of,
         repair_attribution,
         validate_attribution,
     )
 
     with _installation(quiet=as_json) as bridge:
-        validation = validate_attribution(bridge, live=True, anew=True, made_by="attribution repair")
+        named = applications_named(bridge, only) if only else {}
+        if unknown := [name for name, i in named.items() if i is None]:
+            raise click.ClickException(f"not known: {', '.join(unknown)}. Name applications of the ATS by their id")
+        ids = {i for i in named.values() if i is not None}
+        validation = validate_attribution(bridge, live=True, anew=True, made_by="attribution repair", named=ids)
         _refuse_backdated(validation)
-        plan = [one for one in plan_of(validation, bridge.contract) if not only or _is_named(one, only)]
-        missing = [i for i in only if not any(_is_named(one, [i]) for one in plan)]
+        plan = [one for one in plan_of(validation, bridge.contract) if not only or one.application_id in ids]
+        in_plan = {one.application_id for one in plan}
+        well = {name: _why_not(i, validation) for name, i in named.items() if i is not None and i not in in_plan}
         done = list(repair_attribution(bridge, plan)) if is_applied else []
     if as_json:
-        shown: dict[str, Any] = {"plan": [_step_as_json(one) for one in plan], "not_found": missing}
+        shown: dict[str, Any] = {"plan": [_step_as_json(one) for one in plan], "not_in_plan": well}
         if is_applied:
             shown["done"] = [_repaired_as_json(one) for one in done]
         click.echo(json.dumps(shown, indent=2))
     else:
-        _show_plan(plan, done, missing, is_applied=is_applied)
+        _show_plan(plan, done, well, is_applied=is_applied)
     if _is_left(plan, done, is_applied=is_applied):
         sys.exit(1)
 
 
-def _is_named(step: RepairStep, names: Sequence[str]) -> bool:
-    return bool({step.application_id, step.application_key} & set(names))
+def _why_not(application_id: str, validation: Validation) -> str:
+    """Why a repair that somebody asked for has nothing to do, in words."""
+    if application_id in validation.written_since:
+        return "it was written after the last pull: run `referral-pipeline refresh`, then this again"
+    if application_id not in validation.applications:
+        return "it is not in the ATS any more"
+    return "nothing is wrong there"
 
 
 def _is_left(plan: Sequence[RepairStep], done: Sequence[Repaired], *, is_applied: bool) -> bool:
@@ -199,7 +219,7 @@ def _is_left(plan: Sequence[RepairStep], done: Sequence[Repaired], *, is_applied
 
 
 def _show_plan(
-    plan: Sequence[RepairStep], done: Sequence[Repaired], missing: Sequence[str], *, is_applied: bool
+    plan: Sequence[RepairStep], done: Sequence[Repaired], well: Mapping[str, str], *, is_applied: bool
 ) -> None:
     outcome_of = {one.step.application_key: one for one in done}
     for step in plan:
@@ -211,8 +231,8 @@ def _show_plan(
         if one is not None:
             why = f": {one.why}" if one.why and one.why != step.why else ""
             click.echo(f"  -> {one.outcome.value.replace('_', ' ')}{why}")
-    for name in missing:
-        click.echo(f"{name}: nothing is wrong there")
+    for name, why in well.items():
+        click.echo(f"{name}: {why}")
     if not plan:
         click.echo("Nothing is to be mended.")
         return

@@ -40,20 +40,16 @@ def audit() -> None:
 def run(sample: int | None, seed: int | None, claim: float | None, as_json: bool) -> None:
     """Audit now: draw records, read them from both systems, compare. Nothing is written to either.
 
-    Exit code 1 when the contract's minimum accuracy, or the claim, is not shown.
+    Exit code 1 when the contract's minimum accuracy, or the claim, is not shown, or there is no record to look at.
     """
-    from referral_pipeline.cli import progress
-    from referral_pipeline.contract.loader import load_contract
-    from referral_pipeline.contract.problems import ContractError
-    from referral_pipeline.contract.secrets import missing_secrets
+    from referral_pipeline.cli import progress, require_ready
     from referral_pipeline.orchestration.assets.field_audit import ASSET
     from referral_pipeline.orchestration.liveness import open_ledger
     from referral_pipeline.orchestration.run import run_job
     from referral_pipeline.settings import load_settings
 
     settings = load_settings()
-    if problems := missing_secrets(load_contract(settings), settings):
-        raise ContractError(problems)  # the run would tell only the first
+    require_ready(settings)
     given = {"sample": sample, "seed": seed, "claim": claim}
     config = {name: value for name, value in given.items() if value is not None} | {"made_by": "audit run"}
     run_config = {"ops": {"audit_fields": {"config": config}}}
@@ -67,9 +63,15 @@ def run(sample: int | None, seed: int | None, claim: float | None, as_json: bool
         raise click.ClickException(words)
     if as_json:
         click.echo(json.dumps({**_as_json(kept), "run_id": outcome.run_id}, indent=2))
-    else:
+    elif kept.facts["population"]:
         _show(kept, claim)
-    if kept.facts["verdict"] == "not_shown" or (claim is not None and not _is_shown(kept.facts, claim)):
+    else:
+        click.echo("too few records: run `referral-pipeline refresh` first")
+    if (
+        not kept.facts["population"]
+        or kept.facts["verdict"] == "not_shown"
+        or (claim is not None and not _is_shown(kept.facts, claim))
+    ):
         sys.exit(1)
 
 
@@ -99,8 +101,7 @@ def _show(kept: Verification, claim: float | None) -> None:
         mark = "[bold red]" if one["wrong"] else ""
         cells = (field, str(one["checked"]), str(one["wrong"]), percent(one["accuracy"]), percent(one["lower"]), how)
         table.add_row(*(f"{mark}{cell}" if cell else "" for cell in cells))
-    console = Console()
-    console.print(table)
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
     for one in facts["mismatches"][:_SHOWN]:
         click.echo(
             f"  referral {one['referral_id']}, application {one['application_id']}: {one['side']}.{one['field']} "

@@ -29,10 +29,7 @@ def audit_api(out: Path | None, as_json: bool) -> None:
     In a sandbox one candidate is created and deleted again, and what the advocacy platform holds is sent to it again.
     In production nothing is written.
     """
-    from referral_pipeline.cli import progress
-    from referral_pipeline.contract.loader import load_contract
-    from referral_pipeline.contract.problems import ContractError
-    from referral_pipeline.contract.secrets import missing_secrets
+    from referral_pipeline.cli import progress, require_ready
     from referral_pipeline.monitoring.api_audit.words import JSON, MARKDOWN
     from referral_pipeline.orchestration.assets.api_capability import ASSET
     from referral_pipeline.orchestration.liveness import open_ledger
@@ -41,8 +38,7 @@ def audit_api(out: Path | None, as_json: bool) -> None:
     from referral_pipeline.settings import load_settings
 
     settings = load_settings()
-    if problems := missing_secrets(load_contract(settings), settings):
-        raise ContractError(problems)  # the run would tell only the first
+    require_ready(settings)
     run_config = {"ops": {"audit_apis": {"config": {"made_by": "audit-api"}}}}
     with progress(quiet=as_json) as sink:
         outcome = run_job("api_audit", settings, sink=sink, run_config=run_config)

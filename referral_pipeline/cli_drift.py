@@ -27,14 +27,18 @@ _COLUMNS = ("id", "state", "weight", "system", "operation", "change", "what to d
 def drift(ctx: click.Context) -> None:
     """What has changed in the APIs of the systems; without a command, as `drift list`."""
     if ctx.invoked_subcommand is None:
-        ctx.invoke(list_drift)
+        _list(show_all=False, as_json=False)
 
 
 @drift.command("list")
 @click.option("--all", "show_all", is_flag=True, help="Also what is over or accepted.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def list_drift(show_all: bool = False, as_json: bool = False) -> None:
+def list_drift(show_all: bool, as_json: bool) -> None:
     """Show what has changed and stands. Exit 1 when an error is among it."""
+    _list(show_all=show_all, as_json=as_json)
+
+
+def _list(*, show_all: bool, as_json: bool) -> None:
     from referral_pipeline.orchestration.steps_schema_drift import row_of
 
     drifts, _, _ = _on_the_ledger()

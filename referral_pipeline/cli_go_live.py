@@ -26,8 +26,8 @@ _STATE = {"passed": "[green]passed", "failed": "[red]failed", "old": "[yellow]to
 
 
 @click.command(name="go-live")
-@click.option("--approve", "action", flag_value="approve", help="Approve production, in the sandbox's installation.")
-@click.option("--revoke", "action", flag_value="revoke", help="Take the approval back; writes stop within a minute.")
+@click.option("--approve", is_flag=True, help="Approve production, in the sandbox's installation.")
+@click.option("--revoke", is_flag=True, help="Take the approval back; writes stop within a minute.")
 @click.option("--by", metavar="ADDRESS", default="", help="Who approves or revokes: an e-mail address.")
 @click.option("--reason", metavar="WORDS", default="", help="Why.")
 @click.option(
@@ -41,7 +41,13 @@ _STATE = {"passed": "[green]passed", "failed": "[red]failed", "old": "[yellow]to
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def go_live(
-    action: str | None, by: str, reason: str, export_to: Path | None, import_from: Path | None, as_json: bool
+    approve: bool,
+    revoke: bool,
+    by: str,
+    reason: str,
+    export_to: Path | None,
+    import_from: Path | None,
+    as_json: bool,
 ) -> None:
     """Show what production waits for; approve it, take it there, or take it back. Exit code 1 while it waits.
 
@@ -50,17 +56,19 @@ def go_live(
     """
     from referral_pipeline.quality import go_live as gate
 
-    if sum((action is not None, export_to is not None, import_from is not None)) > 1:
+    if sum((approve, revoke, export_to is not None, import_from is not None)) > 1:
         raise click.UsageError("give one of --approve, --revoke, --export and --import")
+    if (by or reason) and not (approve or revoke):
+        raise click.UsageError("--by and --reason belong to --approve or --revoke: give one of them")
     with _installation() as (settings, contract, ledger):
         now = datetime.now(UTC)
         try:
-            if action == "approve":
+            if approve:
                 gate.approve(contract, ledger, by=by, reason=reason, now=now)
-            elif action == "revoke":
+            elif revoke:
                 gate.revoke(contract, ledger, by=by, reason=reason)
             elif export_to is not None:
-                text = gate.exported(contract, ledger, key=settings.secret(gate.APPROVAL_KEY))
+                text = gate.exported(contract, ledger, key=settings.secret(gate.APPROVAL_KEY), now=now)
                 export_to.write_text(text, encoding="utf-8")
             elif import_from is not None:
                 text = import_from.read_text(encoding="utf-8", errors="replace")
@@ -74,7 +82,7 @@ def go_live(
         click.echo(json.dumps(gate.as_json(found, approval, contract), indent=2))
     else:
         _show(contract, found, approval, export_to)
-    if action != "revoke" and (approval is None or not approval.approved):
+    if not revoke and (approval is None or not approval.approved):
         sys.exit(1)
 
 
@@ -106,11 +114,13 @@ def _show(contract: Contract, found: Sequence[Standing], approval: Approval | No
                 "" if standing.holds else standing.requirement.mend,
             )
         Console(width=None if sys.stdout.isatty() else 160).print(table)
+        holding = sum(standing.holds for standing in found)
+        click.echo(f"{holding} of {len(found)} requirements hold.")
     else:
         click.echo("What was verified is in the sandbox's installation; here counts what was approved there.")
     if approval is None:
         lacking = sum(not standing.holds for standing in found)
-        waits = f"{lacking} of {len(found)} are not met" if lacking else "all are met; --approve --by --reason"
+        waits = f"{lacking} of {len(found)} are not met" if lacking else "--approve --by ADDRESS --reason WORDS"
         click.echo(f"Not approved: {waits}." if contract.environment == "sandbox" else "Not approved: --import FILE.")
     else:
         word = "Approved" if approval.approved else "Revoked"

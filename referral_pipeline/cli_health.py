@@ -22,7 +22,7 @@ _COLOURS = {"ok": "green", "unknown": "dim", "warning": "yellow", "error": "red"
 @click.option("--all", "show_all", is_flag=True, help="Also every operation of each system that is well.")
 @click.option("--rules", is_flag=True, help="Print an alert rule file for Prometheus, made from the contract.")
 def health(as_json: bool, show_all: bool, rules: bool) -> None:
-    """Measure how the integration is, from the ledger alone. Exit 1 when a measure is an error."""
+    """Measure how the integration is, from the ledger alone, and list open alerts. Exit 1 on an error of a measure."""
     from referral_pipeline.contract.loader import load_contract
     from referral_pipeline.monitoring.health import Severity
     from referral_pipeline.orchestration.steps_health import measure_health
@@ -45,6 +45,7 @@ def health(as_json: bool, show_all: bool, rules: bool) -> None:
 
 def _show(found: Health, *, show_all: bool) -> None:
     from referral_pipeline.monitoring.health import Severity
+    from referral_pipeline.monitoring.messages import line, time_words
 
     rows = [
         row
@@ -59,9 +60,12 @@ def _show(found: Health, *, show_all: bool) -> None:
     for row in rows:
         if row.severity is Severity.ERROR:
             click.echo(f"{row.measure} {row.subject}: {row.what_to_do}")
+    for alert in found.alerts:
+        told = (f"open {alert.severity}", alert.name, line(alert.subject), f"since {time_words(alert.since)}")
+        click.echo("\t".join((*told, f"how many: {alert.times}")))
     hidden = len(found.rows) - len(rows)
-    more = f"; {hidden} operations that are well are left out (--all shows them)" if hidden else ""
-    click.echo(f"health: {found.severity.value}{more}")
+    more = f"; {hidden} operations that are well or unknown are left out (--all shows them)" if hidden else ""
+    click.echo(f"health: {found.words}{more}")
 
 
 def _cells(row: HealthRow) -> tuple[str, ...]:

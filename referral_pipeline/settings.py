@@ -17,6 +17,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "REFERRAL_PIPELINE_"
+CONTRACT_TOLD = f"{PREFIX}CONTRACT_TOLD"
+"""Set for the processes of a command that has said already that no contract file is there."""
 
 
 class MissingSecret(Exception):

@@ -1,4 +1,4 @@
-"""Where the tests keep their files.
+"""Where the tests keep their files, and what their processes need not say.
 
 Belongs here: settings of the whole suite. Does not belong here: fixtures (the folders' own conftest).
 
@@ -15,6 +15,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from referral_pipeline.settings import CONTRACT_TOLD
+
 _IN_MEMORY = Path("/dev/shm")
 _ROOM_BYTES = 2 << 30
 """Several times what the tests that run at one time keep; containers often have 64 MiB."""
@@ -30,6 +32,8 @@ def _keep_files_in_memory() -> None:
 
 
 _keep_files_in_memory()
+# Most tests have no contract file; what commands say of that is a test of its own.
+os.environ[CONTRACT_TOLD] = "1"
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -189,7 +189,7 @@ def dates_line(values: Iterable[str]) -> Capability:
     forms = sorted({_DIGITS.sub("9", value) for value in values})
     if not forms:
         return _DATES.not_verified("no row holds a time")
-    evidence = f"seen: {', '.join(forms[:5])}"
+    evidence = f"in the form{'s' if len(forms) > 1 else ''} {', '.join(forms[:5])} (each 9 a digit)"
     bare = [form for form in forms if not re.search(r"(Z|[+-]99:?99| UTC)$", form)]
     return _DATES.partial(evidence) if bare else _DATES.covered(evidence)
 

@@ -39,7 +39,8 @@ class Vendor:
         scheme: "module:class" of the signature of its webhooks (`connectors.signing.Verifier`), made from the keys.
         headers: what the scheme reads, in lower case. ":method", ":path" and ":client" are the request's own.
         splitter: "module:function" for a system that puts many events into one delivery: from the decoded body to
-            (what tells an event from the others of it, the event) in order. None: a delivery is one event.
+            (what tells an event from the others of it, the event) in order; ValueError for a body of another form.
+            None: a delivery is one event.
         shapes: "module:object", an `expected.Shapes` of what the connector reads of each answer. None: answers are
             learned and compared with what they were before, and no word of theirs is kept.
     """

@@ -43,15 +43,20 @@ def load_contract(settings: Settings) -> Contract:
     )
 
 
+def is_of_sandbox(settings: Settings) -> bool:
+    """Whether the embedded contract of the local sandbox holds: there is no file, and the settings name none."""
+    return settings.config is None and not settings.config_path.exists()
+
+
 def contract_text(settings: Settings) -> str:
     """The text of the contract, as `load_contract` reads it.
 
     Raises:
         ContractError: the file that the settings name is missing, or cannot be read as UTF-8.
     """
-    path = settings.config_path
-    if not path.exists() and settings.config is None:
+    if is_of_sandbox(settings):
         return sandbox_contract()
+    path = settings.config_path
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:

@@ -7,6 +7,7 @@ holds personal data.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -117,6 +118,22 @@ class AlertPart(Transactions):
             query = query.where(_c.resolved_at.is_(None))
         if undelivered:
             query = query.where(_c.delivered_at.is_(None))
+        with self._reading() as connection:
+            return [_record(row) for row in connection.execute(query)]
+
+    def open_alerts(self, *, over_since: datetime, names: Sequence[str]) -> list[AlertRecord]:
+        """Every alert that is open, and those of some names that were over at that time or later; newest first.
+
+        Rows that tell of something once (a recovery, a heartbeat) are never open, and are not among them.
+        """
+        is_over = sa.and_(_c.name.in_(names), _c.resolved_at >= over_since, _c.severity != "info")
+        query = _RECORD.where(sa.or_(_c.resolved_at.is_(None), is_over)).order_by(_c.id.desc())
+        with self._reading() as connection:
+            return [_record(row) for row in connection.execute(query)]
+
+    def undelivered_alerts(self, channels: Sequence[str], *, limit: int = 300) -> list[AlertRecord]:
+        """What these channels have not taken yet, newest first."""
+        query = _RECORD.where(_c.delivered_at.is_(None), _c.channel.in_(channels)).order_by(_c.id.desc()).limit(limit)
         with self._reading() as connection:
             return [_record(row) for row in connection.execute(query)]
 

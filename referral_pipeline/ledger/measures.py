@@ -155,6 +155,20 @@ class MeasurePart(Transactions):
                 for system, reconciled, bulk, at, events, last_at in connection.execute(query)
             ]
 
+    def newest_arrival(self, system: str, until: datetime) -> datetime | None:
+        """When the newest event of a system came that is kept, before a time and bulk ones aside.
+
+        Reads back from the newest event of all systems: long, where this one has been silent for weeks.
+        """
+        newest = (
+            sa.select(_inbox.received_at)
+            .where(_inbox.system == system, _inbox.bulk == sa.false(), _inbox.received_at < until)
+            .order_by(_inbox.id.desc())
+            .limit(1)
+        )
+        with self._reading() as connection:
+            return connection.execute(newest).scalar_one_or_none()
+
     def newest_done(self, since: datetime, until: datetime, *, most: int = 2_000) -> list[DoneEvent]:
         """The newest events that came from `since` on and were done before `until`, without bulk ones, newest first."""
         query = (

@@ -31,6 +31,7 @@ from referral_pipeline.ledger.records import AlertRecord
 from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.monitoring.channels import Channel, DeliveryFailed, channels_of
 from referral_pipeline.monitoring.messages import Kind, Message, line, time_words
+from referral_pipeline.monitoring.open_alerts import count_of, since_of
 from referral_pipeline.settings import Settings
 
 _LOG = logging.getLogger(__name__)
@@ -352,7 +353,7 @@ class AlertDesk:
             closed = self._ledger.resolve_alert(fingerprint)
             for record in closed:
                 since = record.details.get("since") or record.fired_at.isoformat()
-                over = {"kind": "recovered", "todo": "", "since": since, "count": _count(record)}
+                over = {"kind": "recovered", "todo": "", "since": since, "count": count_of(record)}
                 self._notice(record.channel, name, what=what, details={**record.details, **over})
         return bool(closed)
 
@@ -382,7 +383,6 @@ class AlertDesk:
     def _message(self, record: AlertRecord, kind: Kind) -> Message:
         details = record.details
         now = self._clock()
-        since = details.get("since")
         message = Message(
             id=f"alert_{record.id}_{int(record.fired_at.timestamp() * 1_000_000):x}",
             kind=kind,
@@ -393,8 +393,8 @@ class AlertDesk:
             todo=str(details.get("todo", "")),
             owner=record.owner,
             at=now,
-            count=_count(record),
-            since=None if kind == "heartbeat" else datetime.fromisoformat(since) if since else record.fired_at,
+            count=count_of(record),
+            since=None if kind == "heartbeat" else since_of(record),
             link=details.get("link"),
             facts=details.get("facts") or {},
         )
@@ -415,8 +415,3 @@ def _attempt(channel: Channel, message: Message) -> DeliveryFailed | None:
 
 def _fingerprint(name: str, subject: str) -> str:
     return f"{name}/{subject}"
-
-
-def _count(record: AlertRecord) -> int:
-    count = record.details.get("count")
-    return max(record.times, count) if isinstance(count, int) else record.times

@@ -67,13 +67,20 @@ class Channel(Protocol):
         ...
 
 
-def channels_of(contract: Contract, settings: Settings) -> list[Channel]:
-    """The channels of the contract, in its order: log, email, slack, webhook; a second one of a type is `email-2`."""
-    channels: list[Channel] = []
+def names_of(contract: Contract) -> list[str]:
+    """What the channels of the contract are called, in its order."""
+    names: list[str] = []
     times: dict[str, int] = {}
     for section in contract.monitoring.alerts:
         times[section.type] = number = times.get(section.type, 0) + 1
-        name = section.type if number == 1 else f"{section.type}-{number}"
+        names.append(section.type if number == 1 else f"{section.type}-{number}")
+    return names
+
+
+def channels_of(contract: Contract, settings: Settings) -> list[Channel]:
+    """The channels of the contract, in its order: log, email, slack, webhook; a second one of a type is `email-2`."""
+    channels: list[Channel] = []
+    for section, name in zip(contract.monitoring.alerts, names_of(contract), strict=True):
         match section:
             case LogChannel():
                 channels.append(Log(name))

@@ -14,8 +14,13 @@ How a rate is judged (KPIS.md, "Alerting on a rate", and what looking every minu
    found as soon as their calls can prove it: at a threshold of 2 %, 3 % takes some 1,400 calls, 50 % takes 12.
 4. So many failures in a row, and nothing after them, are an error too: `consecutive_failures` of the contract.
 5. It is over when what came after the failing stretch speaks for half the threshold, and against the stretch's own
-   rate, by 10^4 to 1: some four successes after an outage, a thousand calls after a rate of 3 %. From then on only what
-   came after the stretch is judged. Without that, a long window would stay in error until what was mended has left it.
+   rate, by 10^4 to 1: some four successes after an outage, a thousand calls after a rate of 3 %.
+6. While an alert of it is open, nothing of what was proven is forgotten: the windows begin where they began when it was
+   fired, as far back as counts are kept (a week), and by them it is over or it is not. A window that empties ends
+   nothing; few units may end it; and one success after the alert is needed. When a week has passed since the last
+   failure, nothing is left to hold odds against, and that one success is enough: less would not be a measurement.
+7. What is over stays over. Callers cut the counts at the end of the last alert, so that no fault is told twice when its
+   better half has left a window.
 
 No scipy: the receiver shows these verdicts, and importing it would cost more memory than all else it does. A test holds
 the functions equal to scipy's.
@@ -24,8 +29,10 @@ the functions equal to scipy's.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 CONFIDENCE_Z = 1.6448536269514722
@@ -137,6 +144,29 @@ class RateVerdict:
         return self.failures / self.units if self.units else None
 
 
+@dataclass(frozen=True)
+class OpenAlert:
+    """Where an alert that is open lies among steps of time.
+
+    Attributes:
+        since: how many of the newest steps began after it was fired.
+        windows: how many of the newest began after the beginning that each window had then, shortest first.
+    """
+
+    since: int
+    windows: tuple[int, ...]
+
+
+def open_alert(fired: datetime | None, starts: Sequence[datetime], spans: Sequence[timedelta]) -> OpenAlert | None:
+    """An alert that was fired then, among steps that began then (oldest first); None where none is open."""
+    if fired is None:
+        return None
+    return OpenAlert(
+        since=len(starts) - bisect_left(starts, fired),
+        windows=tuple(len(starts) - bisect_left(starts, fired - span) for span in spans),
+    )
+
+
 def judge_rate(
     units: Sequence[int],
     failures: Sequence[int],
@@ -145,6 +175,8 @@ def judge_rate(
     threshold: float,
     minimum: int,
     in_a_row: int | None = None,
+    is_after: bool = False,
+    told: OpenAlert | None = None,
 ) -> RateVerdict:
     """Judge a rate.
 
@@ -155,7 +187,25 @@ def judge_rate(
         threshold: the rate (0 to 1) that is too much.
         minimum: units from which a window without evidence still says something.
         in_a_row: how many failures at the end are an error; None where that says nothing.
+        is_after: the caller has left out what is over.
+        told: the alert of this rate that is open.
     """
+    if told is not None:
+        end = _end_of(units, failures, told, threshold, minimum)
+        if end is not None:
+            # By rule 5, and whatever other windows make of it: only what came after is judged.
+            after = len(units) - end
+            windows = [min(size, after) for size in windows]
+            verdict = judge_rate(
+                units[end:],
+                failures[end:],
+                windows,
+                threshold=threshold,
+                minimum=minimum,
+                in_a_row=in_a_row,
+                is_after=True,
+            )
+            return replace(verdict, was_proven=True)
     row = _in_a_row(units, failures) if in_a_row is not None else 0
     looks = [
         _look(units[len(units) - size :], failures[len(units) - size :], threshold, minimum)._replace(window=number)
@@ -173,7 +223,7 @@ def judge_rate(
         default=None,
     )
     if best is None or not best.units:
-        return RateVerdict(window=max(len(windows) - 1, 0))
+        return RateVerdict(window=max(len(windows) - 1, 0), is_holding=told is not None, is_after=is_after)
     is_row = in_a_row is not None and row >= in_a_row
     is_proven = best.is_proven or is_row
     return RateVerdict(
@@ -183,9 +233,9 @@ def judge_rate(
         lower=best.lower,
         is_above=best.is_worth_showing(minimum, are_few=are_few) or is_row,
         is_proven=is_proven,
-        is_holding=is_proven or any(look.is_holding for look in looks),
+        is_holding=is_proven or told is not None or any(look.is_holding for look in looks),
         in_a_row=row,
-        is_after=best.is_after,
+        is_after=best.is_after or is_after,
         was_proven=any(look.was_proven for look in looks),
     )
 
@@ -224,14 +274,36 @@ def _look(units: Sequence[int], failures: Sequence[int], threshold: float, minim
         is_holding = is_proven or (n >= minimum and rate > threshold * _HOLDING)
         if not is_above and not is_holding:
             break
-        start, end = _failing_stretch(units, failures, rate, threshold / 2)
-        # Once more with its own rate: that of the window is thinned by what went well, and bridges it.
-        start, end = _failing_stretch(units, failures, _rate_in(units, failures, start, end), threshold / 2)
+        start, end = _worst_stretch(units, failures, threshold / 2)
         if not _is_over(units, failures, start, end, threshold / 2):
             break
         units, failures, is_after = units[end:], failures[end:], True
         was_proven |= is_proven
     return _Look(n, k, lower, chance, is_above, is_proven, is_holding, is_after, was_proven)
+
+
+def _end_of(
+    units: Sequence[int], failures: Sequence[int], told: OpenAlert, threshold: float, minimum: int
+) -> int | None:
+    """The step after those of which an open alert tells; None while they are not over."""
+    fired, healthy = len(units) - told.since, threshold / 2
+    if sum(units[fired:]) == sum(failures[fired:]):
+        return None
+    begins = [len(units) - size for size in told.windows]
+    # The shortest window that proved it then, else the shortest that had failures; when that is too long ago, all.
+    proved = (b for b in begins if _look(units[b:fired], failures[b:fired], threshold, minimum).is_proven)
+    failed = (b for b in begins if any(failures[b:fired]))
+    begin = next(proved, next(failed, 0))
+    while True:
+        start, end = _worst_stretch(units[begin:], failures[begin:], healthy)
+        if _rate_in(units[begin:], failures[begin:], start, end) <= healthy or not any(failures[begin:]):
+            return begin
+        if not _is_over(units[begin:], failures[begin:], start, end, healthy):
+            return None
+        begin += end
+        # What was over before it was fired was none of it.
+        if not _look(units[begin:fired], failures[begin:fired], threshold, minimum).is_proven:
+            return begin
 
 
 def _in_a_row(units: Sequence[int], failures: Sequence[int]) -> int:
@@ -242,6 +314,13 @@ def _in_a_row(units: Sequence[int], failures: Sequence[int]) -> int:
             break
         row += k
     return row
+
+
+def _worst_stretch(units: Sequence[int], failures: Sequence[int], healthy: float) -> tuple[int, int]:
+    """The steps, from one to before another, that failed the most."""
+    start, end = _failing_stretch(units, failures, sum(failures) / sum(units), healthy)
+    # Once more with its own rate: that of the window is thinned by what went well, and bridges it.
+    return _failing_stretch(units, failures, _rate_in(units, failures, start, end), healthy)
 
 
 def _failing_stretch(units: Sequence[int], failures: Sequence[int], failing: float, healthy: float) -> tuple[int, int]:

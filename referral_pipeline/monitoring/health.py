@@ -15,6 +15,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from referral_pipeline.monitoring.open_alerts import StandingAlert
 from referral_pipeline.monitoring.runbook import RUNBOOK
 
 
@@ -94,17 +95,28 @@ class HealthRow:
 
 @dataclass(frozen=True)
 class Health:
-    """Everything that one look found, in the order of RUNBOOK; `run_id` is the run that the lane holds open."""
+    """Everything that one look found, in the order of RUNBOOK.
+
+    `run_id` is the run that the lane holds open; `alerts` are open, and there where people look (page, command).
+    """
 
     measured_at: datetime
     rows: tuple[HealthRow, ...]
     run_id: str | None = None
+    alerts: tuple[StandingAlert, ...] = ()
 
     @property
     def severity(self) -> Severity:
         """The worst there is; ok when nothing was measured or known to be bad."""
         worst = max((row.severity for row in self.rows), key=lambda each: each.weight, default=Severity.OK)
         return Severity.OK if worst is Severity.UNKNOWN else worst
+
+    @property
+    def words(self) -> str:
+        """The severity, and how much is unknown where that is most of it: what nobody could judge is not well."""
+        unknown = sum(row.severity is Severity.UNKNOWN for row in self.rows)
+        many = f"; {unknown} of {len(self.rows)} unknown: too little data" if unknown * 2 > len(self.rows) else ""
+        return f"{self.severity.value}{many}"
 
     @property
     def by_measure(self) -> Mapping[str, list[HealthRow]]:
@@ -120,4 +132,5 @@ class Health:
             "measured_at": self.measured_at.isoformat(),
             "severity": self.severity.value,
             "rows": [row.as_json() for row in self.rows],
+            "open_alerts": [alert.as_json() for alert in self.alerts],
         }

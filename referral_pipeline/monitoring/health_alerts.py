@@ -5,9 +5,9 @@ and its judges), the desk itself (alerts).
 
 The name of an alert is the measure, its subject the system, with the operation where one alone is meant. An alert is
 fired when none of its name and subject is open, so that looking every minute counts nothing up. It is over when its row
-is well, or is no longer there; too little data (`unknown`), a warning, and a rate that is neither proven nor over keep
-it open: nobody is told of an end that is not proven. Of a measure with one cause (runbook) one alert is open at a time,
-and until no row of it is bad.
+is well, or is no longer there, which is told as such; too little data (`unknown`), a warning, and a rate that is
+neither proven nor over keep it open: nobody is told of an end that is not proven. Of a measure with one cause (runbook)
+one alert is open at a time, and until no row of it is bad.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ def tell(health: Health, desk: AlertDesk, ledger: Ledger, settings: Settings) ->
         if RUNBOOK[measure].one_cause and measure in goes_on:
             continue
         if row is None or (row.severity is Severity.OK and not row.holds):
-            words = f"{RUNBOOK[measure].title} ({subject}): well again. {row.evidence if row else ''}".rstrip()
+            # Nothing is known of what was not called for a week, or of a system that the contract no longer names.
+            words = f"well again. {row.evidence}" if row else "no longer measured: nothing of it is known any more."
+            words = f"{RUNBOOK[measure].title} ({subject}): {words}"
             desk.resolve(measure, subject, words)
             open_now.discard(fingerprint)
             resolved += 1

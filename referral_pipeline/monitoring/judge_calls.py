@@ -4,7 +4,8 @@ Belongs here: rows of health about calls. Does not belong here: statistics (evid
 
 An outage that opened a breaker was told as such: calls of before its end are not judged again. One failing operation
 spoils the sum of its system, and an outage spoils every operation; so that one fault is one alert, up to two operations
-tell of themselves, and of more the system tells.
+tell of themselves, and of more the system tells. What an alert told of is over at its end: calls of before are not
+judged again, those of an operation neither by itself nor in the sum.
 """
 
 from __future__ import annotations
@@ -16,15 +17,14 @@ from datetime import datetime, timedelta
 from statistics import median
 
 from referral_pipeline.contract.models import Contract
-from referral_pipeline.monitoring.evidence import RateVerdict, judge_rate
+from referral_pipeline.monitoring.evidence import RateVerdict, judge_rate, open_alert
 from referral_pipeline.monitoring.health import HealthRow, Severity
-from referral_pipeline.monitoring.watch import ALL, DAY, HOUR, WEEK, Facts, Series
+from referral_pipeline.monitoring.watch import ALL, DAY, HOUR, OUTAGES, WEEK, Facts, Series
 
 WINDOWS = (HOUR, DAY, WEEK)
 WINDOW_WORDS = ("hour", "day", "week")
 SLOW_SHARE = 0.05
 """What a 95th percentile leaves: so many calls may be slower."""
-OUTAGES = ("breaker_open", "credential_refused")
 
 _MOST_GUILTY = 2
 _FEWEST_ANSWERS = 5
@@ -45,15 +45,23 @@ def judge_calls(facts: Facts, contract: Contract) -> Iterator[HealthRow]:
 
 
 def _rates(facts: Facts, contract: Contract, measure: str, system: str) -> Iterator[HealthRow]:
-    subject = f"breaker:{system}"
-    outage = facts.told(*OUTAGES, subject=subject)
-    over = facts.over_since(*OUTAGES, subject=subject)
-    series = {operation: calls for (of, operation), calls in facts.calls.items() if of == system}
-    if over is not None:
-        # Whole steps: that in which it ended holds failures of before.
-        series = {operation: calls.since(over) for operation, calls in series.items()}
-    together = series.pop(ALL, Series())
-    judged = {operation: _verdict(facts, contract, measure, calls) for operation, calls in series.items()}
+    outage = facts.told(*OUTAGES, subject=f"breaker:{system}")
+    of_all = (
+        facts.over_since(*OUTAGES, subject=f"breaker:{system}"),
+        facts.over_since(measure, subject=system),
+    )
+    of_one = {
+        operation: facts.over_since(measure, subject=f"{system} {operation}")
+        for of, operation in facts.calls
+        if of == system and operation != ALL
+    }
+    series = {operation: _after(facts.calls[system, operation], *of_all, over) for operation, over in of_one.items()}
+    # What an operation told of by itself is over in the sum too.
+    is_parted = any(of_one.values())
+    together = _sum(series.values()) if is_parted else _after(facts.calls.get((system, ALL), Series()), *of_all)
+    judged = {
+        operation: _verdict(facts, contract, measure, (system, operation), calls) for operation, calls in series.items()
+    }
     rows = {
         operation: _row(facts, contract, measure, (system, operation), series[operation], verdict)
         for operation, verdict in judged.items()
@@ -82,18 +90,30 @@ def _rates(facts: Facts, contract: Contract, measure: str, system: str) -> Itera
         named = ", ".join(sorted(known))
         # After an outage of all of it nothing may be left beside those: then it is as well as they are.
         of_known = max((rows[operation].severity for operation in known), key=lambda severity: severity.weight)
+        aside = f" Without {named}, told by itself."
+        if facts.told(measure, subject=system):
+            # Whether what the system told of all of it is over, all of it says.
+            rest, aside = total, ""
         total = replace(
             rest,
             severity=of_known if rest.severity is Severity.UNKNOWN else rest.severity,
             holds=rest.holds or holds,
-            evidence=f"{rest.evidence} Without {named}, told by itself.",
+            evidence=f"{rest.evidence}{aside}",
         )
     for row in (total, *(rows[operation] for operation in sorted(rows))):
         yield replace(row, told_by=outage or row.told_by)
 
 
-def _verdict(facts: Facts, contract: Contract, measure: str, calls: Series) -> RateVerdict:
+def _after(calls: Series, *ends: datetime | None) -> Series:
+    """The calls after the last of these ends. Whole steps: that in which it ended holds failures of before."""
+    over = max((end for end in ends if end is not None), default=None)
+    return calls if over is None else calls.since(over)
+
+
+def _verdict(facts: Facts, contract: Contract, measure: str, of: tuple[str, str | None], calls: Series) -> RateVerdict:
     limits, is_slowness = contract.monitoring, measure == "slow_calls"
+    system, operation = of
+    subject = f"{system} {operation}" if operation else system
     return judge_rate(
         calls.answered if is_slowness else calls.calls,
         calls.slow if is_slowness else calls.failed,
@@ -101,6 +121,8 @@ def _verdict(facts: Facts, contract: Contract, measure: str, calls: Series) -> R
         threshold=SLOW_SHARE if is_slowness else limits.error_rate_threshold,
         minimum=limits.minimum_calls,
         in_a_row=None if is_slowness else limits.consecutive_failures,
+        is_after=any(facts.over_since(measure, subject=each) is not None for each in (subject, system)),
+        told=open_alert(facts.open_since(measure, subject=subject), calls.starts, WINDOWS),
     )
 
 
@@ -114,7 +136,7 @@ def _row(
 ) -> HealthRow:
     """The row of calls of a system, or of one operation of it."""
     limits, is_slowness = contract.monitoring, measure == "slow_calls"
-    verdict = verdict or _verdict(facts, contract, measure, calls)
+    verdict = verdict or _verdict(facts, contract, measure, of, calls)
     word = f"took longer than {limits.slow_call_seconds:g} s" if is_slowness else "failed"
     evidence = rate_words(verdict, "calls", word, WINDOW_WORDS)
     if not is_slowness and verdict.failures and not verdict.is_after:
@@ -145,6 +167,8 @@ def rate_severity(verdict: RateVerdict, minimum: int) -> Severity:
 
 def rate_words(verdict: RateVerdict, units: str, word: str, windows: Sequence[str]) -> str:
     """A verdict as a sentence."""
+    if not verdict.units and verdict.is_after:
+        return f"No {units} since it was well again."
     if not verdict.units:
         return f"No {units} in the last {windows[verdict.window]}."
     rate = verdict.failures / verdict.units
@@ -153,7 +177,9 @@ def rate_words(verdict: RateVerdict, units: str, word: str, windows: Sequence[st
     if not verdict.failures:
         return f"{words}."
     proof = f", with 95 % confidence at least {verdict.lower:.1%}" if verdict.is_above or verdict.is_proven else ""
-    chance = "; chance can explain that" if verdict.is_above and not verdict.is_proven else ""
+    chance = (
+        f"; not proven yet: too few {units} for so many looks" if verdict.is_above and not verdict.is_proven else ""
+    )
     return f"{words}: {rate:.1%}{proof}{chance}."
 
 

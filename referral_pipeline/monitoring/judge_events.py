@@ -11,10 +11,10 @@ from datetime import UTC, datetime, time, timedelta
 
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.ledger.measures import CHANGES, RECONCILED
-from referral_pipeline.monitoring.evidence import judge_rate
+from referral_pipeline.monitoring.evidence import judge_rate, open_alert
 from referral_pipeline.monitoring.health import HealthRow, Severity
-from referral_pipeline.monitoring.judge_calls import OUTAGES, SLOW_SHARE, rate_severity, rate_words
-from referral_pipeline.monitoring.watch import DAY, HOUR, WEEK, Facts
+from referral_pipeline.monitoring.judge_calls import SLOW_SHARE, rate_severity, rate_words
+from referral_pipeline.monitoring.watch import DAY, HOUR, OUTAGES, WEEK, Facts
 
 _FORWARD = frozenset({"created", "application_opened", "matched", "updated"})
 _RETURN = frozenset({"status_sent", "status_superseded", "job_published"})
@@ -22,6 +22,7 @@ _RETURN = frozenset({"status_sent", "status_superseded", "job_published"})
 _PERCENTILES = (("sync_latency_p50", 0.5), ("sync_latency_p95", 0.95), ("sync_latency_p99", 0.99))
 _WEBHOOK_WINDOWS = (timedelta(hours=3), DAY, WEEK)
 _WEBHOOK_WORDS = ("3 hours", "day", "week")
+_LATENCY_WINDOWS = (HOUR, DAY)
 _BEGINNING = HOUR
 """What reconciliation finds within an hour of a system's first webhook was there before webhooks were."""
 _AFTER_SILENCE = timedelta(minutes=30)
@@ -61,12 +62,19 @@ def _webhooks(facts: Facts, contract: Contract, system: str) -> Iterator[HealthR
         if back is not None:
             begin = max(begin, back + _AFTER_SILENCE)
         kept = [(at, came, found) for at, came, found in steps if at >= begin]
+        # Whole steps: that in which it was over holds what was found before.
+        over = facts.over_since("webhook_success", subject=system)
+        after = [step for step in kept if over is None or step[0] >= over]
+        is_after, kept = len(after) < len(kept), after
+        fired = facts.open_since("webhook_success", subject=system)
         verdict = judge_rate(
             [came + found for _, came, found in kept],
             [found for _, _, found in kept],
             [sum(at >= facts.now - span for at, _, _ in kept) for span in _WEBHOOK_WINDOWS],
             threshold=1 - threshold,
             minimum=contract.monitoring.minimum_calls,
+            is_after=is_after,
+            told=open_alert(fired, [at for at, _, _ in kept], _WEBHOOK_WINDOWS),
         )
         yield HealthRow(
             "webhook_success",
@@ -107,25 +115,31 @@ def _latency(facts: Facts, contract: Contract, direction: str) -> Iterator[Healt
     limits = contract.monitoring
     ends = _FORWARD if direction == "forward" else _RETURN
     # What an outage delayed was told as an outage.
-    over = facts.over_since(*OUTAGES, "lane_stopped")
-    begin = max(facts.now - DAY, over) if over is not None else facts.now - DAY
-    done = [
+    outage = facts.over_since(*OUTAGES, "lane_stopped")
+    # One cause is one alert (runbook): its end is the end in both directions.
+    over = facts.over_since("sync_latency_p95")
+    fired = facts.open_since("sync_latency_p95", subject=direction)
+    every = [
         (event.received_at, (event.done_at - event.received_at).total_seconds())
         for event in reversed(facts.done)
         if (event.system == facts.advocacy) == (direction == "forward")
         and event.origin in ("webhook", "reconciliation")
         and event.outcome in ends
-        and event.received_at >= begin
+        and (outage is None or event.received_at >= outage)
         and event.done_at >= event.received_at
     ]
-    seconds = sorted(taken for _, taken in done)
+    done = [event for event in every if over is None or event[0] >= over]
+    starts, today = [at for at, _ in done], facts.now - DAY
+    seconds = sorted(taken for at, taken in done if at >= today)
     limit = limits.latency_p95_seconds
     verdict = judge_rate(
         [1] * len(done),
         [int(taken > limit) for _, taken in done],
-        [sum(at >= facts.now - HOUR for at, _ in done), len(done)],
+        [sum(at >= facts.now - span for at in starts) for span in _LATENCY_WINDOWS],
         threshold=SLOW_SHARE,
         minimum=limits.minimum_calls,
+        is_after=any(at >= today for at, _ in every) and len(done) < len(every),
+        told=open_alert(fired, starts, _LATENCY_WINDOWS),
     )
     for measure, share in _PERCENTILES:
         is_judged = measure == "sync_latency_p95"

@@ -58,13 +58,16 @@ class Message:
 
     @property
     def title(self) -> str:
-        """The subject line: the weight, what it is about, and of which part."""
+        """The subject line: the weight, what it is about, of which part, and the alert's name in the runbook."""
         weight = {"recovered": "RECOVERED", "heartbeat": "HEARTBEAT"}.get(self.kind, self.severity.upper())
         again = " (still open)" if self.kind == "repeated" else ""
         of_health = RUNBOOK[self.name].title if self.name in RUNBOOK else self.name.replace("_", " ")
         words = TITLES.get(self.name, of_health)
-        about = "" if self.kind == "heartbeat" else f" [{self.subject}]"
-        return line(f"{weight}: {words}{about}{again}", _LONGEST_TITLE)
+        if self.kind == "heartbeat":
+            return f"{weight}: {words}"
+        start, end = f"{weight}: {words} [", f"] ({self.name}){again}"
+        # A long subject is cut, so that the name is there whole.
+        return line(start) + line(self.subject, max(_LONGEST_TITLE - len(start) - len(end), 1)) + line(end)
 
     def parts(self) -> list[tuple[str, str]]:
         """The labelled lines below the sentence, without the link."""

@@ -2,7 +2,8 @@
 
 Belongs here: drawing. Does not belong here: measuring (judge), serving it (webhooks.health_surface).
 
-Nothing in it is personal data, and all text is escaped. One column, so that it reads on a phone.
+Nothing in it is personal data, and all text is escaped. One column, so that it reads on a phone. Operations that are
+well, or of which too little is known, are folded: whoever looks sees the systems, and what is bad.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ _WORDS = {
     Severity.WARNING: "warning: shown, not proven",
     Severity.ERROR: "error",
 }
+_ALERT_CLASS = {"error": "error", "warning": "warning"}
 _STYLE = """
 :root {
   color-scheme: light dark;
@@ -45,6 +47,7 @@ h2 { font-size: 1.1rem; margin: 1.6rem 0 .3rem; border-top: 1px solid var(--line
 ul { list-style: none; margin: 0; padding: 0 }
 li { margin: .6rem 0; padding-left: .7rem; border-left: .3rem solid var(--line) }
 p { margin: .2rem 0 }
+summary { cursor: pointer; padding: .3rem 0 }
 .ok { border-color: var(--ok) } .unknown { border-color: var(--unknown) }
 .warning { border-color: var(--warning) } .error { border-color: var(--error) }
 .state { font-weight: 600 }
@@ -61,8 +64,8 @@ def page_of(health: Health, ui_url: str) -> str:
         links.insert(0, f'<a href="{escape(ui)}/runs/{quote(health.run_id, safe="")}">the run that handles events</a>')
     errors = sum(row.severity is Severity.ERROR for row in health.rows)
     warnings = sum(row.severity is Severity.WARNING for row in health.rows)
-    title = f"Health: {health.severity.value}"
-    body = "\n".join(_sections(health))
+    title = f"Health: {health.words}"
+    body = "\n".join((*_alerts(health), *_sections(health)))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -73,13 +76,36 @@ def page_of(health: Health, ui_url: str) -> str:
     )
 
 
+def _alerts(health: Health) -> Iterator[str]:
+    """What was told and is not over."""
+    if not health.alerts:
+        return
+    lines = [
+        f'<li class="{_ALERT_CLASS.get(one.severity, "unknown")}"><span class="state">{escape(one.severity)}</span> '
+        f"<b>{escape(one.name)}</b> {escape(one.subject)}"
+        f"<p>Since {escape(time_words(one.since))}; how many: {one.times:,}.</p></li>"
+        for one in health.alerts
+    ]
+    yield '<section id="open_alerts">\n' + "\n".join(("<h2>Open alerts</h2>", "<ul>", *lines, "</ul>")) + "\n</section>"
+
+
 def _sections(health: Health) -> Iterator[str]:
     worst = {measure: max(row.severity.weight for row in rows) for measure, rows in health.by_measure.items()}
     # What is bad first, and the worst first; else the order of the runbook, which `sorted` keeps.
     for measure in sorted(worst, key=lambda each: -worst[each] if worst[each] > Severity.UNKNOWN.weight else 0):
-        rows = sorted(health.by_measure[measure], key=lambda row: -row.severity.weight)
+        rows = sorted(health.by_measure[measure], key=lambda row: (-row.severity.weight, row.operation is not None))
+        folded = [row for row in rows if row.operation is not None and row.severity.weight <= Severity.UNKNOWN.weight]
         entry = RUNBOOK[measure]
-        lines = [f"<h2>{escape(entry.title)}</h2>", "<ul>", *(_row(row) for row in rows), "</ul>"]
+        lines = [f"<h2>{escape(entry.title)}</h2>"]
+        if shown := [_row(row) for row in rows if row not in folded]:
+            lines += ["<ul>", *shown, "</ul>"]
+        if folded:
+            unknown = sum(row.severity is Severity.UNKNOWN for row in folded)
+            counts = f"{len(folded) - unknown} ok, {unknown} unknown"
+            lines += [
+                f"<details><summary>{len(folded)} operations: {counts}</summary>",
+                *("<ul>", *(_row(row) for row in folded), "</ul></details>"),
+            ]
         if worst[measure] > Severity.UNKNOWN.weight:
             lines += [
                 f"<p>{_text(entry.means)}</p>",

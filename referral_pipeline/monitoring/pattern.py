@@ -4,8 +4,10 @@ Belongs here: making the pattern and asking it. Does not belong here: counting d
 (volume).
 
 For each weekday the median of its last eight, divided over the hours as they were divided before; four of a weekday are
-needed. A programme that shrinks is followed by the last week's sum, down to a half. Quiet days count for nothing and
-expect nothing. Counts vary more than chance alone would have it, so their dispersion is measured too, 2 at least.
+needed. Days under an alert of volume count only where a weekday has fewer than four others: an outage must not become
+what is usual, and what goes on for six weeks is. A programme that shrinks is followed by the last week's sum, down to a
+half. Quiet days count for nothing and expect nothing. Counts vary more than chance alone would have it, so their
+dispersion is measured too, 2 at least.
 """
 
 from __future__ import annotations
@@ -51,10 +53,12 @@ class Pattern:
         return min(self.expected(start, end, shift=shift) for shift in (-1, 0, 1))
 
 
-def pattern_of(volumes: Iterable[DayVolume], system: str, quiet: frozenset[date]) -> Pattern | None:
-    """The pattern of a system; None while there are fewer than four weeks of it."""
+def pattern_of(
+    volumes: Iterable[DayVolume], system: str, quiet: frozenset[date], faulty: frozenset[date] = frozenset()
+) -> Pattern | None:
+    """The pattern of a system; None while there are fewer than four weeks of it. `faulty` days lie under an alert."""
     days: dict[date, int] = {}
-    hours: dict[tuple[int, int], int] = {}
+    of_hour: dict[tuple[date, int], int] = {}
     for volume in volumes:
         if volume.system != system or volume.day in quiet:
             continue
@@ -62,15 +66,20 @@ def pattern_of(volumes: Iterable[DayVolume], system: str, quiet: frozenset[date]
         if name != ARRIVED:
             continue
         if hour:
-            key = volume.day.weekday(), int(hour)
-            hours[key] = hours.get(key, 0) + volume.count
+            of_hour[volume.day, int(hour)] = volume.count
         else:
             days[volume.day] = volume.count
+    days = _sound(days, faulty)
+    hours: dict[tuple[int, int], int] = {}
+    for (day, hour), count in of_hour.items():
+        if day in days:
+            key = day.weekday(), hour
+            hours[key] = hours.get(key, 0) + count
     of_weekday = {weekday: [n for day, n in days.items() if day.weekday() == weekday] for weekday in range(7)}
     if min(len(counts) for counts in of_weekday.values()) < _FEWEST_WEEKS:
         return None
     middle = {weekday: float(median(counts)) for weekday, counts in of_weekday.items()}
-    newest = sorted(days)[-7:]
+    newest = sorted(days.keys() - faulty)[-7:]
     usual = sum(middle[day.weekday()] for day in newest)
     shrinking = min(1.0, max(0.5, sum(days[day] for day in newest) / usual)) if usual else 1.0
     divided: dict[tuple[int, int], float] = {}
@@ -80,6 +89,16 @@ def pattern_of(volumes: Iterable[DayVolume], system: str, quiet: frozenset[date]
             share = hours.get((weekday, hour), 0) / of_hours if of_hours else 0.0
             divided[weekday, hour] = middle[weekday] * share * shrinking
     return Pattern(divided, _dispersion(days, middle), quiet)
+
+
+def _sound(days: Mapping[date, int], faulty: frozenset[date]) -> dict[date, int]:
+    """The days without the faulty ones, of which the newest are kept where a weekday has too few others."""
+    kept = {day: count for day, count in days.items() if day not in faulty}
+    for weekday in range(7):
+        wanting = _FEWEST_WEEKS - sum(day.weekday() == weekday for day in kept)
+        newest = sorted((day for day in days if day in faulty and day.weekday() == weekday), reverse=True)
+        kept |= {day: days[day] for day in newest[: max(wanting, 0)]}
+    return kept
 
 
 def _dispersion(days: Mapping[date, int], middle: Mapping[int, float]) -> float:

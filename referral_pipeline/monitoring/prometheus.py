@@ -57,6 +57,9 @@ METRICS: Mapping[str, _Metric] = {
 }
 EXPECTED = f"{PREFIX}events_expected"
 
+_SYSTEM = "{{ $labels.system }}"
+_OPERATION = "{{ with $labels.operation }} ({{ . }}){{ end }}"
+
 
 def metrics_text(health: Health) -> str:
     """The gauges of health, in the text format of Prometheus."""
@@ -130,37 +133,58 @@ def _rules(contract: Contract) -> Iterator[dict[str, Any]]:
     limits = contract.monitoring
     # Replicas measure the same ledger: one of them is enough.
     proven = {
-        "ApiErrorRate": "api_error_rate",
-        "SlowCalls": "slow_calls",
-        "WebhooksLost": "webhook_success",
-        "SyncLatency": "sync_latency_p95",
-        "VolumeTooLow": "daily_volume",
+        "ApiErrorRate": ("api_error_rate", f"Too many calls to {_SYSTEM}{_OPERATION} fail."),
+        "SlowCalls": ("slow_calls", f"Too many calls to {_SYSTEM}{_OPERATION} are slow."),
+        "WebhooksLost": ("webhook_success", f"Webhooks of {_SYSTEM} are not sent, or do not get here."),
+        "SyncLatency": ("sync_latency_p95", f"Events take too long to be confirmed ({_SYSTEM})."),
+        "VolumeTooLow": ("daily_volume", f"Far fewer changes are seen in {_SYSTEM} than usual, or none."),
     }
-    for name, measure in proven.items():
-        expr = f'max by (system, operation) ({ALERT}{{measure="{measure}"}}) == 1'
-        yield _rule(name, measure, expr, "2m", "{{ $labels.system }} {{ $labels.operation }}")
+    for name, (measure, fault) in proven.items():
+        yield _rule(name, measure, f'max by (system, operation) ({ALERT}{{measure="{measure}"}}) == 1', fault)
     known = {
         "ClockSkew": (
             "clock_skew",
             f"max by (system) (abs({PREFIX}clock_skew_seconds)) > {limits.clock_skew_seconds:g}",
+            f"The clock of {_SYSTEM} is off.",
         ),
-        "BacklogTooOld": ("backlog_age", f"max({PREFIX}backlog_age_seconds) > {limits.backlog_minutes * 60:g}"),
-        "Stale": ("freshness", f"max by (system) ({PREFIX}freshness_seconds) > {limits.freshness_hours * 3600:g}"),
-        "DeadLetters": ("dead_letters", f"max by (system) ({PREFIX}dead_letters) > 0"),
-        "ProcessSilent": ("silent_process", f"max by (process) ({PREFIX}process_silence_seconds) > {SILENT_SECONDS:g}"),
-        "BreakerOpen": ("breaker", f"max by (system) ({PREFIX}breaker_open) >= 1"),
-        "WritesOff": ("not_approved", f"min({PREFIX}writes_approved) == 0"),
-        "AlertsUndelivered": ("undelivered_alerts", f"max by (channel) ({PREFIX}undelivered_alerts) > 0"),
+        "BacklogTooOld": (
+            "backlog_age",
+            f"max({PREFIX}backlog_age_seconds) > {limits.backlog_minutes * 60:g}",
+            "Events wait too long.",
+        ),
+        "Stale": (
+            "freshness",
+            f"max by (system) ({PREFIX}freshness_seconds) > {limits.freshness_hours * 3600:g}",
+            f"What is known is too old ({_SYSTEM}).",
+        ),
+        "DeadLetters": (
+            "dead_letters",
+            f"max by (system) ({PREFIX}dead_letters) > 0",
+            f"Events or writes were given up ({_SYSTEM}).",
+        ),
+        "ProcessSilent": (
+            "silent_process",
+            f"max by (process) ({PREFIX}process_silence_seconds) > {SILENT_SECONDS:g}",
+            "The {{ $labels.process }} has died without a word.",
+        ),
+        "BreakerOpen": (
+            "breaker",
+            f"max by (system) ({PREFIX}breaker_open) >= 1",
+            f"Calls to {_SYSTEM} are held back.",
+        ),
+        "WritesOff": (
+            "not_approved",
+            f"min({PREFIX}writes_approved) == 0",
+            "Nothing is written in production: go-live does not hold.",
+        ),
+        "AlertsUndelivered": (
+            "undelivered_alerts",
+            f"max by (channel) ({PREFIX}undelivered_alerts) > 0",
+            "Alerts do not reach the channel {{ $labels.channel }}.",
+        ),
     }
-    for name, (measure, expr) in known.items():
-        about = {"silent_process": "process", "undelivered_alerts": "channel"}.get(measure, "system")
-        yield _rule(
-            name,
-            measure,
-            expr,
-            "2m",
-            "" if measure in ("backlog_age", "not_approved") else f"{{{{ $labels.{about} }}}}",
-        )
+    for name, (measure, expr, fault) in known.items():
+        yield _rule(name, measure, expr, fault)
     yield {
         "alert": "ReferralPipelineHealthNotMeasured",
         "expr": f"absent({MEASURED}) or time() - max({MEASURED}) > 300",
@@ -185,15 +209,15 @@ def _rules(contract: Contract) -> Iterator[dict[str, Any]]:
     }
 
 
-def _rule(name: str, measure: str, expr: str, lasting: str, about: str) -> dict[str, Any]:
+def _rule(name: str, measure: str, expr: str, fault: str) -> dict[str, Any]:
     entry = RUNBOOK[measure]
     return {
         "alert": f"ReferralPipeline{name}",
         "expr": expr,
-        "for": lasting,
+        "for": "2m",
         "labels": {"severity": "error"},
         "annotations": {
-            "summary": f"{entry.title}{f': {about}' if about else ''}".strip(),
+            "summary": fault,
             "description": f"{entry.means} {entry.see}",
             "runbook": entry.mend,
         },

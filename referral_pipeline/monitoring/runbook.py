@@ -40,21 +40,6 @@ RUNBOOK: dict[str, Entry] = {
         "The evidence names the operation; /health shows every operation beside the others.",
         "Look at the status page of that system. If it is always so slow, raise monitoring.slow_call_seconds.",
     ),
-    "rate_budget_left": Entry(
-        "Rate budget left",
-        "calls",
-        "The system's limit of calls is used up, by us or by others with the same credential.",
-        "/health: the least that was left in the last hour, and the share of calls that were too fast.",
-        "Ask the vendor who else uses the credential, or for a higher limit. Calls wait for the next window meanwhile.",
-    ),
-    "clock_skew": Entry(
-        "Clocks",
-        "s",
-        "The clock of a system and ours differ, or deliveries are refused because of the time they were signed at.",
-        "`timedatectl` on this machine. When all systems differ alike, it is our clock.",
-        "Set this machine's clock by NTP. Tell a vendor of its own; beyond 5 minutes its webhooks are refused.",
-        one_cause=True,
-    ),
     "webhook_success": Entry(
         "Changes that came by webhook",
         "ratio",
@@ -117,6 +102,21 @@ RUNBOOK: dict[str, Entry] = {
         "read where it stops. Events go on meanwhile.",
         one_cause=True,
     ),
+    "rate_budget_left": Entry(
+        "Rate budget left",
+        "calls",
+        "The system's limit of calls is used up, by us or by others with the same credential.",
+        "/health: the least that was left in the last hour, and the share of calls that were too fast.",
+        "Ask the vendor who else uses the credential, or for a higher limit. Calls wait for the next window meanwhile.",
+    ),
+    "clock_skew": Entry(
+        "Clocks",
+        "s",
+        "The clock of a system and ours differ, or deliveries are refused because of the time they were signed at.",
+        "`timedatectl` on this machine. When all systems differ alike, it is our clock.",
+        "Set this machine's clock by NTP. Tell a vendor of its own; beyond 5 minutes its webhooks are refused.",
+        one_cause=True,
+    ),
     "silent_process": Entry(
         "Silence of a process",
         "s",
@@ -129,8 +129,11 @@ RUNBOOK: dict[str, Entry] = {
         "Calls held back",
         "open",
         "A system does not answer or refuses our credential; it is asked once in a while, and events wait.",
-        "The alert breaker_open or credential_refused says why.",
-        "See there. Nothing is lost.",
+        "The open alert says which: breaker_open (it does not answer) or credential_refused.",
+        "breaker_open: look at the status page of that system; nothing is to be done here, it is tried again by "
+        "itself. "
+        "credential_refused: renew the credential in the environment or `.env`, look with `referral-pipeline check` "
+        "whether it is taken, and restart `up`. Nothing is lost.",
     ),
     "not_approved": Entry(
         "Leave to write",

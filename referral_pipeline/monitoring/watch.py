@@ -14,15 +14,17 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from referral_pipeline.connectors.calls import FAILED, CallOutcome
 from referral_pipeline.contract.models import Contract
-from referral_pipeline.ledger.measures import ArrivalCount, CallCount, DayVolume
+from referral_pipeline.ledger.measures import ARRIVED, ArrivalCount, CallCount, DayVolume
 from referral_pipeline.ledger.records import AlertRecord, Backlog, BreakerState, Cursor, DoneEvent, Heartbeat
 from referral_pipeline.ledger.store import Ledger
+from referral_pipeline.monitoring.channels import names_of
 from referral_pipeline.monitoring.pattern import Pattern, pattern_of
+from referral_pipeline.monitoring.runbook import RUNBOOK
 from referral_pipeline.quality.go_live import is_approved
 
 STEP = timedelta(minutes=15)
@@ -36,7 +38,9 @@ _SETTLED_AFTER = timedelta(minutes=20)
 """How long after its end a step of calls may still grow: recorders write a second later, and again when refused."""
 _ROLL_UP_EVERY = timedelta(hours=1)
 _RECENT_DAYS = 9
-_ALERTS = 300
+OUTAGES = ("breaker_open", "credential_refused")
+_CAUSES = (*RUNBOOK, *OUTAGES, "lane_stopped")
+"""Alerts of which it matters when they were over; of others only whether they are open."""
 _MANIFEST = "manifest.json"
 
 
@@ -96,8 +100,9 @@ class Facts:
         arrivals: of the last 25 hours or more, by hour.
         volumes: of the days of the last week that are over.
         patterns: what is usual, by system; None while that is not known.
-        done: newest first, of the last day.
-        alerts: the newest of all names, newest first.
+        done: newest first, of the last day; from a day before an open alert of latency on, a week at most.
+        newest: when the newest event of each system came, bulk ones aside: its day's end, where it is kept no more.
+        alerts: all that are open, and those of a measure or an outage that were over within a week; newest first.
         undelivered: messages of channels that were not taken for five minutes, by channel.
         published_at: when a refresh last published; None when none has.
         may_write: whether writes may go out under the present contract.
@@ -110,6 +115,7 @@ class Facts:
     skews: Mapping[str, Sequence[int]]
     budgets: Mapping[str, int | None]
     arrivals: Sequence[ArrivalCount]
+    newest: Mapping[str, datetime]
     volumes: Sequence[DayVolume]
     patterns: Mapping[str, Pattern | None]
     done: Sequence[DoneEvent]
@@ -132,6 +138,10 @@ class Facts:
         """When the last alert of these names (and of that subject) was over; None when there was none."""
         over = [a.resolved_at for a in self._of(names, subject) if a.resolved_at is not None]
         return max(over, default=None)
+
+    def open_since(self, name: str, *, subject: str) -> datetime | None:
+        """When the open alert of that name and subject was fired first; None where none is open."""
+        return min((a.fired_at for a in self._of((name,), subject) if a.resolved_at is None), default=None)
 
     def _of(self, names: Sequence[str], subject: str | None) -> list[AlertRecord]:
         # Not the rows that tell a recovery, which are resolved from the start.
@@ -157,6 +167,8 @@ class Watcher:
         self._published_dir = published_dir
         self._systems = tuple(system.connector for system in contract.systems().values())
         self._kept: dict[tuple[str, str], Series] = {}
+        self._newest: dict[str, datetime | None] = {}
+        self._last_days: dict[str, datetime] = {}
         self._kept_from: datetime | None = None
         self._kept_until: datetime | None = None
         self._rolled_up: datetime | None = None
@@ -170,6 +182,8 @@ class Watcher:
         if self._rolled_up is None or not now - _ROLL_UP_EVERY < self._rolled_up <= now:
             self._read_days(now)
             self._rolled_up = now
+        alerts = ledger.open_alerts(over_since=now - WEEK, names=_CAUSES)
+        arrivals = ledger.arrivals(_whole_hour(day), now)
         return Facts(
             now=now,
             systems=self._systems,
@@ -177,18 +191,19 @@ class Watcher:
             calls=self._calls(now),
             skews={system: ledger.clock_skews(system, hour, now) for system in self._systems},
             budgets={system: ledger.budget_left(system, hour, now) for system in self._systems},
-            arrivals=ledger.arrivals(_whole_hour(day), now),
+            arrivals=arrivals,
+            newest=self._newest_of(arrivals, now),
             volumes=self._volumes,
             patterns=self._patterns,
-            done=ledger.newest_done(day, now),
+            done=ledger.newest_done(_done_since(alerts, now), now),
             backlog=ledger.inbox_backlog(),
             longest_due=ledger.longest_due(now),
             dead=ledger.dead_counts(),
             cursors=ledger.cursors(),
             beats={name: ledger.heartbeats(name) for name in PROCESSES},
             breakers={state.system: state for state in ledger.breakers()},
-            alerts=ledger.alerts(limit=_ALERTS),
-            undelivered=_undelivered(ledger.alerts(undelivered=True, limit=_ALERTS), now),
+            alerts=alerts,
+            undelivered=_undelivered(ledger.undelivered_alerts(names_of(self.contract)), now),
             published_at=_published_at(self._published_dir),
             may_write=is_approved(self.contract, ledger),
         )
@@ -201,9 +216,40 @@ class Watcher:
         self._read_on = today
         volumes = self.ledger.volumes(today - timedelta(days=HISTORY_DAYS))
         quiet = frozenset(self.contract.monitoring.quiet_days)
-        self._patterns = {system: pattern_of(volumes, system, quiet) for system in self._systems}
+        faulty = self._faulty_days(today)
+        self._patterns = {
+            system: pattern_of(volumes, system, quiet, faulty.get(system, frozenset())) for system in self._systems
+        }
+        self._last_days = {
+            volume.system: datetime.combine(volume.day + timedelta(days=1), time(), UTC)
+            for volume in volumes
+            if volume.measure == ARRIVED and volume.count
+        }
         recent = today - timedelta(days=_RECENT_DAYS)
         self._volumes = [volume for volume in volumes if volume.day >= recent and ":" not in volume.measure]
+
+    def _newest_of(self, arrivals: Sequence[ArrivalCount], now: datetime) -> dict[str, datetime]:
+        """When the newest event of each system came. Searched for once; what comes after is among the arrivals."""
+        for system in self._systems:
+            came = [a.last_at for a in arrivals if a.system == system and not a.bulk]
+            if came:
+                self._newest[system] = max(came)
+            elif system not in self._newest:
+                # Of what is pruned, the days still tell.
+                self._newest[system] = self.ledger.newest_arrival(system, now) or self._last_days.get(system)
+        return {system: at for system, at in self._newest.items() if at is not None}
+
+    def _faulty_days(self, today: date) -> dict[str, frozenset[date]]:
+        """The days, by system, that lie under an alert of volume: they say nothing of what is usual."""
+        since = today - timedelta(days=HISTORY_DAYS)
+        found: dict[str, set[date]] = {}
+        for alert in self.ledger.open_alerts(over_since=datetime.combine(since, time(), UTC), names=("daily_volume",)):
+            first = max(since, alert.fired_at.astimezone(UTC).date())
+            last = today if alert.resolved_at is None else alert.resolved_at.astimezone(UTC).date()
+            days = {first + timedelta(days=number) for number in range((last - first).days + 1)}
+            if alert.fingerprint == f"{alert.name}/{alert.details.get('subject')}":
+                found.setdefault(str(alert.details["subject"]), set()).update(days)
+        return {system: frozenset(days) for system, days in found.items()}
 
     def _calls(self, now: datetime) -> dict[tuple[str, str], Series]:
         start = now - WEEK
@@ -243,6 +289,12 @@ def _whole_hour(at: datetime) -> datetime:
 def _whole_step(at: datetime) -> datetime:
     seconds = int(at.timestamp())
     return datetime.fromtimestamp(seconds - seconds % int(STEP.total_seconds()), UTC)
+
+
+def _done_since(alerts: Sequence[AlertRecord], now: datetime) -> datetime:
+    """From when on events are read: what an open alert of latency was proven by must not leave the day unnoticed."""
+    fired = (a.fired_at for a in alerts if a.name == "sync_latency_p95" and a.resolved_at is None)
+    return max(now - WEEK, min([now, *fired]) - DAY)
 
 
 def _undelivered(alerts: Sequence[AlertRecord], now: datetime) -> Counter[str]:

@@ -52,7 +52,8 @@ class LaneAlerts:
         name = "credential_refused" if "credential" in change.reason else "breaker_open"
         if change.state == "open":
             todo = (
-                f"Look at the credential of {change.system} in the environment, and renew it; then restart the lane"
+                f"Renew the credential of {change.system} in the environment, look with `referral-pipeline check` "
+                "whether it is taken, then restart `up`"
                 if name == "credential_refused"
                 else f"Look at the status page of {change.system}. Nothing is lost: events wait and are done when it "
                 "answers again"

@@ -7,7 +7,7 @@ Belongs here: joining the rooms, what is kept of a validation, the plan of a rep
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,12 @@ _NOT_OURS = (
 
 
 def validate_attribution(
-    bridge: Bridge, *, live: bool = False, anew: bool = False, made_by: str | None = None
+    bridge: Bridge,
+    *,
+    live: bool = False,
+    anew: bool = False,
+    made_by: str | None = None,
+    named: Collection[str] = (),
 ) -> Validation:
     """Validate attribution as of the last pull, and rebuild ops.attribution_validation.
 
@@ -45,20 +50,41 @@ def validate_attribution(
         anew: copy the ledger's links and merges again first; not needed in the run that built attribution.
         made_by: who asked; the outcome is kept then. None: it is kept when it is another than the last one, and else
             once a day.
+        named: with `live`, ids of applications that are read whether or not anything was found there.
 
     Raises:
         WarehouseError: there is no attribution yet.
     """
-    if not bridge.warehouse.has_table("core.attribution"):
-        raise WarehouseError("attribution was never built: run `referral-pipeline refresh` first")
+    _require_attribution(bridge)
     known_until = pulled_until(bridge.ledger, bridge.ats, bridge.advocacy)
     if anew:
         stage_ledger(bridge.warehouse, bridge.ledger)
     validator = Validator(bridge.contract, bridge.ledger, bridge.warehouse, bridge.ats, known_until)
-    validation = validator.validate(at=datetime.now(UTC), live=live)
+    validation = validator.validate(at=datetime.now(UTC), live=live, named=named)
     if validation.is_judged:
         _keep(bridge, validation, made_by)
     return validation
+
+
+def applications_named(bridge: Bridge, names: Sequence[str]) -> Mapping[str, str | None]:
+    """The id of each application that somebody named by id or key (31, greenhouse:31); None where it is not known.
+
+    Known is what the last pull showed, and what a referral leads to.
+
+    Raises:
+        WarehouseError: there is no attribution yet.
+    """
+    _require_attribution(bridge)
+    system = bridge.ats.system
+    ids = {name: name.removeprefix(f"{system}:") for name in names}
+    known = set(bridge.warehouse.frame("SELECT id FROM staging.ats_application")["id"])
+    known |= {link.application_id for link in bridge.ledger.links_of_applications(system, sorted(set(ids.values())))}
+    return {name: i if i in known else None for name, i in ids.items()}
+
+
+def _require_attribution(bridge: Bridge) -> None:
+    if not bridge.warehouse.has_table("core.attribution"):
+        raise WarehouseError("attribution was never built: run `referral-pipeline refresh` first")
 
 
 def note_told(bridge: Bridge, validation: Validation) -> None:

@@ -7,6 +7,7 @@ and the sensor call this), judging (monitoring).
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from referral_pipeline.monitoring.alerts import AlertDesk
 from referral_pipeline.monitoring.health import Health
 from referral_pipeline.monitoring.health_alerts import Told, tell
 from referral_pipeline.monitoring.judge import judge
+from referral_pipeline.monitoring.open_alerts import open_alerts
 from referral_pipeline.monitoring.watch import Watcher
 from referral_pipeline.orchestration.state import state_folder
 from referral_pipeline.settings import Settings
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def measure_health(settings: Settings) -> Health:
-    """The health of an installation now, from its ledger alone.
+    """The health of an installation now, and the alerts that are open, from its ledger alone.
 
     Raises:
         ContractError: the contract does not hold.
@@ -35,7 +37,8 @@ def measure_health(settings: Settings) -> Health:
     contract = load_contract(settings)
     state_folder(settings)
     with Ledger.open(contract.ledger.url, home=settings.home) as ledger:
-        return judge(Watcher(ledger, contract, settings.published_dir).look(datetime.now(UTC)), contract)
+        health = judge(Watcher(ledger, contract, settings.published_dir).look(datetime.now(UTC)), contract)
+        return replace(health, alerts=open_alerts(ledger))
 
 
 def keep_health(bridge: Bridge) -> Health:

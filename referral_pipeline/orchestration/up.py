@@ -25,7 +25,7 @@ from types import FrameType
 
 from referral_pipeline.orchestration.instance import close_orphaned_runs, dagster_home, open_instance
 from referral_pipeline.orchestration.liveness import LANE, is_alive, open_ledger
-from referral_pipeline.settings import Settings
+from referral_pipeline.settings import CONTRACT_TOLD, Settings
 
 _STOP_SECONDS = 15.0
 _READY_SECONDS = 60.0
@@ -212,6 +212,7 @@ def supervisor_for(
         **os.environ,
         "DAGSTER_HOME": str(dagster_home(settings)),
         "REFERRAL_PIPELINE_HOME": str(settings.home),
+        CONTRACT_TOLD: "1",
     }
     children = [
         Child("webserver", [sys.executable, "-m", "dagster_webserver", "-h", host, "-p", str(port), "-m", module]),

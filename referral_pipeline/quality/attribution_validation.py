@@ -15,7 +15,7 @@ What is told
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -67,18 +67,23 @@ class Found:
 
 @dataclass(frozen=True)
 class Validation:
-    """What one validation found. `not_judged` are applications that were written after the pull."""
+    """What one validation found. `written_since` are the ids of applications that were written after the pull."""
 
     at: datetime
     found: tuple[Found, ...]
     compared: Compared
-    not_judged: int
+    written_since: frozenset[str]
     is_live: bool
     is_judged: bool = True
     """False where the tables stand at a moment that somebody chose: what was open before is open still."""
 
     applications: Mapping[str, AtsApplication] = field(default_factory=dict[str, AtsApplication])
     """Those that were read live, by id."""
+
+    @property
+    def not_judged(self) -> int:
+        """How many applications the next validation judges."""
+        return len(self.written_since)
 
     @property
     def open(self) -> tuple[Found, ...]:
@@ -116,12 +121,13 @@ class Validator:
     ats: AtsConnector
     known_until: datetime | None
 
-    def validate(self, *, at: datetime, live: bool = False) -> Validation:
+    def validate(self, *, at: datetime, live: bool = False, named: Collection[str] = ()) -> Validation:
         """Judge every application of the last pull, and rebuild ops.attribution_validation.
 
         Args:
             at: the present moment, aware.
             live: read what is found once more before it is told.
+            named: with `live`, ids of applications that are read and judged whether or not anything was found there.
 
         Raises:
             ModelFailed: the table could not be built.
@@ -130,22 +136,26 @@ class Validator:
         if chosen_moment(self.warehouse, ["core.attribution"]) is not None:
             ensure_attribution_validation(self.warehouse, self.contract, at=at)
             stood = [one for one in self._rows() if one.state == "open"]
-            return Validation(at, tuple(stood), Compared(0, 0), 0, is_live=False, is_judged=False)
+            return Validation(at, tuple(stood), Compared(0, 0), frozenset(), is_live=False, is_judged=False)
         changes = [*self._mended(at), *self._gone(at), *self._fresh()]
         found = self._built(changes, (), at)
         applications: dict[str, AtsApplication] = {}
         if live:
-            doubtful = sorted({one.ats_application_id for one in found if _can_be_read(one)})
-            for start in range(0, len(doubtful), _AT_ONCE):
-                applications |= self.ats.get_applications(doubtful[start : start + _AT_ONCE])
-            if doubtful:
-                deleted = [self._change(i, "gone", Finding.GONE) for i in doubtful if i not in applications]
+            doubtful = {one.ats_application_id for one in found if _can_be_read(one)}
+            read = sorted(doubtful.union(named))
+            for start in range(0, len(read), _AT_ONCE):
+                applications |= self.ats.get_applications(read[start : start + _AT_ONCE])
+            if read:
+                # That one which no referral leads to is gone is nobody's loss.
+                missing = [i for i in read if i not in applications]
+                linked = {link.application_id for link in self.ledger.links_of_applications(self.ats.system, missing)}
+                deleted = [self._change(i, "gone", Finding.GONE) for i in missing if i in doubtful | linked]
                 found = self._built([*changes, *deleted], applications.values(), at)
         return Validation(
             at=at,
             found=tuple(found),
             compared=compared(self.warehouse),
-            not_judged=sum(1 for one in changes if one.kind == "fresh"),
+            written_since=frozenset(one.application_id for one in changes if one.kind == "fresh"),
             is_live=live,
             applications=applications,
         )

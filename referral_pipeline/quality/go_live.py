@@ -201,9 +201,7 @@ def approve(contract: Contract, ledger: Ledger, *, by: str, reason: str, now: da
     _require_words(by, reason)
     lacking = [s for s in standings(contract, ledger, now=now) if not s.holds]
     if lacking:
-        raise GoLiveRefused(
-            "; ".join(f"{s.requirement.kind} is {s.state}: {s.requirement.mend.lower()}" for s in lacking)
-        )
+        raise GoLiveRefused(_lacking_words(lacking))
     evidence = {s.requirement.kind: s.found.id for s in standings(contract, ledger, now=now) if s.found is not None}
     _record(contract, ledger, approved=True, by=by, facts={"reason": reason, "evidence": evidence})
     return Approval(True, by, now, reason, now)
@@ -220,8 +218,24 @@ def revoke(contract: Contract, ledger: Ledger, *, by: str, reason: str) -> None:
 
 
 def _require_words(by: str, reason: str) -> None:
-    if "@" not in by or not reason.strip():
+    if not _is_address(by) or not reason.strip():
         raise GoLiveRefused("somebody must answer for it. Give --by with their e-mail address, and --reason in words")
+
+
+def _is_address(text: str) -> bool:
+    from email_validator import EmailNotValidError, validate_email
+
+    try:
+        validate_email(text, check_deliverability=False)
+    except EmailNotValidError:
+        return False
+    return True
+
+
+def _lacking_words(lacking: Sequence[Standing]) -> str:
+    """What does not hold and how to mend it, in one sentence; names of options keep their case."""
+    mends = ((one, one.requirement.mend) for one in lacking)
+    return "; ".join(f"{one.requirement.kind} is {one.state}: {mend[:1].lower()}{mend[1:]}" for one, mend in mends)
 
 
 def _record(contract: Contract, ledger: Ledger, *, approved: bool, by: str, facts: Mapping[str, Any]) -> None:
@@ -238,15 +252,20 @@ def _record(contract: Contract, ledger: Ledger, *, approved: bool, by: str, fact
 # ---------------------------------------------------------------- the copy that travels
 
 
-def exported(contract: Contract, ledger: Ledger, *, key: str) -> str:
+def exported(contract: Contract, ledger: Ledger, *, key: str, now: datetime) -> str:
     """The approval as signed JSON, for production's own ledger.
 
     Raises:
-        GoLiveRefused: there is no approval of the present contract, or the key is too short.
+        GoLiveRefused: there is no approval of the present contract, what it rests on does not hold now (asked where
+            the evidence is, in the sandbox), or the key is too short.
     """
     approval = approval_of(contract, ledger)
     if approval is None or not approval.approved:
         raise GoLiveRefused("nobody has approved the present contract. Run `referral-pipeline go-live` for what lacks")
+    if contract.environment == SANDBOX:
+        lacking = [s for s in standings(contract, ledger, now=now) if not s.holds]
+        if lacking:
+            raise GoLiveRefused(f"what was approved does not hold now. {_lacking_words(lacking)}")
     content = {
         "format": _FORMAT,
         "fingerprint": fingerprint_of(contract),

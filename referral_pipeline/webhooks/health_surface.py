@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from time import monotonic
 
@@ -24,6 +25,7 @@ from referral_pipeline.ledger.store import Ledger, LedgerError
 from referral_pipeline.monitoring.alerts import DEFAULT_UI_URL
 from referral_pipeline.monitoring.health import Health
 from referral_pipeline.monitoring.judge import judge
+from referral_pipeline.monitoring.open_alerts import open_alerts
 from referral_pipeline.monitoring.page import CSP, page_of
 from referral_pipeline.monitoring.watch import Watcher
 from referral_pipeline.settings import Settings
@@ -45,6 +47,7 @@ class HealthSurface:
     def __init__(self, contract: Contract, settings: Settings, ledger: Ledger, clock: Callable[[], datetime]) -> None:
         self._watcher = Watcher(ledger, contract, settings.published_dir)
         self._contract = contract
+        self._ledger = ledger
         self._ui = settings.ui_url or DEFAULT_UI_URL
         self._clock = clock
         self._measuring: asyncio.Task[Health] | None = None
@@ -65,7 +68,8 @@ class HealthSurface:
             return await asyncio.shield(task)
 
     def _measure(self) -> Health:
-        return judge(self._watcher.look(self._clock()), self._contract)
+        health = judge(self._watcher.look(self._clock()), self._contract)
+        return replace(health, alerts=open_alerts(self._ledger))
 
     async def page(self, request: Request) -> Response:
         """`GET /health`: HTML, or JSON where that is asked for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from referral_pipeline.monitoring.health import Health, HealthRow, Severity
+from referral_pipeline.monitoring.open_alerts import StandingAlert
 from referral_pipeline.monitoring.page import page_of
 from referral_pipeline.monitoring.runbook import RUNBOOK
 
@@ -34,7 +36,12 @@ def an_ill_one() -> Health:
         )
         for number, measure in enumerate(RUNBOOK)
     ]
-    return Health(NOW, tuple(rows), run_id="0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0")
+    rows += [replace(row, operation=None) for row in rows]
+    alerts = tuple(
+        StandingAlert("check_failed", "attribution:weights_sum_to_one", severity, NOW, 12)
+        for severity in ("error", "warning")
+    )
+    return Health(NOW, tuple(rows), run_id="0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", alerts=alerts)
 
 
 @pytest.fixture(params=[(1280, "light"), (360, "light"), (360, "dark")], ids=lambda p: f"{p[0]}-{p[1]}")
@@ -53,12 +60,23 @@ def test_nothing_is_wider_than_the_screen(shown: Any) -> None:
 
 
 def test_what_is_bad_comes_first_and_says_what_to_do(shown: Any) -> None:
-    first = shown.locator("section").first
-    assert first.locator("li.error").count() == 1
+    assert shown.locator("section").first.inner_text().startswith("Open alerts")
+    first = shown.locator("section").nth(1)
+    assert first.locator("li.error").count() == 2
     assert "To do:" in first.inner_text()
 
 
-def test_axe_finds_nothing(shown: Any) -> None:
+def test_an_operation_that_is_well_is_seen_on_demand(shown: Any) -> None:
+    folded = shown.locator("details").first
+    assert not folded.locator("li").first.is_visible()
+    folded.locator("summary").press("Enter")
+    assert folded.locator("li").first.is_visible()
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+def test_axe_finds_nothing(shown: Any, is_open: bool) -> None:
+    if is_open:
+        shown.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
     from axe_playwright_python.sync_playwright import Axe
 
     assert [found["id"] for found in Axe().run(shown).response["violations"]] == []

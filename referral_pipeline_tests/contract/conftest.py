@@ -7,7 +7,7 @@ import os
 import pytest
 from cryptography.fernet import Fernet
 
-from referral_pipeline.settings import load_settings
+from referral_pipeline.settings import CONTRACT_TOLD, load_settings
 
 SECRETS = (
     "ADVOCACY_CLIENT_ID",
@@ -24,6 +24,7 @@ def clean_environment(monkeypatch, tmp_path):
     """An environment in which nothing of ours is set but the home folder, a fresh one."""
     for name in [*SECRETS, *(name for name in os.environ if name.startswith("REFERRAL_PIPELINE_"))]:
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(CONTRACT_TOLD, "1")
     monkeypatch.setenv("REFERRAL_PIPELINE_HOME", str(tmp_path))
     return tmp_path
 

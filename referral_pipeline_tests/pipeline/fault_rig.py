@@ -204,10 +204,11 @@ class Rig:
 
 
 def time_passes(ledger: Ledger, by: timedelta) -> None:
-    """What is known of calls and of events that are done is so much older now, as if that time had passed."""
-    calls, inbox = tables.api_calls, tables.inbox
+    """Calls, events that are done and alerts are so much older now, as if that time had passed."""
+    calls, inbox, alerts = tables.api_calls, tables.inbox, tables.alerts
+    of_alerts = ("fired_at", "last_at", "delivered_at", "resolved_at")
     with ledger._writing(durable=False) as connection:
-        for table, columns in ((calls, ("at",)), (inbox, ("received_at", "done_at"))):
+        for table, columns in ((calls, ("at",)), (inbox, ("received_at", "done_at")), (alerts, of_alerts)):
             rows = connection.execute(sa.select(table.c.id, *(table.c[name] for name in columns))).mappings().all()
             change = sa.update(table).where(table.c.id == sa.bindparam("row"))
             change = change.values({name: sa.bindparam(f"new_{name}") for name in columns})

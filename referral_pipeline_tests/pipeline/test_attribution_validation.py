@@ -124,7 +124,9 @@ def rig(tmp_path_factory: pytest.TempPathFactory, shared_patch: pytest.MonkeyPat
     with Sandbox(size=ProgrammeSize.small()) as sandbox:
         installation = installed(tmp_path_factory.mktemp("validation") / "home", sandbox, shared_patch)
         installation.level()
-        yield _rig(installation)
+        rig = _rig(installation)
+        rig.pull()  # what was written after the first pull is judged by the second
+        yield rig
 
 
 def _is_hire(link: Link) -> bool:
@@ -293,10 +295,38 @@ def test_the_plan_is_shown_first_and_changes_nothing(rig: Rig, faulty: dict[str,
 
 def test_a_repair_mends_what_is_named_and_leaves_the_rest(rig: Rig, faulty: dict[str, Any]):
     named, other = rig.taken["wrong_share"], rig.taken["wrong_content"]
-    shown = rig.json("repair", "--apply", "--only", named, "--only", "greenhouse:0")
+    before = rig.tags(named)
+    refused = rig.command("repair", "--apply", "--only", named, "--only", "greenhouse:0", "--only", "elsewhere:1")
+    assert refused.exit_code == 1
+    assert "not known: greenhouse:0, elsewhere:1." in refused.output
+    assert rig.tags(named) == before
+    well = f"greenhouse:{rig.taken['donor']}"
+    shown = rig.json("repair", "--apply", "--only", named, "--only", well)
     assert [(one["application"], one["outcome"]) for one in shown["done"]] == [(f"greenhouse:{named}", "mended")]
-    assert shown["not_found"] == ["greenhouse:0"]
+    assert shown["not_in_plan"] == {well: "nothing is wrong there"}
     assert rig.tags(other)["content_id"] == "con_nobody"
+
+
+def test_an_application_that_is_named_is_read_before_anything_is_said_of_it(rig: Rig, faulty: dict[str, Any]):
+    """It was wronged after the pull: the validation cannot know, a look at it can."""
+    donor = rig.taken["donor"]
+    right = rig.tags(donor)
+    rig.type(donor, advocate_id="adv_nobody")
+    assert f"greenhouse:{donor}" not in {one["application_key"] for one in rig.json("validate", "--live")["found"]}
+    shown = rig.json("repair", "--apply", "--only", donor)
+    assert [(one["application"], one["outcome"]) for one in shown["done"]] == [(f"greenhouse:{donor}", "mended")]
+    assert rig.tags(donor) == right
+
+
+def test_what_was_written_after_the_pull_is_counted_and_not_called_well(rig: Rig, faulty: dict[str, Any]):
+    mended = rig.taken["wrong_share"]  # by the repair above
+    told = rig.json("validate")
+    assert told["not_judged"] >= 1
+    judged, of = told["applications_compared"], told["applications_compared"] + told["not_judged"]
+    later = "were written after the last pull: run `referral-pipeline refresh`, then validate again."
+    assert f"{judged} of {of} judged; {told['not_judged']} {later}" in rig.command("validate").output
+    shown = rig.command("repair", "--only", mended)
+    assert f"{mended}: it was written after the last pull: run `referral-pipeline refresh`" in shown.output
 
 
 def test_a_repair_that_was_killed_is_run_again_and_the_next_validation_finds_only_what_people_must_do(

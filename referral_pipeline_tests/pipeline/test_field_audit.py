@@ -479,3 +479,6 @@ def test_an_installation_without_an_audit_says_how_to_make_one(
     listed = CliRunner().invoke(main, ["audit", "list"])
     assert listed.exit_code == 0
     assert "audit run" in listed.stdout
+    ran = CliRunner().invoke(main, ["audit", "run"])
+    assert (ran.exit_code, ran.stdout) == (1, "too few records: run `referral-pipeline refresh` first\n")
+    assert json.loads(CliRunner().invoke(main, ["audit", "list", "--json"]).stdout)["audits"][0]["passed"] is False

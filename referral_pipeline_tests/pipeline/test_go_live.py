@@ -106,9 +106,25 @@ def test_the_newest_result_counts_and_an_old_one_does_not(ledger: Ledger, clock:
 
 def test_somebody_must_answer_for_it(ledger: Ledger):
     verified(ledger)
-    for by, reason in (("", "because"), ("somebody", "because"), ("lead@example.com", " ")):
+    for by, reason in (("", "because"), ("somebody", "because"), ("@", "because"), ("lead@example.com", " ")):
         with pytest.raises(GoLiveRefused, match="--by with their e-mail address, and --reason"):
             go_live.approve(SANDBOX, ledger, by=by, reason=reason, now=NOW)
+
+
+def test_a_refusal_keeps_the_case_of_what_must_be_typed(ledger: Ledger):
+    verified(ledger, but="sign_off")
+    with pytest.raises(GoLiveRefused, match=r"read `referral-pipeline .* --by ADDRESS --reason WORDS`"):
+        go_live.approve(SANDBOX, ledger, by="lead@example.com", reason="it will do", now=NOW)
+
+
+@pytest.mark.parametrize("state", ["failed", "old"])
+def test_an_approval_travels_only_while_what_it_rests_on_holds(ledger: Ledger, state: str):
+    approved(ledger)
+    now = NOW + timedelta(days=8) if state == "old" else NOW
+    if state == "failed":
+        keep("check", SANDBOX, ledger, passed=False, facts={"problems": ["ats.base_url"]})
+    with pytest.raises(GoLiveRefused, match=f"does not hold now. check is {state}: run `referral-pipeline check`"):
+        go_live.exported(SANDBOX, ledger, key=KEY, now=now)
 
 
 def test_production_cannot_approve_itself(ledger: Ledger):
@@ -142,12 +158,12 @@ def test_what_was_verified_in_production_is_no_evidence(ledger: Ledger):
 
 def test_a_copy_of_a_copy_is_no_younger(ledger: Ledger, elsewhere: Ledger, clock: Clock):
     approved(ledger)
-    first = go_live.exported(SANDBOX, ledger, key=KEY)
+    first = go_live.exported(SANDBOX, ledger, key=KEY, now=NOW)
     clock.now = NOW + timedelta(days=29)
     live = production(SANDBOX)
     taken = go_live.import_approval(first, live, elsewhere, key=KEY, now=clock.now)
     assert (taken.at, taken.given_at) == (clock.now, NOW)
-    again = go_live.exported(live, elsewhere, key=KEY)
+    again = go_live.exported(live, elsewhere, key=KEY, now=clock.now)
     assert json.loads(again)["approved_at"] == json.loads(first)["approved_at"]
     with pytest.raises(GoLiveRefused, match="not of the last 30 days"):
         go_live.import_approval(again, live, elsewhere, key=KEY, now=NOW + timedelta(days=31))
@@ -158,7 +174,7 @@ def test_the_alert_that_nothing_is_written_is_over_when_the_contract_is_approved
 ):
     live = production(SANDBOX)
     approved(ledger)
-    copy = go_live.exported(SANDBOX, ledger, key=KEY)
+    copy = go_live.exported(SANDBOX, ledger, key=KEY, now=NOW)
     with AlertDesk(live, load_settings(tmp_path), elsewhere, clock, background=False) as desk:
         told = LaneAlerts(live, elsewhere, desk)
         told.not_approved()
@@ -192,7 +208,7 @@ def test_an_approval_travels_to_production_and_can_be_taken_back_there(ledger: L
     approved(ledger)
     live = production(SANDBOX)
     assert not go_live.is_approved(live, elsewhere)
-    text = go_live.exported(SANDBOX, ledger, key=KEY)
+    text = go_live.exported(SANDBOX, ledger, key=KEY, now=NOW)
     go_live.import_approval(text, live, elsewhere, key=KEY, now=NOW)
     found = go_live.approval_of(live, elsewhere)
     assert found is not None
@@ -207,7 +223,7 @@ def test_an_approval_travels_to_production_and_can_be_taken_back_there(ledger: L
 @pytest.mark.parametrize("name", ["fingerprint", "approved_by", "approved_at", "reason", "signature"])
 def test_a_file_that_was_changed_anywhere_is_refused(ledger: Ledger, elsewhere: Ledger, name: str):
     approved(ledger)
-    content: dict[str, Any] = json.loads(go_live.exported(SANDBOX, ledger, key=KEY))
+    content: dict[str, Any] = json.loads(go_live.exported(SANDBOX, ledger, key=KEY, now=NOW))
     content[name] = (NOW + timedelta(minutes=1)).isoformat() if name == "approved_at" else content[name][:-1] + "~"
     with pytest.raises(GoLiveRefused, match="signature does not fit"):
         go_live.import_approval(json.dumps(content), production(SANDBOX), elsewhere, key=KEY, now=NOW)
@@ -222,7 +238,7 @@ def test_a_file_that_is_no_approval_is_refused_in_words(elsewhere: Ledger, text:
 
 def test_a_file_of_another_key_another_contract_or_another_time_is_refused(ledger: Ledger, elsewhere: Ledger):
     approved(ledger)
-    text = go_live.exported(SANDBOX, ledger, key=KEY)
+    text = go_live.exported(SANDBOX, ledger, key=KEY, now=NOW)
     live = production(SANDBOX)
     other = production(parse_contract(YAML.replace("model: last_touch", "model: linear")))
     for contract, key, now, words in (
@@ -367,7 +383,7 @@ def test_from_the_sandbox_to_production_by_the_command_line(home: Path, monkeypa
 
     code, output = run("go-live")
     assert code == 1
-    assert "Not approved: 7 of 7 are not met." in output
+    assert "0 of 7 requirements hold.\nNot approved: 7 of 7 are not met." in output
     code, output = run("go-live", "--approve", "--by", "lead@example.com", "--reason", "now")
     assert code == 1
     assert "check is missing: run `referral-pipeline check` and mend what it names" in output
@@ -375,7 +391,8 @@ def test_from_the_sandbox_to_production_by_the_command_line(home: Path, monkeypa
     with Ledger.open(contract.ledger.url, home=home) as ledger:
         verified(ledger, contract)
     file = home / "approval.json"
-    assert run("go-live", "--approve", "--by", "lead@example.com", "--reason", "all is well")[0] == 0
+    code, output = run("go-live", "--approve", "--by", "lead@example.com", "--reason", "all is well")
+    assert (code, "7 of 7 requirements hold.\nApproved by" in output) == (0, True)
     assert run("go-live", "--export", str(file))[0] == 0
     shown = json.loads(run("go-live", "--json")[1])
     assert (shown["approved"], shown["ready"], shown["fingerprint"]) == (True, True, fingerprint_of(contract))
@@ -391,15 +408,25 @@ def test_from_the_sandbox_to_production_by_the_command_line(home: Path, monkeypa
     for start in (lambda: Bridge.open(settings), lambda: open_lane(settings, stop=threading.Event()).__enter__()):
         with pytest.raises(ContractError, match="whose go-live has not been approved"):
             start()
-    code, output = run("refresh")
-    assert code == 1
-    assert output.startswith("error: environment: found production, whose go-live has not been approved")
+    for command in ("refresh", "reconcile", "audit run", "audit-api"):
+        code, output = run(*command.split())
+        assert code == 1
+        assert output.startswith("error: environment: found production, whose go-live has not been approved")
+    assert not (live / "data" / "state" / "dagster").exists()  # no run was made that could become an alert
     code, output = run("go-live", "--import", str(file))
     assert (code, "Approved by lead@example.com" in output) == (0, True)
     Bridge.open(settings).close()
     assert run("go-live", "--revoke", "--by", "cto@example.com", "--reason", "stop")[0] == 0
     with pytest.raises(ContractError, match="whose go-live was revoked"):
         Bridge.open(settings)
+
+
+@pytest.mark.parametrize(
+    "arguments", ["--approve --revoke --by a@example.com --reason x", "--by a@example.com", "--reason x --json"]
+)
+def test_words_that_fit_no_one_action_are_a_usage_error(home: Path, arguments: str):
+    code, output = run("go-live", *arguments.split())
+    assert (code, "Usage: " in output) == (2, True)
 
 
 def test_a_check_that_talked_to_the_systems_is_kept_for_go_live(installation: Installation):

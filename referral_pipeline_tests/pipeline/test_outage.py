@@ -182,6 +182,7 @@ def test_while_a_credential_is_refused_events_wait_and_the_owner_is_told(world):
     assert world.ledger.inbox_backlog().dead == 0
     assert world.candidates(person) == []
     assert world.told() == [("alert.fired", "credential_refused", "breaker:greenhouse")]
+    assert all(str(one.details["todo"]).endswith("restart `up`") for one in world.ledger.alerts(open_only=True))
     ats.poison(None)
     world.settle_within(timedelta(minutes=10))
     assert world.referral(referral_id)["status"] == "applied"

@@ -127,7 +127,7 @@ def test_a_mail_says_what_how_many_since_when_what_to_do_and_where_to_look(box, 
         send(mail_channel(port), MESSAGE, tmp_path)
     (mail,) = box.mails
     assert box.recipients == ["ops@example.com"]
-    assert mail["Subject"] == "ERROR: A system does not answer [breaker:greenhouse]"
+    assert mail["Subject"] == "ERROR: A system does not answer [breaker:greenhouse] (breaker_open)"
     assert mail["Auto-Submitted"] == "auto-generated"
     assert mail["Message-ID"] == "<alert_1_5@example.com>"
     text = mail.get_content()
@@ -197,6 +197,12 @@ def test_line_breaks_in_an_alert_add_no_header_and_no_recipient(box, tmp_path):
     assert box.recipients == ["ops@example.com"]
     assert mail["Bcc"] is None
     assert "Bcc: everybody" in mail["Subject"]
+
+
+def test_a_long_subject_is_cut_and_the_name_that_the_runbook_has_is_not():
+    title = replace(MESSAGE, subject="x" * 300, kind="repeated").title
+    assert len(title) == 150
+    assert title.endswith("x…] (breaker_open) (still open)")
 
 
 TEXT = st.text(max_size=60) | st.text("<>&|!@#*_~`\r\n\0\u2028 abc", max_size=30)

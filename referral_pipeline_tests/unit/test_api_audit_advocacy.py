@@ -116,7 +116,10 @@ def test_rows_that_break_the_contract_are_told_by_field_and_shape(platform: Plat
 
 def test_times_without_a_zone_are_told(platform: Platform):
     platform.put(id="ref_3", applied_at="2026-11-02T09:00:00")
-    assert audited(platform)["times"].standing is Standing.PARTIAL
+    line = audited(platform)["times"]
+    assert line.standing is Standing.PARTIAL
+    assert line.evidence.startswith("in the forms 9999-99-99T99:99:99")
+    assert line.evidence.endswith(" (each 9 a digit)")
 
 
 def test_a_switch_takes_operations_that_exist_and_nothing_else(platform: Platform):

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from referral_pipeline.ledger.measures import DayVolume
-from referral_pipeline.monitoring.evidence import binomial_tail, judge_rate, low_count_tail, wilson_lower
+from referral_pipeline.monitoring.evidence import (
+    OpenAlert,
+    binomial_tail,
+    judge_rate,
+    low_count_tail,
+    open_alert,
+    wilson_lower,
+)
+from referral_pipeline.monitoring.judge_calls import rate_words
 from referral_pipeline.monitoring.pattern import pattern_of
 
 THRESHOLD = 0.02
@@ -60,6 +68,9 @@ def test_the_bound_alone_is_no_proof_for_those_who_look_every_minute():
     """Three of fifty: the bound of 95 % lies above the threshold, and chance does that in one window of seventy."""
     assert wilson_lower(3, 50) > THRESHOLD
     assert not judged((50, 3)).is_proven
+    words = rate_words(judged((50, 5)), "calls", "failed", ["hour"])
+    assert "with 95 % confidence at least 5." in words
+    assert words.endswith("; not proven yet: too few calls for so many looks.")
 
 
 @pytest.mark.parametrize(("units", "failures"), [(1420, 46), (12, 6), (5, 5), (300, 20)])
@@ -106,6 +117,58 @@ def test_a_second_fault_after_the_first_is_found_although_the_first_was_worse():
     verdict = judged(*[(10, 10)] * 8, (200, 2), *[(10, 4)] * 5)
     assert (verdict.is_proven, verdict.is_after) == (True, True)
     assert verdict.failures <= 22
+
+
+def told(*steps: tuple[int, int], since: int, window: int | None = None):
+    """A rate of which an alert is open, fired `since` steps ago; the window of now holds the newest `window` steps."""
+    units, failures = [n for n, _ in steps], [k for _, k in steps]
+    newest = len(steps) if window is None else window
+    return judge_rate(
+        units, failures, [newest], threshold=THRESHOLD, minimum=50, told=OpenAlert(since, (min(len(steps), since + 8),))
+    )
+
+
+def test_a_window_that_empties_does_not_end_what_it_proved():
+    outage = [(20, 0)] * 90 + [(2, 2)] * 4
+    assert not judge_rate(*zip(*outage, strict=True), [0], threshold=THRESHOLD, minimum=50).is_holding
+    assert told(*outage, since=0, window=0).is_holding
+    assert told(*outage, (1, 1), since=1, window=1).is_holding
+
+
+def test_a_few_successes_end_an_alert_although_too_few_units_are_in_any_window():
+    outage = [(20, 0)] * 90 + [(2, 2)] * 4
+    assert told(*outage, (1, 0), since=1, window=1).is_holding
+    after = told(*outage, (3, 0), (3, 0), since=2, window=1)
+    assert (after.is_holding, after.is_proven, after.is_after) == (False, False, True)
+
+
+def test_an_alert_of_which_nothing_is_kept_ends_with_a_success_and_not_without():
+    assert told(since=0).is_holding
+    assert told((1, 1), since=1).is_holding
+    assert told((1, 1), (1, 0), since=2).is_holding
+    assert not told((1, 0), since=1).is_holding
+
+
+def test_an_alert_is_not_over_by_what_was_over_before_it():
+    first, between = [(10, 10)] * 3, [(10, 0)]
+    assert told(*first, *between, (4, 4), (2, 2), (1, 1), (3, 1), since=2).is_holding
+    assert not told(*first, *between, (4, 4), (2, 2), (1, 1), (9, 0), (9, 0), since=2).is_holding
+
+
+def test_five_failures_in_a_row_in_a_busy_week_are_over_after_a_few_successes():
+    """Among thousands of calls chance makes stretches that are longer, and milder, than what the alert was of."""
+    rng = np.random.default_rng(7)
+    busy = [(10, int(k)) for k in rng.binomial(10, 0.01, size=660)]
+    steps = [*busy, (3, 3), (2, 2)]
+    assert told(*steps, (2, 0), since=1).is_holding
+    assert not told(*steps, (12, 0), since=1).is_holding
+
+
+def test_an_open_alert_is_found_among_steps_that_were_left_out():
+    starts = [datetime(2026, 3, 2, hour, tzinfo=UTC) for hour in (1, 2, 5, 9)]
+    fired = datetime(2026, 3, 2, 5, 20, tzinfo=UTC)
+    assert open_alert(None, starts, [timedelta(hours=4)]) is None
+    assert open_alert(fired, starts, [timedelta(hours=1), timedelta(hours=4)]) == OpenAlert(1, (2, 3))
 
 
 def test_no_calls_say_nothing():
@@ -157,3 +220,20 @@ def test_one_holiday_changes_no_pattern_and_a_quiet_day_expects_nothing():
     assert pattern.expected(holiday + timedelta(days=7), holiday + timedelta(days=8)) == pytest.approx(100)
     assert pattern.expected(holiday, holiday + timedelta(days=1)) == 0
     assert pattern.dispersion == 2
+
+
+def test_days_under_an_alert_are_not_usual_before_they_are_all_there_is():
+    start, counts = date(2026, 1, 5), dict.fromkeys(range(7), 100)
+    history = days(counts, 8, start)
+
+    def silent_for(weeks: int):
+        first = start + timedelta(days=7 * (8 - weeks))
+        gone = [v if v.day < first else DayVolume(v.day, v.system, v.measure, 0) for v in history]
+        return pattern_of(gone, "ats", frozenset(), frozenset(v.day for v in gone if v.day >= first))
+
+    for weeks, usual in ((1, 100), (4, 100), (5, 100), (8, 0)):
+        pattern = silent_for(weeks)
+        assert pattern is not None
+        monday = datetime(2026, 3, 2, tzinfo=UTC)
+        assert (weeks, pattern.expected(monday, monday + timedelta(days=1))) == (weeks, pytest.approx(usual))
+    assert silent_for(1).dispersion == 2  # type: ignore[union-attr]

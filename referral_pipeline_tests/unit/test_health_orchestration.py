@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -157,6 +159,33 @@ def test_the_command_ends_with_1_when_something_is_an_error(ledger: Ledger) -> N
     assert any(line.startswith("error\tsilent_process\treceiver\t") for line in lines)
     assert f"silent_process receiver: {RUNBOOK['silent_process'].mend}" in lines
     assert lines[-1].startswith("health: error")
+
+
+def test_the_command_lists_open_alerts_each_once_whatever_the_channels(ledger: Ledger) -> None:
+    for channel in ("log", "slack"):
+        for _ in range(3):
+            ledger.fire_alert("check_failed", "check_failed/jobs:is_unique", "warning", "Words.", "Owner", channel)
+    ledger.fire_alert("breaker_open", "breaker_open/breaker:ats", "error", "It is down.", "Owner", "log", {"count": 7})
+    ledger.fire_alert("dead_letter", "dead_letter/inbox:ats", "error", "Over.", "Owner", "log")
+    ledger.resolve_alert("dead_letter/inbox:ats")
+    lines = [line.split("\t") for line in invoke().stdout.splitlines() if line.startswith("open ")]
+    assert [[*line[:3], line[4]] for line in lines] == [
+        ["open error", "breaker_open", "breaker:ats", "how many: 7"],
+        ["open warning", "check_failed", "jobs:is_unique", "how many: 3"],
+    ]
+    told = json.loads(invoke("--json").stdout)["open_alerts"]
+    assert [(one["name"], one["times"], set(one)) for one in told] == [
+        (name, times, {"name", "subject", "severity", "since", "times"})
+        for name, times in (("breaker_open", 7), ("check_failed", 3))
+    ]
+
+
+def test_where_most_is_unknown_ok_alone_is_not_said(ledger: Ledger) -> None:
+    assert re.search(r"^health: ok; (\d+) of (\d+) unknown: too little data", invoke().stdout, re.MULTILINE)
+    row = HealthRow("freshness", "ats", 1.5, 3.0, Severity.OK, "Well.")
+    few = replace(row, severity=Severity.UNKNOWN)
+    assert Health(NOW, (row, few)).words == "ok"
+    assert Health(NOW, (row, few, few)).words == "ok; 2 of 3 unknown: too little data"
 
 
 def test_rules_are_printed_from_the_contract_without_a_ledger(ledger: Ledger, tmp_path: Path) -> None:

@@ -96,6 +96,32 @@ def test_the_page_leads_to_the_run_that_handles_events_and_escapes_what_it_is_to
     assert html.count("&lt;script&gt;") == 3
 
 
+def test_the_page_folds_operations_that_are_well_or_unknown_and_begins_with_the_systems() -> None:
+    def row(operation: str | None, severity: Severity) -> HealthRow:
+        return HealthRow("api_error_rate", "ats", 0.01, 0.02, severity, "Some.", operation=operation)
+
+    rows = [row(f"well.{number}", Severity.OK) for number in range(3)]
+    rows += [row("quiet.list", Severity.UNKNOWN), row(None, Severity.OK), row("ill.list", Severity.ERROR)]
+    html = page_of(Health(NOW, tuple(rows)), "http://ui")
+    shown, folded = html.split("<details><summary>4 operations: 3 ok, 1 unknown</summary>")
+    assert shown.index("ill.list") < shown.index("<b>ats</b>")
+    assert all(f"well.{number}" in folded for number in range(3))
+    assert "quiet.list" in folded
+    assert "ill.list" not in folded
+    assert "Open alerts" not in html
+
+
+def test_the_page_and_its_json_list_open_alerts_without_their_words(receiver: Receiver) -> None:
+    receiver.ledger.fire_alert("many_gone", "many_gone/<b>", "warning", "Ada is gone.", "Owner", "log", {"count": 12})
+    html = asked(receiver, "/health", "text/html")[1]
+    assert "Open alerts" in html
+    assert "<b>many_gone</b> &lt;b&gt;" in html
+    assert "how many: 12." in html
+    assert "Ada" not in html
+    (told,) = json.loads(asked(receiver, "/health", "application/json")[1])["open_alerts"]
+    assert (told["name"], told["subject"], told["times"]) == ("many_gone", "<b>", 12)
+
+
 def test_programs_get_json(receiver: Receiver) -> None:
     failing(receiver)
     status, text = asked(receiver, "/health", "application/json")
@@ -172,6 +198,19 @@ def test_every_metric_that_a_rule_names_is_shown_and_every_rule_says_what_to_do(
         assert set(rule["annotations"]) == {"summary", "description", "runbook"}
         assert all(rule["annotations"].values()), rule["alert"]
         assert rule["expr"].count("(") == rule["expr"].count(")")
+
+
+def test_the_summary_of_a_rule_states_a_fault(receiver: Receiver) -> None:
+    rules = yaml.safe_load(rules_yaml(load_contract(load_settings(receiver.home))))["groups"][0]["rules"]
+    summaries = {rule["alert"]: rule["annotations"]["summary"] for rule in rules}
+    assert all(summary.endswith(".") for summary in summaries.values())
+    assert not {entry.title for entry in RUNBOOK.values()} & {summary.split(":")[0] for summary in summaries.values()}
+    assert summaries["ReferralPipelineClockSkew"] == "The clock of {{ $labels.system }} is off."
+    for rule in rules:  # an expression keeps the labels that its summary names
+        named = set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"])) - {"reason"}
+        kept = re.search(r"by \(([^)]*)\)", rule["expr"])
+        if not rule["expr"].startswith("increase("):
+            assert named <= set(kept[1].split(", ") if kept else []), rule["alert"]
 
 
 def test_rules_carry_the_thresholds_of_the_contract(receiver: Receiver) -> None:

@@ -17,7 +17,15 @@ from referral_pipeline.monitoring.health import Health, Severity
 from referral_pipeline.monitoring.runbook import RUNBOOK
 from referral_pipeline.orchestration.lane_alerts import LaneAlerts
 from referral_pipeline.quality.go_live import GO_LIVE
-from referral_pipeline_tests.unit.health_world import EVENT_CALLS, PULLS, START, Faults, HealthWorld, health_world
+from referral_pipeline_tests.unit.health_world import (
+    A_DAY,
+    EVENT_CALLS,
+    PULLS,
+    START,
+    Faults,
+    HealthWorld,
+    health_world,
+)
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 TUESDAY = START + DAY
@@ -203,6 +211,124 @@ def test_deliveries_refused_for_their_time_say_that_a_clock_is_wrong(tmp_path: P
         assert world.told() == [("began", "clock_skew", "advocacy")]
 
 
+def test_a_silence_that_lasts_is_one_alert_until_something_comes(tmp_path: Path):
+    """On the second weekend little is usual, and after days of it a silence must not be what is usual."""
+    begin = TUESDAY + 7 * DAY
+    faults = Faults(begin + 9 * HOUR, begin + 12 * DAY + 9 * HOUR, silent=frozenset({"greenhouse"}))
+    with health_world(tmp_path, faults=faults, start=begin) as world:
+        last(world.run(faults.until - 3 * HOUR, every=6 * HOUR))
+        assert world.told() == [("began", "daily_volume", "greenhouse")]
+        last(world.run(faults.until + 2 * DAY, every=6 * HOUR))
+        assert world.told() == [("began", "daily_volume", "greenhouse"), ("over", "daily_volume", "greenhouse")]
+
+
+def test_a_silence_is_over_when_the_contract_calls_its_day_quiet(tmp_path: Path):
+    faults = Faults(TUESDAY + 6 * HOUR, TUESDAY + 3 * DAY, silent=frozenset({"greenhouse"}))
+    with health_world(tmp_path, faults=faults, start=TUESDAY + 6 * HOUR) as world:
+        last(world.run(TUESDAY + 18 * HOUR, every=3 * HOUR))
+        assert world.told() == [("began", "daily_volume", "greenhouse")]
+        monitoring = world.contract.monitoring.model_copy(update={"quiet_days": (TUESDAY.date(),)})
+        world.contract = world.contract.model_copy(update={"monitoring": monitoring})
+        world.watcher = type(world.watcher)(world.ledger, world.contract, tmp_path / "published")
+        world.look()
+        assert world.told()[1:] == [("over", "daily_volume", "greenhouse")]
+
+
+def test_of_a_system_of_a_few_changes_a_day_a_silence_is_found_after_days(tmp_path: Path, small: None):
+    faults = Faults(START, START + 6 * DAY, silent=frozenset({"greenhouse"}))
+    with health_world(tmp_path, faults=faults) as world:
+        last(world.run(START + 5 * DAY, every=6 * HOUR))
+        assert world.told() == [("began", "daily_volume", "greenhouse")]
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A programme of twenty referrals on a working day."""
+    monkeypatch.setitem(A_DAY, "advocacy", 20)
+    monkeypatch.setitem(A_DAY, "greenhouse", 12)
+
+
+def test_of_a_small_programme_too_an_alert_of_latency_ends(tmp_path: Path, small: None):
+    """Fewer events come in a day than a window needs; those that came were quick."""
+    friday = START + 4 * DAY
+    faults = Faults(friday + 14 * HOUR, friday + 22 * HOUR, delay_seconds=300)
+    with health_world(tmp_path, faults=faults, start=friday + 12 * HOUR) as world:
+        last(world.run(friday + 4 * DAY, every=2 * HOUR))
+        assert world.told() == [("began", "sync_latency_p95", "forward"), ("over", "sync_latency_p95", "forward")]
+
+
+def test_of_a_small_programme_too_lost_webhooks_are_told_once(tmp_path: Path, small: None):
+    friday = START + 4 * DAY
+    with health_world(tmp_path, faults=Faults(friday, friday + DAY, lost={"advocacy": 1.0}), start=friday) as world:
+        last(world.run(friday + 12 * DAY, every=4 * HOUR))
+        assert world.told() == [("began", "webhook_success", "advocacy"), ("over", "webhook_success", "advocacy")]
+
+
+def test_an_operation_of_four_calls_a_day_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Its failures leave the window one by one, and what is left of them is no second fault."""
+    monkeypatch.setitem(A_DAY, "advocacy", 8)
+    monkeypatch.setitem(A_DAY, "greenhouse", 4)
+    monkeypatch.setitem(EVENT_CALLS, "greenhouse", ("candidates.list", "recognitions.create"))
+    faults = Faults(START + 7 * DAY, START + 12 * DAY, error_rates={"recognitions.create": 0.7})
+    with health_world(tmp_path, faults=faults, start=START + 8 * DAY) as world:
+        last(world.run(START + 18 * DAY, every=2 * HOUR))
+        told = [alert for alert in world.told() if alert[1] == "api_error_rate"]
+        assert told == [(word, "api_error_rate", "greenhouse recognitions.create") for word in ("began", "over")]
+
+
+def test_a_night_without_webhooks_does_not_end_what_the_evening_proved(tmp_path: Path):
+    """Five were lost by three o'clock; then none was due until six, and the last three hours held nothing."""
+    friday = START + 4 * DAY
+    faults = Faults(friday, friday + DAY, lost={"advocacy": 1.0})
+    with health_world(tmp_path, faults=faults, start=friday - DAY) as world:
+        last(world.run(friday + DAY, every=HOUR))
+        assert world.told() == [("began", "webhook_success", "advocacy")]
+        last(world.run(friday + 2 * DAY, every=2 * HOUR))
+        assert world.told()[1:] == [("over", "webhook_success", "advocacy")]
+
+
+def test_an_alert_is_known_however_many_came_after_it(tmp_path: Path):
+    with health_world(tmp_path, start=TUESDAY) as world:
+        world.live()
+        world.desk.fire(Alert("run_failed", "job:refresh", "error", "It failed.", "Look."))
+        row = {
+            "severity": "warning",
+            "message": "m",
+            "owner": "o",
+            "channel": "log",
+            "fired_at": world.now,
+            "delivered_at": world.now,
+            "resolved_at": world.now,
+        }
+        many = [
+            {**row, "name": "check_failed", "fingerprint": f"check_failed/{n}", "details": {"subject": str(n)}}
+            for n in range(400)
+        ]
+        world.insert(tables.alerts, many)
+        facts = world.watcher.look(world.now)
+        assert facts.told("run_failed", subject="job:refresh") == "run_failed"
+        assert len(facts.alerts) == 1
+
+
+def test_what_waits_for_a_channel_that_the_contract_no_longer_names_is_no_trouble(tmp_path: Path):
+    with health_world(tmp_path, start=TUESDAY) as world:
+        for channel in ("slack", "log"):
+            world.ledger.fire_alert("dead_letter", "dead_letter/x", "error", "m", "o", channel, {"subject": "x"})
+        world.now += 6 * MINUTE
+        assert dict(world.watcher.look(world.now).undelivered) == {"log": 1}
+
+
+def test_what_is_not_measured_any_more_is_not_told_to_be_well(tmp_path: Path):
+    with health_world(tmp_path, start=TUESDAY) as world:
+        world.live()
+        world.desk.fire(Alert("slow_calls", "greenhouse gone.list", "error", "It is slow.", "Look."))
+        world.look()
+        (newest, *_) = world.ledger.alerts()
+        assert newest.details["kind"] == "recovered"
+        assert "no longer measured" in newest.message
+        assert "well again" not in newest.message
+
+
 def test_an_installation_of_which_nothing_is_known_is_unknown_and_tells_nobody(tmp_path: Path):
     with health_world(tmp_path) as world:
         with world.ledger._writing() as connection:
@@ -226,6 +352,7 @@ def test_a_watcher_that_lives_on_sees_what_a_new_one_sees(tmp_path: Path):
         assert kept.calls == anew.calls
         assert kept.volumes == anew.volumes
         assert kept.patterns == anew.patterns
+        assert kept.newest == anew.newest
 
 
 def test_production_that_may_not_be_written_to_is_told_before_anybody_tries_and_once(tmp_path: Path):
@@ -248,3 +375,12 @@ def test_production_that_may_not_be_written_to_is_told_before_anybody_tries_and_
         word(True)
         world.look()
         assert world.told()[1:] == [("over", "not_approved", "go_live")]
+
+
+def test_where_no_event_is_kept_any_more_the_days_tell_when_the_last_came(tmp_path: Path):
+    with health_world(tmp_path, start=TUESDAY) as world:
+        with world.ledger._writing() as connection:
+            connection.execute(tables.inbox.delete())
+        days = world.ledger.volumes(START.date() - 9 * DAY, [ARRIVED])
+        newest = max(v.day for v in days if v.system == "greenhouse" and v.count)
+        assert world.watcher.look(world.now).newest["greenhouse"].date() == newest + DAY

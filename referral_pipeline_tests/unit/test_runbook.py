@@ -62,6 +62,12 @@ def test_every_row_says_what_it_means_how_to_see_more_and_how_to_mend():
     assert all(len(cells) == 3 and all(cells) for cells in rows().values())
 
 
+def test_the_breaker_says_what_to_do_in_each_of_its_two_cases():
+    mend = RUNBOOK["breaker"].mend
+    for words in ("breaker_open: ", "status page", "credential_refused: ", "`referral-pipeline check`", "restart `up`"):
+        assert words in mend
+
+
 def test_every_command_that_the_runbook_names_exists():
     from referral_pipeline.cli import main
 
