@@ -26,6 +26,7 @@ from referral_pipeline.cli_audit_api import audit_api
 from referral_pipeline.cli_bonus import bonus
 from referral_pipeline.cli_contract_notice import tell_which_contract
 from referral_pipeline.cli_credit import credit
+from referral_pipeline.cli_drift import drift
 from referral_pipeline.cli_events import events, past_moment
 from referral_pipeline.cli_explain import explain as explain_command
 from referral_pipeline.cli_go_live import go_live
@@ -349,6 +350,7 @@ main.add_command(go_live)
 main.add_command(audit)
 main.add_command(audit_api)
 main.add_command(scorecard)
+main.add_command(drift)
 tell_which_contract(main)
 
 

@@ -24,16 +24,29 @@ Invariants of the contract, each with a test of the same number
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from datetime import date, datetime
-from enum import StrEnum
-from typing import Any, TypeVar, cast
+from datetime import datetime
+from typing import Any, cast
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from referral_pipeline.connectors.advocacy_audit import audit
+from referral_pipeline.connectors.advocacy_rows import (
+    READERS,
+    SYSTEM,
+    Breach,
+    Fields,
+    read_advocate,
+    read_all,
+    read_click,
+    read_content,
+    read_one,
+    read_referral,
+    read_share,
+    read_told,
+)
 from referral_pipeline.connectors.build import Build
 from referral_pipeline.connectors.capabilities import AuditScope, Capability
 from referral_pipeline.connectors.failures import (
@@ -52,8 +65,6 @@ from referral_pipeline.connectors.records import (
     Advocate,
     AdvocateResults,
     AtsJob,
-    Click,
-    Consent,
     Content,
     Entity,
     Finding,
@@ -66,17 +77,12 @@ from referral_pipeline.connectors.records import (
     Window,
 )
 from referral_pipeline.connectors.values import instant_text, parse_instant, shape
-from referral_pipeline.vocabulary import CandidateStatus, ReferralStage
 
-SYSTEM = "advocacy"
 PAGE_SIZE = 500
 JOB_STATUSES = frozenset({"open", "closed", "draft"})
 ENTITIES: Mapping[str, Entity] = {
     name: Entity(name) for name in ("advocates", "content", "shares", "clicks", "referrals")
 }
-
-_T = TypeVar("_T")
-_E = TypeVar("_E", bound=StrEnum)
 
 
 class AdvocacyOptions(BaseModel):
@@ -121,11 +127,11 @@ class AdvocacyApiConnector:
         """Read raw rows into canonical records. Pure."""
         problems: list[RowProblem] = []
         return AdvocacyStaged(
-            advocates=list(_read_all("advocates", raw, _advocate, problems)),
-            content=list(_read_all("content", raw, _content, problems)),
-            shares=list(_read_all("shares", raw, _share, problems)),
-            clicks=list(_read_all("clicks", raw, _click, problems)),
-            referrals=list(_read_all("referrals", raw, _referral, problems)),
+            advocates=list(read_all("advocates", raw, read_advocate, problems)),
+            content=list(read_all("content", raw, read_content, problems)),
+            shares=list(read_all("shares", raw, read_share, problems)),
+            clicks=list(read_all("clicks", raw, read_click, problems)),
+            referrals=list(read_all("referrals", raw, read_referral, problems)),
             problems=problems,
         )
 
@@ -136,8 +142,8 @@ class AdvocacyApiConnector:
         except NotFound:
             return None
         try:
-            return _referral(_Fields(_object(answer.data, "referrals")))
-        except _Breach as breach:
+            return read_referral(Fields(_object(answer.data, "referrals")))
+        except Breach as breach:
             detail = f"the row breaks the contract: {breach.field} {breach.reason} ({shape(breach.value)})"
             raise Invalid(SYSTEM, "referrals.get", detail=detail) from None
 
@@ -211,23 +217,23 @@ class AdvocacyApiConnector:
 
     def referral_of(self, row: Row) -> Referral | RowProblem:
         """(11) One raw row as a record, or why it is none. Pure."""
-        return _read_one("referrals", row, _referral)
+        return read_one("referrals", row, read_referral)
 
     def told_of(self, row: Row) -> Told | RowProblem:
         """(11) What the platform was told of a referral's application, from its row. Pure."""
-        return _read_one("referrals", row, _told)
+        return read_one("referrals", row, read_told)
 
     def share_of(self, row: Row) -> Share | RowProblem:
         """(11) One share. Pure."""
-        return _read_one("shares", row, _share)
+        return read_one("shares", row, read_share)
 
     def content_of(self, row: Row) -> Content | RowProblem:
         """(11) One piece of content. Pure."""
-        return _read_one("content", row, _content)
+        return read_one("content", row, read_content)
 
     def advocate_of(self, row: Row) -> Advocate | RowProblem:
         """(11) One advocate. Pure."""
-        return _read_one("advocates", row, _advocate)
+        return read_one("advocates", row, read_advocate)
 
     def probe(self) -> list[Finding]:
         """Look, without writing, whether the platform is reachable and lets us read."""
@@ -256,7 +262,7 @@ class AdvocacyApiConnector:
 
     def row_problem(self, entity: str, row: Row) -> RowProblem | None:
         """(11) Why a raw row breaks the contract; None when it keeps it. Pure."""
-        found = _read_one(entity, row, _READERS[entity])
+        found = read_one(entity, row, READERS[entity])
         return found if isinstance(found, RowProblem) else None
 
     def close(self) -> None:
@@ -276,257 +282,6 @@ def _is_beyond(rows: list[Row], until: datetime) -> bool:
         return parse_instant(rows[-1].get("updated_at")) > until
     except (IndexError, ValueError):
         return False
-
-
-# ---------------------------------------------------------------- rows
-
-
-class _Breach(Exception):
-    """A row that breaks the contract. The value stays here, to describe its shape."""
-
-    def __init__(self, field: str, reason: str, value: object) -> None:
-        super().__init__(f"{field} {reason}")
-        self.field = field
-        self.reason = reason
-        self.value = value
-
-
-class _Fields:
-    """Strict readers of the fields of one object; `prefix` names an inner one."""
-
-    def __init__(self, row: Mapping[str, Any], prefix: str = "") -> None:
-        self._row = row
-        self._prefix = prefix
-
-    def text(self, name: str) -> str:
-        """(4) A text that must be there: an id."""
-        value = self.maybe_text(name)
-        if value is None:
-            raise self._breach(name, "is missing")
-        return value
-
-    def maybe_text(self, name: str) -> str | None:
-        """A text, trimmed; None for null, absent or blank."""
-        value = self._row.get(name)
-        if value is None:
-            return None
-        if not isinstance(value, str):
-            raise self._breach(name, "is no text")
-        return value.strip() or None
-
-    def time(self, name: str) -> datetime:
-        """(5) A time that must be there."""
-        moment = self.maybe_time(name)
-        if moment is None:
-            raise self._breach(name, "is missing")
-        return moment
-
-    def maybe_time(self, name: str) -> datetime | None:
-        """A time with its zone, or None."""
-        value = self._row.get(name)
-        if value is None:
-            return None
-        if not isinstance(value, str):
-            raise self._breach(name, "is no time")
-        try:
-            if datetime.fromisoformat(value).tzinfo is None:
-                raise self._breach(name, "is a time without a zone")
-            return parse_instant(value)
-        except ValueError:
-            raise self._breach(name, "is no time") from None
-
-    def maybe_day(self, name: str) -> date | None:
-        """A date without a time, or None."""
-        value = self.maybe_text(name)
-        if value is None:
-            return None
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            raise self._breach(name, "is no date") from None
-
-    def flag(self, name: str) -> bool:
-        """A boolean that must be there."""
-        value = self._row.get(name)
-        if not isinstance(value, bool):
-            raise self._breach(name, "is no boolean")
-        return value
-
-    def maybe_count(self, name: str) -> int | None:
-        """A whole number of 0 or more, or None."""
-        value = self._row.get(name)
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise self._breach(name, "is no count")
-        return value
-
-    def word(self, name: str, vocabulary: type[_E]) -> _E:
-        """(6) A word of a vocabulary."""
-        found = self.maybe_word(name, vocabulary)
-        if found is None:
-            raise self._breach(name, "is missing")
-        return found
-
-    def maybe_word(self, name: str, vocabulary: type[_E]) -> _E | None:
-        """A word of a vocabulary, or None."""
-        value = self.maybe_text(name)
-        if value is None:
-            return None
-        try:
-            return vocabulary(value)
-        except ValueError:
-            raise self._breach(name, f"is none of {', '.join(vocabulary)}") from None
-
-    def inner(self, name: str) -> _Fields | None:
-        """An object, or None."""
-        value = self._row.get(name)
-        if value is None:
-            return None
-        if not isinstance(value, Mapping):
-            raise self._breach(name, "is no object")
-        return _Fields(cast("Mapping[str, Any]", value), f"{name}.")
-
-    def _breach(self, name: str, reason: str) -> _Breach:
-        return _Breach(self._prefix + name, reason, self._row.get(name))
-
-
-def _read_all(entity: str, raw: RawReader, read: Callable[[_Fields], _T], problems: list[RowProblem]) -> Iterable[_T]:
-    """(11) The rows that keep the contract."""
-    for row in raw(entity):
-        found = _read_one(entity, row, read)
-        if isinstance(found, RowProblem):
-            problems.append(found)
-        else:
-            yield found
-
-
-def _read_one(entity: str, row: Row, read: Callable[[_Fields], _T]) -> _T | RowProblem:
-    try:
-        return read(_Fields(row))
-    except _Breach as breach:
-        record_id = row.get("id")
-        return RowProblem(
-            system=SYSTEM,
-            entity=entity,
-            record_id=record_id if isinstance(record_id, str) else "",
-            field=breach.field,
-            reason=breach.reason,
-            shape=shape(breach.value),
-        )
-
-
-def _advocate(row: _Fields) -> Advocate:
-    return Advocate(
-        id=row.text("id"),
-        email=row.maybe_text("email"),
-        department=row.maybe_text("department"),
-        eligible=row.flag("eligible"),
-        joined_at=row.maybe_time("joined_at"),
-        left_at=row.maybe_time("left_at"),
-        updated_at=row.time("updated_at"),
-    )
-
-
-def _content(row: _Fields) -> Content:
-    return Content(
-        id=row.text("id"),
-        title=row.maybe_text("title"),
-        campaign_tag=row.maybe_text("campaign_tag"),
-        job_id=row.maybe_text("job_id"),
-        published_at=row.maybe_time("published_at"),
-        updated_at=row.time("updated_at"),
-    )
-
-
-def _share(row: _Fields) -> Share:
-    return Share(
-        id=row.text("id"),
-        advocate_id=row.text("advocate_id"),
-        content_id=row.maybe_text("content_id"),
-        job_id=row.maybe_text("job_id"),
-        channel=row.maybe_text("channel"),
-        shared_at=row.time("shared_at"),
-        reach=row.maybe_count("reach"),
-        updated_at=row.time("updated_at"),
-    )
-
-
-def _click(row: _Fields) -> Click:
-    return Click(
-        id=row.text("id"),
-        share_id=row.text("share_id"),
-        visitor_id=row.maybe_text("visitor_id"),
-        clicked_at=row.time("clicked_at"),
-        updated_at=row.time("updated_at"),
-    )
-
-
-def _referral(row: _Fields) -> Referral:
-    nothing = _Fields({})
-    person = row.inner("candidate") or nothing
-    engagement = row.inner("engagement") or nothing
-    ats = row.inner("ats") or nothing
-    return Referral(
-        id=row.text("id"),
-        advocate_id=row.text("advocate_id"),
-        share_id=row.maybe_text("share_id"),
-        job_id=row.text("job_id"),
-        campaign_tag=row.maybe_text("campaign_tag"),
-        stage=row.word("stage", ReferralStage),
-        submitted_at=row.time("submitted_at"),
-        applied_at=row.maybe_time("applied_at"),
-        first_name=person.maybe_text("first_name"),
-        last_name=person.maybe_text("last_name"),
-        email=person.maybe_text("email"),
-        phone=person.maybe_text("phone"),
-        country=person.maybe_text("country"),
-        consent=_consent(row.inner("consent")),
-        clicks=engagement.maybe_count("clicks"),
-        shares=engagement.maybe_count("shares"),
-        reach=engagement.maybe_count("reach"),
-        status=row.maybe_word("status", CandidateStatus),
-        status_at=row.maybe_time("status_at"),
-        ats_candidate_id=ats.maybe_text("candidate_id"),
-        ats_application_id=ats.maybe_text("application_id"),
-        updated_at=row.time("updated_at"),
-    )
-
-
-def _told(row: _Fields) -> Told:
-    ats = row.inner("ats") or _Fields({})
-    return Told(
-        referral_id=row.text("id"),
-        status=row.maybe_word("status", CandidateStatus),
-        status_at=row.maybe_time("status_at"),
-        ats_system=ats.maybe_text("system"),
-        ats_candidate_id=ats.maybe_text("candidate_id"),
-        ats_application_id=ats.maybe_text("application_id"),
-        hired_at=row.maybe_time("hired_at"),
-        starts_on=row.maybe_day("starts_on"),
-        updated_at=row.time("updated_at"),
-    )
-
-
-def _consent(row: _Fields | None) -> Consent | None:
-    """(7) What was said, as it was said; the gate decides what it is worth."""
-    if row is None:
-        return None
-    return Consent(
-        granted=row.flag("granted"),
-        basis=row.maybe_text("basis"),
-        granted_at=row.maybe_time("granted_at"),
-        expires_at=row.maybe_time("expires_at"),
-    )
-
-
-_READERS: Mapping[str, Callable[[_Fields], object]] = {
-    "advocates": _advocate,
-    "content": _content,
-    "shares": _share,
-    "clicks": _click,
-    "referrals": _referral,
-}
 
 
 def build(of: Build) -> AdvocacyApiConnector:

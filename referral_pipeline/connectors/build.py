@@ -28,6 +28,7 @@ from referral_pipeline.connectors.http import (
     WriteGuard,
 )
 from referral_pipeline.connectors.rate_budget import RateBudget
+from referral_pipeline.connectors.shapes import ShapeRecorder
 from referral_pipeline.contract.models import Contract, System
 from referral_pipeline.settings import Settings
 from referral_pipeline.vocabulary import Side
@@ -66,6 +67,7 @@ class Build:
     breaker: Breaker | None = None
     retry: RetryPolicy | None = None
     guard: WriteGuard | None = None
+    shapes: ShapeRecorder | None = None
 
     @property
     def system(self) -> System:
@@ -182,6 +184,7 @@ class Build:
             judge=judge,
             budget=budget,
             recorder=self.recorder,
+            shapes=self.shapes,
             timeouts=timeouts,
             retry=retry,
             clock=self.clock,

@@ -13,6 +13,7 @@ from referral_pipeline.connectors.breaker import Breaker
 from referral_pipeline.connectors.build import BUDGET_FILE, Build, ConnectorError, Recorder
 from referral_pipeline.connectors.http import Clock, RetryPolicy, WriteGuard
 from referral_pipeline.connectors.protocols import AdvocacyConnector, AtsConnector
+from referral_pipeline.connectors.shapes import ShapeRecorder
 from referral_pipeline.connectors.vendors import VENDORS, added, vendor_of
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.settings import Settings
@@ -36,6 +37,7 @@ def build_ats(
     breaker: Breaker | None = None,
     retry: RetryPolicy | None = None,
     guard: WriteGuard | None = None,
+    shapes: ShapeRecorder | None = None,
 ) -> AtsConnector:
     """The ATS connector of a contract.
 
@@ -43,7 +45,7 @@ def build_ats(
         ConnectorError: The connector's name or an option is not known.
         settings.MissingSecret: A secret is not set.
     """
-    build = Build(contract, settings, Side.ATS, recorder, state_dir, clock, breaker, retry, guard)
+    build = Build(contract, settings, Side.ATS, recorder, state_dir, clock, breaker, retry, guard, shapes)
     return cast("AtsConnector", _made(build))
 
 
@@ -57,9 +59,10 @@ def build_advocacy(
     breaker: Breaker | None = None,
     retry: RetryPolicy | None = None,
     guard: WriteGuard | None = None,
+    shapes: ShapeRecorder | None = None,
 ) -> AdvocacyConnector:
     """The advocacy connector of a contract. Raises as `build_ats`."""
-    build = Build(contract, settings, Side.ADVOCACY, recorder, state_dir, clock, breaker, retry, guard)
+    build = Build(contract, settings, Side.ADVOCACY, recorder, state_dir, clock, breaker, retry, guard, shapes)
     return cast("AdvocacyConnector", _made(build))
 
 

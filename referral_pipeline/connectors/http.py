@@ -12,7 +12,8 @@ Rules
 4. A 401 is answered with one fresh token, then it is `Unauthorized`.
 5. Redirects are not followed, and a `next` link only to the system's own host: tokens go nowhere else.
 6. With a breaker an attempt, token and all, is sent only while the breaker lets it pass (`connectors.breaker`).
-7. Every attempt is recorded, token calls too. Bodies, ids and parameters are not.
+7. Every attempt is recorded, token calls too. Bodies, ids and parameters are not; of answers the shape is learned
+   (`connectors.shapes`).
 8. With a guard nothing that writes is sent while the guard refuses; what only reads passes.
 9. With a judge an answer of success may still be a refusal, for a system that tells its refusals in the body alone.
 """
@@ -61,6 +62,7 @@ from referral_pipeline.connectors.failures import (
     vendor_message,
 )
 from referral_pipeline.connectors.rate_budget import RateBudget, ServerWindow
+from referral_pipeline.connectors.shapes import ShapeRecorder
 from referral_pipeline.connectors.tokens import ClientCredentials, Token, TokenCache, read_token
 from referral_pipeline.connectors.wire import (
     clock_skew_ms,
@@ -165,6 +167,7 @@ class HttpClient:
         authorization: The header of every call to a system that is called with an API key; None for others.
         budget: The shared rate budget; None for none.
         recorder: Called once for each attempt.
+        shapes: Learns the shape of each answer; None for none.
         timeouts: Of each attempt.
         retry: How transient failures are retried.
         clock: Time, for tests.
@@ -182,6 +185,7 @@ class HttpClient:
         authorization: str | None = None,
         budget: RateBudget | None = None,
         recorder: Callable[[ApiCall], None] | None = None,
+        shapes: ShapeRecorder | None = None,
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = None,
         clock: Clock | None = None,
@@ -196,6 +200,9 @@ class HttpClient:
         self._tokens = TokenCache.shared(credentials) if credentials else None
         self._budget = budget
         self._recorder = recorder
+        self._shapes = shapes
+        if shapes is not None:
+            shapes.expect(system)
         self._timeouts = timeouts or Timeouts()
         self._retry = retry or RetryPolicy()
         self.clock = self._clock = clock or Clock()
@@ -331,6 +338,8 @@ class HttpClient:
             measure.told = server_window(answer.headers, now)
             measure.clock_skew_ms = clock_skew_ms(answer.headers, now)
             self.rate_window = measure.told or self.rate_window
+            if self._shapes is not None:
+                self._shapes.noticed(self.system, request.operation, answer.headers)
             if answer.status >= 300:
                 raise self._refusal(request, answer, measure)
             return self._decoded(request, answer, measure)
@@ -396,6 +405,8 @@ class HttpClient:
         refused = self._judge(data) if self._judge is not None else None
         if refused is not None:
             raise self._evident(self._judged(request, response, measure, *refused), request, body)
+        if self._shapes is not None:
+            self._shapes.answered(self.system, request.operation, data)
         return Answer(response.status, data, next_link(response.headers))
 
     def _judged(

@@ -19,6 +19,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
+from referral_pipeline.connectors.expected import Shapes
 from referral_pipeline.contract.systems import ENTRY_POINTS, SYSTEMS, SystemFacts
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class Vendor:
         splitter: "module:function" for a system that puts many events into one delivery: from the decoded body to
             (what tells an event from the others of it, the event) in order; ValueError for a body of another form.
             None: a delivery is one event.
+        shapes: "module:object", an `expected.Shapes` of what the connector reads of each answer. None: answers are
+            learned and compared with what they were before, and no word of theirs is kept.
     """
 
     facts: SystemFacts
@@ -48,6 +51,7 @@ class Vendor:
     scheme: str | None = None
     headers: tuple[str, ...] = ()
     splitter: str | None = None
+    shapes: str | None = None
 
     def build(self, build: Build) -> Any:
         """Make the connector."""
@@ -68,6 +72,11 @@ class Vendor:
         """The splitter of deliveries."""
         return imported(self.splitter) if self.splitter else None
 
+    @property
+    def reads(self) -> Shapes:
+        """What the connector reads of answers; nothing where that is not told."""
+        return imported(self.shapes) if self.shapes else Shapes()
+
 
 _OURS = "referral_pipeline.connectors"
 VENDORS: Mapping[str, Vendor] = {
@@ -79,6 +88,7 @@ VENDORS: Mapping[str, Vendor] = {
             reader=f"{_OURS}.advocacy_events:read_advocacy_event",
             scheme="referral_pipeline.webhooks.signatures:StandardWebhooks",
             headers=("webhook-id", "webhook-timestamp", "webhook-signature"),
+            shapes=f"{_OURS}.advocacy_shapes:SHAPES",
         ),
         Vendor(
             SYSTEMS["greenhouse"],
@@ -86,6 +96,7 @@ VENDORS: Mapping[str, Vendor] = {
             reader=f"{_OURS}.greenhouse_events:read_greenhouse_event",
             scheme="referral_pipeline.webhooks.signatures:GreenhouseSignature",
             headers=("signature", "greenhouse-event-id"),
+            shapes=f"{_OURS}.greenhouse_shapes:SHAPES",
         ),
         Vendor(
             SYSTEMS["ashby"],
@@ -108,6 +119,12 @@ VENDORS: Mapping[str, Vendor] = {
 def vendor_of(name: str) -> Vendor | None:
     """The vendor of a connector's name; None when there is none."""
     return VENDORS.get(name) or added().get(name)
+
+
+def shapes_of(name: str) -> Shapes:
+    """What the connector of this name reads of answers; nothing where that is not told."""
+    vendor = vendor_of(name)
+    return vendor.reads if vendor is not None else Shapes()
 
 
 @cache

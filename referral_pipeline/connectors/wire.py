@@ -1,4 +1,4 @@
-"""Reading the outside of an answer: rate headers, Retry-After, next links, broken transport.
+"""Reading the outside of an answer: rate headers, Retry-After, notices of withdrawal, next links, broken transport.
 
 Belongs here: pure readers of responses and of transport errors. Does not belong here: sending or retrying.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -81,6 +82,29 @@ def clock_skew_ms(headers: Mapping[str, str], now: float) -> int | None:
         return None
     skew = round((told + _HALF_A_SECOND - now) * 1000)
     return max(-_MOST_SKEW_MS, min(skew, _MOST_SKEW_MS))
+
+
+def notices(headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What an answer says of the end of its operation: ("deprecation" or "sunset", the day in UTC, "" without one).
+
+    `Deprecation` is "@" and epoch seconds (RFC 9745), in older drafts a date of HTTP or "true"; `Sunset` is a date of
+    HTTP (RFC 8594).
+    """
+    found: list[tuple[str, str]] = []
+    for name in ("Deprecation", "Sunset"):
+        told = headers.get(name, "").strip()
+        if told and told.lower() not in {"false", "?0"}:
+            found.append((name.lower(), _day(told)))
+    return found
+
+
+def _day(told: str) -> str:
+    try:
+        if told.startswith("@"):
+            return datetime.fromtimestamp(int(told[1:]), UTC).date().isoformat()
+        return parsedate_to_datetime(told).astimezone(UTC).date().isoformat()
+    except (ValueError, OverflowError, OSError):
+        return ""
 
 
 def _reset_at(headers: Mapping[str, str], now: float) -> float | None:

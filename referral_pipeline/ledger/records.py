@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from referral_pipeline.vocabulary import CandidateStatus
 
@@ -424,3 +424,35 @@ VERIFICATION_KINDS = (
     "sign_off",
     "go_live",
 )
+
+
+class ShapeKey(NamedTuple):
+    """Which fact about the shape of answers: `kind` is type, word, deprecation or sunset (`connectors.shapes.Fact`)."""
+
+    system: str
+    operation: str
+    path: str
+    kind: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeFact:
+    """One fact about the shape of answers, with when it was seen, how often, and who accepted it, if anybody did."""
+
+    system: str
+    operation: str
+    path: str
+    kind: str
+    value: str
+    seen: int
+    first_seen_at: datetime
+    last_seen_at: datetime
+    accepted_at: datetime | None = None
+    accepted_by: str | None = None
+    accepted_why: str | None = None
+
+    @property
+    def key(self) -> ShapeKey:
+        """Which one it is."""
+        return ShapeKey(self.system, self.operation, self.path, self.kind, self.value)

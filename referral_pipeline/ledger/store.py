@@ -2,10 +2,10 @@
 
 Belongs here: opening and closing, and the public methods on cursors, calls, deliveries, links, identity, history and
 consents. Does not belong here: the other parts of the same object (inbox.py, mirror.py, health.py, alerts.py,
-recognitions.py, payroll.py, decisions.py, overrides.py, identity_refresh.py, verifications.py, locks.py), transactions
-(transactions.py), schema (tables.py, migrations/), what differs between databases (engine.py), the statements of one
-table (api_calls.py, deliveries.py, links.py, aliases.py, identity_keys.py, status_history.py, consents.py), business
-rules (sync, privacy).
+recognitions.py, payroll.py, decisions.py, overrides.py, identity_refresh.py, verifications.py, shapes.py, locks.py),
+transactions (transactions.py), schema (tables.py, migrations/), what differs between databases (engine.py), the
+statements of one table (api_calls.py, deliveries.py, links.py, aliases.py, identity_keys.py, status_history.py,
+consents.py), business rules (sync, privacy).
 
 Safe for threads and for many processes. `atomic()` makes several calls of one thread one transaction. No method takes
 or gives personal data in clear.
@@ -69,6 +69,7 @@ from referral_pipeline.ledger.records import (
     StatusFact,
     Verification,
 )
+from referral_pipeline.ledger.shapes import ShapePart
 from referral_pipeline.ledger.transactions import MOST_VALUES, parts
 from referral_pipeline.ledger.verifications import VerificationPart
 
@@ -113,6 +114,7 @@ class Ledger(
     AlertPart,
     IdentityRefreshPart,
     VerificationPart,
+    ShapePart,
 ):
     """The operational store. Open with `Ledger.open`, close when done (or use as a context manager)."""
 

@@ -459,3 +459,19 @@ daily_volume = sa.Table(
     sa.Column("measure", sa.String, primary_key=True),  # see measures.py; with an hour behind it, of that hour
     sa.Column("count", sa.BigInteger, nullable=False),
 )
+
+api_shapes = sa.Table(
+    "api_shapes",
+    metadata,
+    sa.Column("system", sa.String, primary_key=True),
+    sa.Column("operation", sa.String, primary_key=True),
+    sa.Column("path", sa.String, primary_key=True),
+    sa.Column("kind", sa.String, primary_key=True),  # type, word, deprecation, sunset
+    sa.Column("value", sa.String, primary_key=True),  # a type, a word of business, a day; never another value
+    sa.Column("seen", sa.BigInteger, nullable=False),
+    sa.Column("first_seen_at", UtcDateTime, nullable=False),
+    sa.Column("last_seen_at", UtcDateTime, nullable=False),
+    sa.Column("accepted_at", UtcDateTime),
+    sa.Column("accepted_by", sa.String),  # a person's address, or the rule that accepted it
+    sa.Column("accepted_why", sa.Text),
+)

@@ -55,7 +55,7 @@ class Alert:
 
     Attributes:
         name: What kind of trouble: dead_letter, breaker_open, lane_stopped, check_failed, run_failed,
-            credential_refused, unmapped_stage, event_late.
+            credential_refused, unmapped_stage, event_late, schema_drift.
         subject: What makes two firings the same, such as `breaker:greenhouse`.
         severity: An error is told again each day while it is open and nobody has acknowledged it.
         what: One sentence.

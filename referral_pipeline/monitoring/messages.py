@@ -32,6 +32,7 @@ TITLES: Mapping[str, str] = {
     "event_late": "An event fails again and again",
     "channel_failed": "A channel of alerts cannot be reached",
     "many_gone": "Many applications are gone",
+    "schema_drift": "An API has changed",
     "not_approved": "Nothing is written: go-live does not hold",
 }
 """The title of each alert that is no measure of health: those have theirs in the runbook."""

@@ -17,6 +17,8 @@ from referral_pipeline.connectors.costs import CostsRead
 from referral_pipeline.connectors.factory import build_advocacy, build_ats
 from referral_pipeline.connectors.protocols import AdvocacyConnector, AtsConnector, Source
 from referral_pipeline.connectors.records import AdvocacyStaged, AtsStaged
+from referral_pipeline.connectors.shapes import ShapeRecorder
+from referral_pipeline.connectors.vendors import shapes_of
 from referral_pipeline.contract.loader import load_contract
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.identity.review_file import REVIEW_FILE
@@ -74,6 +76,7 @@ PUBLISHED_TABLES = (
     "ops.field_accuracy",
     "ops.health",
     "ops.parallel_run",
+    "ops.schema_drift",
     "ops.attribution_validation",
 )
 
@@ -94,9 +97,12 @@ class Bridge:
         self.warehouse = Warehouse(contract.warehouse.url, home=settings.home, published_dir=settings.published_dir)
         self.calls = CallRecorder(self.ledger.record_calls)
         guard = WriteGuard(contract, self.ledger, present=lambda: load_contract(settings))
-        self.ats: AtsConnector = build_ats(contract, settings, recorder=self.calls, state_dir=state, guard=guard)
+        self.shapes = ShapeRecorder(self.ledger.record_shapes, shapes_of)
+        self.ats: AtsConnector = build_ats(
+            contract, settings, recorder=self.calls, state_dir=state, guard=guard, shapes=self.shapes
+        )
         self.advocacy: AdvocacyConnector = build_advocacy(
-            contract, settings, recorder=self.calls, state_dir=state, guard=guard
+            contract, settings, recorder=self.calls, state_dir=state, guard=guard, shapes=self.shapes
         )
         cipher = Cipher(settings.secret("REFERRAL_PIPELINE_KEY"))
         self.sealer = Sealer(cipher)
@@ -124,6 +130,7 @@ class Bridge:
         self.ats.close()
         self.advocacy.close()
         self.calls.close()
+        self.shapes.close()
         self.ledger.close()
 
     def __enter__(self) -> Self:

@@ -23,6 +23,7 @@ from referral_pipeline.orchestration.assets import (
     ingest,
     parallel_run,
     reconciliation,
+    schema_drift,
     sync,
 )
 from referral_pipeline.orchestration.checks import build_checks
@@ -66,6 +67,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
             *field_audit.ASSETS,
             *parallel_run.ASSETS,
             *api_capability.ASSETS,
+            *schema_drift.ASSETS,
         ],
         asset_checks=build_checks(),
         jobs=[*JOBS, events.process_events, prune, *alerting.JOBS],

@@ -321,6 +321,7 @@ CATALOG: tuple[AssetEntry, ...] = (
             "people",
             "duplicate_review",
             "integration_health",
+            "api_schema_drift",
         ),
     ),
     AssetEntry(
@@ -407,6 +408,21 @@ CATALOG: tuple[AssetEntry, ...] = (
         "ops.api_capability",
         ("audit_id", "made_at", "system", "area", "name", "standing", "needed", "endpoint", "evidence", "consequence"),
         first="audit_id DESC, needed AND standing = 'missing' DESC, line_number",
+    ),
+    AssetEntry(
+        "api_schema_drift",
+        "monitoring",
+        "What has changed in the APIs of both systems, learned from the answers that came anyway: fields that are new, "
+        "missing or of another type, new words, notices of deprecation and sunset. No value is kept but words such as "
+        "statuses and stages. One row per change, with its history; `referral-pipeline drift` lists and accepts them.",
+        frozenset({"python", "duckdb"}),
+        "ops.schema_drift",
+        (
+            *("drift_id", "severity", "state", "system", "operation", "kind", "path", "found", "before"),
+            *("first_seen_at", "last_seen_at", "times_seen", "what"),
+        ),
+        # After nothing, as health.
+        first="state <> 'open', severity = 'error' DESC, severity = 'warning' DESC, first_seen_at DESC, drift_id",
     ),
 )
 

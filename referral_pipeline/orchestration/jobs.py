@@ -16,7 +16,7 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
 
 _RECONCILIATION = dg.AssetSelection.assets("reconciliation")
 _FILES = dg.AssetSelection.assets("costs", "manual_intake")  # of no system that is brought level
-_HEALTH = dg.AssetSelection.assets("integration_health")
+_HEALTH = dg.AssetSelection.assets("integration_health", "api_schema_drift")
 _EDITION = dg.AssetSelection.assets("quarterly_edition")
 _FIELD_AUDIT = dg.AssetSelection.assets("field_accuracy_audit")  # reads both systems: a month is often enough
 _API_AUDIT = dg.AssetSelection.assets("api_capability")  # asks both systems: a week is often enough
@@ -34,7 +34,7 @@ reconcile = dg.define_asset_job(
     name="reconcile",
     selection=(dg.AssetSelection.groups("ingest") - _FILES) | _RECONCILIATION | _HEALTH,
     description="Both systems brought level: pull what changed, and put what webhooks missed in the inbox. The lane "
-    "works it off; without a lane this run does. Health is measured too. No analytics.",
+    "works it off; without a lane this run does. Health is measured, and changes of the APIs are told. No analytics.",
     config=_QUIET,
     tags={"owner": "talent-operations"},
 )

@@ -25,6 +25,8 @@ from referral_pipeline.connectors.breaker import Breaker
 from referral_pipeline.connectors.calls import CallRecorder
 from referral_pipeline.connectors.factory import build_advocacy, build_ats
 from referral_pipeline.connectors.http import Clock, RetryPolicy
+from referral_pipeline.connectors.shapes import ShapeRecorder
+from referral_pipeline.connectors.vendors import shapes_of
 from referral_pipeline.contract.loader import load_contract
 from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.monitoring.alerts import AlertDesk
@@ -110,6 +112,7 @@ def open_lane(
     state = state_folder(settings)
     ledger = Ledger.open(contract.ledger.url, home=settings.home, clock=now)
     calls = CallRecorder(ledger.record_calls)
+    shapes = ShapeRecorder(ledger.record_shapes, shapes_of)
     desk = AlertDesk(contract, settings, ledger, now)
     told = LaneAlerts(contract, ledger, desk)
 
@@ -135,6 +138,7 @@ def open_lane(
         breaker=breakers[contract.ats.connector],
         retry=RETRY,
         guard=guard,
+        shapes=shapes,
     )
     advocacy = build_advocacy(
         contract,
@@ -145,6 +149,7 @@ def open_lane(
         breaker=breakers[contract.advocacy.connector],
         retry=RETRY,
         guard=guard,
+        shapes=shapes,
     )
     for side in (Side.ATS, Side.ADVOCACY):
         remember_system(side, contract, settings)
@@ -206,6 +211,7 @@ def open_lane(
         ats.close()
         advocacy.close()
         calls.close()
+        shapes.close()
         desk.close()
         ledger.close()
 

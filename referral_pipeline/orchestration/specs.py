@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from referral_pipeline.warehouse.store import Warehouse
 
 TOLD_BY = "told_by"
-"""Metadata of a failed check that names another check of its asset, which failed of the same and is the one alert."""
+"""Metadata of a failed check that names what tells the owner of the same: another check of its asset, or an alert."""
 
 WAREHOUSE_POOL = "warehouse"
 """Limit 1: one run at a time opens the warehouse file (dagster.yaml sets the limit, DuckDB's own lock is behind it)."""

@@ -2,7 +2,7 @@
 
 Belongs here: one ASGI middleware for every sandbox, and its controls (`GET/POST /_sandbox/faults`,
 `/_sandbox/outage`, `/_sandbox/poison` and `/_sandbox/clock`). Does not belong here: a vendor's own refusals (rate
-limits, scopes), which its sandbox knows itself.
+limits, scopes), which its sandbox knows itself; an API that changes (`sandbox.drift`).
 
 Each request outside the exempt paths is an independent draw from one seeded generator, in order of arrival: the same
 seed and the same order of requests meet the same faults. The resets are real (RST on the socket), the truncated bodies

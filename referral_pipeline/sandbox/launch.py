@@ -70,6 +70,10 @@ class Control:
         wish = {"rate": rate, "kinds": kinds, "seed": seed, "only": only, "slow_seconds": slow_seconds}
         return self._post("faults", wish)
 
+    def drift(self, *changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer changed from now on (`sandbox.drift.Change`); without any, as ever."""
+        return self._post("drift", {"changes": [dict(change) for change in changes]})
+
     def clock(self, seconds: float) -> dict[str, Any]:
         """Set the server's clock so far ahead of the real one (behind, when negative), a tenth of a second later."""
         return self._post("clock", {"seconds": seconds})

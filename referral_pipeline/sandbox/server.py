@@ -32,6 +32,7 @@ from referral_pipeline.sandbox.advocacy.store import AdvocacyStore
 from referral_pipeline.sandbox.advocacy.switches import Switches as AdvocacySwitches
 from referral_pipeline.sandbox.ats import AtsSandbox, ats_sandbox
 from referral_pipeline.sandbox.credentials import NEXT_WEBHOOK_SECRETS, SECRETS
+from referral_pipeline.sandbox.drift import Drift
 from referral_pipeline.sandbox.faults import Faults
 from referral_pipeline.sandbox.programme import Programme, ProgrammeSize, generate
 from referral_pipeline.sandbox.webhooks.emitter import Emitter
@@ -104,7 +105,7 @@ def build(options: Options) -> Apps:
 
     def finish(app: ASGIApp, seed: int, emitter: Emitter, arrived: Sequence[dict[str, Any]]) -> ASGIApp:
         told = WithWebhooks(app, emitter, lambda since: list(arrived[bisect_left(arrived, since, key=_at) :]))
-        return Faults(WithTruth(told, truth), options.faults, options.fault_kinds, seed)
+        return Faults(Drift(WithTruth(told, truth)), options.faults, options.fault_kinds, seed)
 
     return Apps(
         finish(create_advocacy(advocacy, advocacy_switches), options.seed, emitter, advocacy.arrivals),

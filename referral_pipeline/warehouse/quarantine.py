@@ -65,9 +65,10 @@ class StagingReport:
 
     def quarantined_records_by_reason(self, entity: str | None = None) -> dict[str, int]:
         """Records left out, by reason, of one entity or of all."""
-        first: dict[tuple[str, str], str] = {}
-        for item in self._of(Level.RECORD, entity):
-            first.setdefault((item.problem.entity, item.problem.record_id), item.why)
+        first: dict[tuple[str, str | int], str] = {}
+        for number, item in enumerate(self._of(Level.RECORD, entity)):
+            # Records without an id are each one of their own.
+            first.setdefault((item.problem.entity, item.problem.record_id or number), item.why)
         return dict(sorted(Counter(first.values()).items()))
 
     def quarantined_fields_by_reason(self, entity: str | None = None) -> dict[str, int]:

@@ -32,6 +32,7 @@ NAMES = (
         "receiver",
         "refresh",
         "report",
+        "shapes",
     ),
 )
 

@@ -179,6 +179,12 @@ def test_every_check_passes_on_a_healthy_programme(twice):
     assert [c for o in twice.outcomes for c in o.failed_checks if c.blocking] == []
 
 
+def test_an_api_that_nobody_changed_is_told_to_be_as_it_was(twice):
+    told = twice.outcomes[-1].metadata["api_schema_drift"]
+    assert (told["open_errors"], told["open_warnings"]) == (0, 0)
+    assert (twice.settings.published_dir / "schema_drift.parquet").is_file()
+
+
 def test_what_recruiters_kept_by_hand_agrees_and_what_is_missing_is_held_back_as_meant(twice):
     first, second = (outcome.metadata["parallel_run"] for outcome in twice.outcomes)
     assert first["records_in_both"] > 0

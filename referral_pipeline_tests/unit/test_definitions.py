@@ -17,6 +17,7 @@ from referral_pipeline.orchestration.assets.attribution_validation import CHECKS
 from referral_pipeline.orchestration.assets.field_audit import ACCURACY_IS_SHOWN, EVERY_FIELD_AGREES
 from referral_pipeline.orchestration.assets.ingest import EVERY_STAGE_IS_MAPPED
 from referral_pipeline.orchestration.assets.parallel_run import CHECKS as OF_THE_PARALLEL_RUN
+from referral_pipeline.orchestration.assets.schema_drift import CHECKS as OF_THE_DRIFT
 from referral_pipeline.orchestration.assets.sync import EVERY_WRITE_SUCCEEDED
 from referral_pipeline.orchestration.build import build_defs
 from referral_pipeline.orchestration.catalog import CATALOG
@@ -53,7 +54,7 @@ GROUPS = {
         "processed_events",
     },
     "kpis": {"allocated_costs", "kpis", "advocate_performance"},
-    "monitoring": {"integration_health", "api_capability"},
+    "monitoring": {"integration_health", "api_capability", "api_schema_drift"},
     "reports": {"published_tables", "leadership_report", "quarterly_edition"},
     "quality": {"attribution_validation", "field_accuracy_audit", "parallel_run"},
 }
@@ -91,7 +92,7 @@ def test_every_rule_is_a_check_and_those_that_guard_attribution_block(defs):
     graph = defs.resolve_asset_graph()
     checks = {key: graph.get(key) for key in graph.asset_check_keys}
     of_runs = {EVERY_WRITE_SUCCEEDED, EVERY_STAGE_IS_MAPPED, ACCURACY_IS_SHOWN, EVERY_FIELD_AGREES}
-    of_runs |= {*OF_THE_PARALLEL_RUN, *OF_THE_VALIDATION, *RUNBOOK, NOTHING_NEEDED_IS_MISSING}
+    of_runs |= {*OF_THE_PARALLEL_RUN, *OF_THE_VALIDATION, *OF_THE_DRIFT, *RUNBOOK, NOTHING_NEEDED_IS_MISSING}
     assert {key.name for key in checks} == {rule.name for rule in RULES} | of_runs
     blocking = {key.name for key, node in checks.items() if node.blocking}
     assert blocking == {rule.name for rule in RULES if rule.blocking}
@@ -126,7 +127,7 @@ def test_reconcile_pulls_and_compares_and_refresh_writes_by_itself(defs):
     def assets(job: str) -> set[str]:
         return {key.to_user_string() for key in defs.resolve_job_def(job).asset_layer.executable_asset_keys}
 
-    own = {"reconciliation", "integration_health"}
+    own = {"reconciliation", "integration_health", "api_schema_drift"}
     assert assets("reconcile") == (GROUPS["ingest"] - {"costs", "manual_intake"}) | own
     writes = GROUPS["sync"] - {"reconciliation", "processed_events"}
     assert writes < assets("refresh")

@@ -16,6 +16,7 @@ from referral_pipeline.warehouse.api_capability import build_api_capability
 from referral_pipeline.warehouse.attribution_validation import build_attribution_validation
 from referral_pipeline.warehouse.descriptions import describe, described_tables
 from referral_pipeline.warehouse.field_accuracy import build_field_accuracy
+from referral_pipeline.warehouse.schema_drift import build_schema_drift
 from referral_pipeline.warehouse.store import Warehouse
 from referral_pipeline_tests.unit.core_world import AS_OF, World
 
@@ -31,6 +32,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     build_attribution_validation(world.warehouse, world.contract, changes=[], at=AS_OF)
     build_field_accuracy(world.warehouse, [])
     build_api_capability(world.warehouse, [])
+    build_schema_drift(world.warehouse, [])
     return world.warehouse
 
 

@@ -51,6 +51,7 @@ DESIGNED = {
     "payroll_entries",
     "verifications",
     "daily_volume",
+    "api_shapes",
 }
 
 

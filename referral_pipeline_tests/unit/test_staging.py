@@ -32,6 +32,7 @@ from referral_pipeline.ledger.store import Ledger, Link, StatusFact
 from referral_pipeline.quality.columns import COLUMNS, kind_of
 from referral_pipeline.vocabulary import CandidateStatus, ReferralStage
 from referral_pipeline.warehouse.costs import stage_costs
+from referral_pipeline.warehouse.quarantine import Level, Quarantined, StagingReport
 from referral_pipeline.warehouse.staging import stage_advocacy, stage_ats, stage_ledger
 from referral_pipeline.warehouse.store import ModelFailed, Warehouse
 from referral_pipeline_tests.unit.bonus_books import CLERK, Books
@@ -380,3 +381,12 @@ def test_links_statuses_and_aliases_are_copied_from_the_ledger(warehouse: Wareho
     assert _row(warehouse, "staging.ledger_status")["at"] == NOW
     aliases = warehouse.frame("SELECT * FROM staging.candidate_alias ORDER BY old_id").values.tolist()
     assert aliases == [["greenhouse", "5", "7"], ["greenhouse", "6", "7"]]
+
+
+def test_records_without_an_id_are_counted_one_by_one():
+    def without(record_id: str) -> Quarantined:
+        problem = RowProblem("advocacy", "referrals", record_id, "id", "is missing", "nothing")
+        return Quarantined(problem, Level.RECORD)
+
+    report = StagingReport({}, [without(""), without(""), without("R1"), without("R1")])
+    assert report.quarantined_records == {"id is missing": 3}
