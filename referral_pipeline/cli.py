@@ -256,10 +256,13 @@ def map_(out: Path | None) -> None:
 @click.option(
     "--as-of", callback=past_moment, help="Judge by age as of then: maturity and consent. Facts stay today's."
 )
+@click.option(
+    "--believe-absent", is_flag=True, help="Pull everything again; what is missing is gone, even if most of it is."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def refresh(full: bool, since: datetime | None, as_of: datetime | None, as_json: bool) -> None:
+def refresh(full: bool, since: datetime | None, as_of: datetime | None, believe_absent: bool, as_json: bool) -> None:
     """Run the whole way now: pull, write, return, rebuild, check, publish."""
-    _run("refresh", full=full, since=since, as_of=as_of, as_json=as_json)
+    _run("refresh", as_json=as_json, full=full, since=since, as_of=as_of, believe_absent=believe_absent)
 
 
 @main.command()
@@ -382,13 +385,21 @@ def require_ready(settings: Settings) -> None:
     refuse_other_systems(contract, settings)
 
 
-def _run(name: str, *, full: bool, as_json: bool, since: datetime | None = None, as_of: datetime | None = None) -> None:
+def _run(
+    name: str,
+    *,
+    as_json: bool,
+    full: bool,
+    since: datetime | None = None,
+    as_of: datetime | None = None,
+    believe_absent: bool = False,
+) -> None:
     from referral_pipeline.orchestration.run import period_config, run_job
     from referral_pipeline.settings import load_settings
 
     settings = load_settings()
     require_ready(settings)
-    config = period_config(full=full, since=since, as_of=as_of)
+    config = period_config(full=full, since=since, as_of=as_of, believe_absent=believe_absent)
     with progress(quiet=as_json) as sink:
         outcome = run_job(name, settings, sink=sink, run_config=config)
     if name == "refresh" and as_of is None:

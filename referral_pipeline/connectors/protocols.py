@@ -61,6 +61,16 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
+class SkipsRows(Protocol):
+    """What a source may do beside: leave out entries of a list that have no id, and count them."""
+
+    @property
+    def skipped_rows(self) -> Mapping[str, int]:
+        """How many so far, by list."""
+        ...
+
+
 class AtsConnector(Source, Protocol):
     """An applicant tracking system."""
 

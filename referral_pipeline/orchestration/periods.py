@@ -24,6 +24,8 @@ class PullConfig(dg.Config):
     full: bool = False
     since: str = ""
     """RFC 3339 or a day (its beginning in UTC); empty goes on where the last pull ended."""
+    believe_absent: bool = False
+    """Whether what a full pull misses is gone even where most is missing, or rows came without an id."""
 
     @property
     def since_moment(self) -> datetime | None:

@@ -94,12 +94,18 @@ def run_job(
 
 
 def period_config(
-    *, full: bool = False, since: datetime | None = None, as_of: datetime | None = None
+    *,
+    full: bool = False,
+    since: datetime | None = None,
+    as_of: datetime | None = None,
+    believe_absent: bool = False,
 ) -> dict[str, Any] | None:
     """Run config for a period (see `periods`): how much to pull again, and at which moment the numbers stand."""
     pull: dict[str, Any] = {"full": True} if full else {}
     if since is not None:
         pull["since"] = since.isoformat()
+    if believe_absent:
+        pull |= {"full": True, "believe_absent": True}
     ops = dict.fromkeys(("pull_advocacy", "pull_ats"), pull) if pull else {}
     if as_of is not None:
         ops |= {op: {"as_of": as_of.isoformat()} for op in _OPS_AS_OF}

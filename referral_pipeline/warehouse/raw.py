@@ -16,6 +16,7 @@ import json
 import re
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,6 +28,8 @@ from referral_pipeline.connectors.records import Row
 
 _LAST_MILLISECOND = 253_402_300_800_000
 """The end of the year 9999."""
+KEYLESS = "?"
+"""Begins the key under which a record without its own is kept. No vendor's id does."""
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -91,24 +94,44 @@ def upsert(
     return int(changed[0][0])
 
 
-def mark_absent(connection: DuckDBPyConnection, table: str, *, full_pull_started_at: datetime) -> int:
-    """Mark as gone what no pull has seen since; answers how many rows are newly gone."""
+@dataclass(frozen=True)
+class Unseen:
+    """What a full pull did not see: records of those that were held, by their key, and rows that never had one."""
+
+    records: int
+    held: int
+    keyless: int
+
+
+def unseen(connection: DuckDBPyConnection, table: str, *, full_pull_started_at: datetime) -> Unseen:
+    """How many rows no pull has seen since, of those that are not marked as gone."""
     _ensure(connection, table)
+    ((records, held, keyless),) = connection.execute(
+        f"""
+        SELECT count(*) FILTER (pulled_at < $at AND NOT starts_with(id, '{KEYLESS}')),
+               count(*) FILTER (NOT starts_with(id, '{KEYLESS}')),
+               count(*) FILTER (pulled_at < $at AND starts_with(id, '{KEYLESS}'))
+        FROM {table} WHERE deleted_at IS NULL
+        """,  # noqa: S608 - the table's name is checked by raw_table
+        {"at": full_pull_started_at},
+    ).fetchall()
+    return Unseen(int(records), int(held), int(keyless))
+
+
+def mark_absent(
+    connection: DuckDBPyConnection, table: str, *, full_pull_started_at: datetime, only_keyless: bool = False
+) -> int:
+    """Mark as gone what no pull has seen since; answers how many rows are newly gone.
+
+    With `only_keyless` the rows alone that have no key: the next sight of one is another row, so it is never missed.
+    """
+    _ensure(connection, table)
+    which = f" AND starts_with(id, '{KEYLESS}')" if only_keyless else ""
     gone = connection.execute(
-        f"UPDATE {table} SET deleted_at = $at WHERE pulled_at < $at AND deleted_at IS NULL RETURNING 1",  # noqa: S608
+        f"UPDATE {table} SET deleted_at = $at WHERE pulled_at < $at AND deleted_at IS NULL{which} RETURNING 1",  # noqa: S608
         {"at": full_pull_started_at},
     )
     return len(gone.fetchall())
-
-
-def count_absent(connection: DuckDBPyConnection, table: str, *, full_pull_started_at: datetime) -> int:
-    """How many rows `mark_absent` would mark."""
-    _ensure(connection, table)
-    answer = connection.execute(
-        f"SELECT count(*) FROM {table} WHERE pulled_at < $at AND deleted_at IS NULL",  # noqa: S608
-        {"at": full_pull_started_at},
-    ).fetchall()
-    return int(answer[0][0])
 
 
 def gone(connection: DuckDBPyConnection, table: str) -> list[str]:
@@ -176,7 +199,8 @@ def _incoming(rows: Iterable[Row], key: str, changed_field: str | None) -> Any:
         payload = _payload(row)
         named: Any = row.get(key)
         stamp: Any = row.get(changed_field) if changed_field is not None else None
-        ids.append(f"?{hashlib.sha256(payload.encode()).hexdigest()[:16]}" if named in {None, ""} else str(named))
+        content = hashlib.sha256(payload.encode()).hexdigest()[:16]
+        ids.append(f"{KEYLESS}{content}" if named in {None, ""} else str(named))
         changed.append(_moment_text(stamp))
         payloads.append(payload)
     return pa.table(

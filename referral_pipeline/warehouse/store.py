@@ -30,6 +30,7 @@ from referral_pipeline.connectors.records import Row
 from referral_pipeline.warehouse import publish as _publish
 from referral_pipeline.warehouse import raw as _raw
 from referral_pipeline.warehouse.failures import ModelFailed, WarehouseBusyError, WarehouseError, without_values
+from referral_pipeline.warehouse.raw import Unseen
 
 __all__ = ["ModelFailed", "Warehouse", "WarehouseBusyError", "WarehouseError"]
 
@@ -169,19 +170,22 @@ class Warehouse:
         except duckdb.Error as error:
             raise WarehouseError(f"rows for {table} could not be written: {without_values(error)}") from None
 
-    def mark_absent(self, system: str, entity: str, *, full_pull_started_at: datetime) -> int:
+    def mark_absent(
+        self, system: str, entity: str, *, full_pull_started_at: datetime, only_keyless: bool = False
+    ) -> int:
         """Mark as gone the rows that a full pull, and all since, did not see; answers how many are newly gone."""
         with self.transaction() as connection:
             return _raw.mark_absent(
-                connection, _raw.raw_table(system, entity), full_pull_started_at=full_pull_started_at
+                connection,
+                _raw.raw_table(system, entity),
+                full_pull_started_at=full_pull_started_at,
+                only_keyless=only_keyless,
             )
 
-    def count_absent(self, system: str, entity: str, *, full_pull_started_at: datetime) -> int:
-        """How many rows `mark_absent` would mark."""
+    def unseen(self, system: str, entity: str, *, full_pull_started_at: datetime) -> Unseen:
+        """How many rows `mark_absent` would mark, of how many."""
         with self.transaction() as connection:
-            return _raw.count_absent(
-                connection, _raw.raw_table(system, entity), full_pull_started_at=full_pull_started_at
-            )
+            return _raw.unseen(connection, _raw.raw_table(system, entity), full_pull_started_at=full_pull_started_at)
 
     def gone_ids(self, system: str, entity: str) -> list[str]:
         """The keys of the rows that were there and are gone by a full pull, in order."""

@@ -15,7 +15,7 @@ from referral_pipeline.monitoring.runbook import RUNBOOK
 from referral_pipeline.orchestration.assets.api_capability import NOTHING_NEEDED_IS_MISSING
 from referral_pipeline.orchestration.assets.attribution_validation import CHECKS as OF_THE_VALIDATION
 from referral_pipeline.orchestration.assets.field_audit import ACCURACY_IS_SHOWN, EVERY_FIELD_AGREES
-from referral_pipeline.orchestration.assets.ingest import EVERY_STAGE_IS_MAPPED
+from referral_pipeline.orchestration.assets.ingest import EVERY_STAGE_IS_MAPPED, NOTHING_VANISHED
 from referral_pipeline.orchestration.assets.parallel_run import CHECKS as OF_THE_PARALLEL_RUN
 from referral_pipeline.orchestration.assets.schema_drift import CHECKS as OF_THE_DRIFT
 from referral_pipeline.orchestration.assets.sync import EVERY_WRITE_SUCCEEDED
@@ -91,7 +91,7 @@ def test_the_catalogue_and_the_graph_name_the_same_assets(specs):
 def test_every_rule_is_a_check_and_those_that_guard_attribution_block(defs):
     graph = defs.resolve_asset_graph()
     checks = {key: graph.get(key) for key in graph.asset_check_keys}
-    of_runs = {EVERY_WRITE_SUCCEEDED, EVERY_STAGE_IS_MAPPED, ACCURACY_IS_SHOWN, EVERY_FIELD_AGREES}
+    of_runs = {EVERY_WRITE_SUCCEEDED, EVERY_STAGE_IS_MAPPED, NOTHING_VANISHED, ACCURACY_IS_SHOWN, EVERY_FIELD_AGREES}
     of_runs |= {*OF_THE_PARALLEL_RUN, *OF_THE_VALIDATION, *OF_THE_DRIFT, *RUNBOOK, NOTHING_NEEDED_IS_MISSING}
     assert {key.name for key in checks} == {rule.name for rule in RULES} | of_runs
     blocking = {key.name for key, node in checks.items() if node.blocking}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from referral_pipeline.connectors.records import Entity, Finding, Row, Window
 from referral_pipeline.ledger.store import Ledger
-from referral_pipeline.warehouse.ingest import IngestReport, ingest
+from referral_pipeline.warehouse.ingest import Doubt, IngestReport, ingest, still_missing
 from referral_pipeline.warehouse.store import Warehouse
 
 START = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -44,6 +44,8 @@ class FakeSource:
     between_pages: Callable[[], None] | None = None
     rows: dict[str, tuple[datetime, Row]] = field(default_factory=dict)
     windows: list[Window] = field(default_factory=list)
+    nameless: int = 0
+    skipped_rows: dict[str, int] = field(default_factory=dict)
 
     def put(self, key: str, **values: Any) -> None:
         self.rows[key] = (self.now, {"id": key, **values, "updated_at": self.now.isoformat()})
@@ -54,6 +56,7 @@ class FakeSource:
     def pull(self, entity: str, window: Window) -> Iterator[list[Row]]:
         assert entity == "jobs"
         self.windows.append(window)
+        self.skipped_rows["jobs"] = self.skipped_rows.get("jobs", 0) + self.nameless
         wanted = sorted(
             (key for key, (at, _) in self.rows.items() if self._shown(at) and _inside(at, window)),
             key=lambda key: (self.rows[key][0], key),
@@ -93,7 +96,9 @@ class Bench:
     ledger: Ledger
     warehouse: Warehouse
 
-    def pull(self, *, full_every: timedelta = FULL_EVERY, since: datetime | None = None) -> IngestReport:
+    def pull(
+        self, *, full_every: timedelta = FULL_EVERY, since: datetime | None = None, believe_absent: bool = False
+    ) -> IngestReport:
         return ingest(
             self.source,
             "jobs",
@@ -104,7 +109,11 @@ class Bench:
             full_every=full_every,
             since=since,
             clock=lambda: self.source.now,
+            believe_absent=believe_absent,
         )
+
+    def missing(self) -> dict[str, int]:
+        return still_missing(self.source, warehouse=self.warehouse, ledger=self.ledger)
 
     def raw(self) -> list[Row]:
         return list(self.warehouse.raw_rows("ats", "jobs"))
@@ -221,6 +230,69 @@ def test_a_deleted_row_is_gone_after_the_next_full_pull_only(bench: Bench) -> No
     report = bench.pull(full_every=timedelta(0))
     assert report.absent == 1
     assert bench.raw() == bench.true()
+
+
+def test_a_list_that_is_nearly_empty_of_a_sudden_takes_nothing_away_until_somebody_says_so(bench: Bench) -> None:
+    for number in range(30):
+        bench.source.put(f"job-{number:02}")
+    bench.pull()
+    bench.wait(hours=1)
+    for number in range(1, 30):
+        bench.source.delete(f"job-{number:02}")
+    report = bench.pull(full_every=timedelta(0))
+    assert (report.absent, report.missing, report.doubt) == (0, 29, Doubt.MOST)
+    assert len(bench.raw()) == 30
+    bench.wait(hours=1)
+    bench.pull()
+    assert bench.missing() == {"jobs": 29}, "it stays known until a full pull is believed"
+    report = bench.pull(full_every=timedelta(0), believe_absent=True)
+    assert (report.absent, report.missing, report.doubt) == (29, 0, None)
+    assert bench.raw() == bench.true()
+    assert bench.missing() == {}
+
+
+def test_a_few_rows_may_go_at_once_whatever_their_share(bench: Bench) -> None:
+    for number in range(12):
+        bench.source.put(f"job-{number:02}")
+    bench.pull()
+    bench.wait(hours=1)
+    for number in range(10):
+        bench.source.delete(f"job-{number:02}")
+    report = bench.pull(full_every=timedelta(0))
+    assert (report.absent, report.doubt) == (10, None)
+
+
+def test_while_the_id_has_another_name_nothing_is_gone_and_after_it_the_nameless_rows_are(bench: Bench) -> None:
+    for number in range(30):
+        bench.source.put(f"job-{number:02}")
+    bench.pull()
+    bench.wait(hours=1)
+    true = dict(bench.source.rows)
+    bench.source.rows = {
+        key: (at, {("uid" if name == "id" else name): value for name, value in row.items()})
+        for key, (at, row) in true.items()
+    }
+    report = bench.pull(full_every=timedelta(0))
+    assert (report.absent, report.missing, report.doubt) == (0, 30, Doubt.UNREADABLE)
+    bench.wait(hours=1)
+    bench.source.rows = true
+    report = bench.pull(full_every=timedelta(0))
+    assert (report.absent, report.missing, report.doubt) == (30, 0, None)
+    assert bench.raw() == bench.true()
+
+
+def test_a_row_that_its_connector_had_to_leave_out_may_be_any_of_the_missing_ones(bench: Bench) -> None:
+    bench.source.put("a")
+    bench.source.put("b")
+    bench.pull()
+    bench.wait(hours=1)
+    bench.source.delete("a")
+    bench.source.nameless = 1
+    report = bench.pull(full_every=timedelta(0))
+    assert (report.absent, report.missing, report.doubt) == (0, 1, Doubt.UNREADABLE)
+    bench.source.nameless = 0
+    bench.wait(hours=1)
+    assert bench.pull(full_every=timedelta(0)).absent == 1
 
 
 def test_a_row_edited_while_the_pages_of_a_full_pull_are_read_is_not_taken_for_deleted(bench: Bench) -> None:

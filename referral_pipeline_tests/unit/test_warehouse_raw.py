@@ -113,7 +113,7 @@ def test_another_field_can_be_the_key(warehouse: Warehouse) -> None:
 def test_what_a_full_pull_did_not_see_is_gone_until_it_is_seen_again(warehouse: Warehouse) -> None:
     warehouse.upsert_raw("ats", "jobs", [_job("1", 1), _job("2", 1)], pulled_at=NOW)
     warehouse.upsert_raw("ats", "jobs", [_job("1", 1)], pulled_at=LATER)
-    assert warehouse.count_absent("ats", "jobs", full_pull_started_at=LATER) == 1
+    assert warehouse.unseen("ats", "jobs", full_pull_started_at=LATER).records == 1
     assert warehouse.mark_absent("ats", "jobs", full_pull_started_at=LATER) == 1
     assert warehouse.mark_absent("ats", "jobs", full_pull_started_at=LATER) == 0
     assert _versions(warehouse) == {"1": 1}

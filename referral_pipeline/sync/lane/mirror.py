@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from referral_pipeline.connectors.protocols import AdvocacyConnector
+from referral_pipeline.connectors.protocols import AdvocacyConnector, SkipsRows
 from referral_pipeline.connectors.records import (
     Advocate,
     Content,
@@ -286,6 +286,11 @@ class Tapped:
             yield page
         if entity in ENTITIES and (window.is_full or self._mirror.is_complete(entity)):
             self._mirror.note_pull(entity, window.until)
+
+    @property
+    def skipped_rows(self) -> Mapping[str, int]:
+        """As the source; none where it counts none."""
+        return self._source.skipped_rows if isinstance(self._source, SkipsRows) else {}
 
     def probe(self) -> list[Finding]:
         """As the source."""
