@@ -31,6 +31,7 @@ from referral_pipeline.cli_events import events, past_moment
 from referral_pipeline.cli_explain import explain as explain_command
 from referral_pipeline.cli_go_live import go_live
 from referral_pipeline.cli_health import health
+from referral_pipeline.cli_init import init
 from referral_pipeline.cli_parallel_run import parallel_run
 from referral_pipeline.cli_quarantine import quarantine
 from referral_pipeline.cli_query import query
@@ -160,54 +161,6 @@ def sandbox(seed: int, faults: float, advocacy_port: int, ats_port: int, webhook
 
 
 # ---------------------------------------------------------------- set it up
-
-
-@main.command()
-@click.option("--advocacy", default="advocacy", show_default=True, help="Connector of the advocacy platform.")
-@click.option("--ats", default="greenhouse", show_default=True, help="Connector of the ATS.")
-@click.option("--environment", type=click.Choice(["sandbox", "production"]), default="sandbox", show_default=True)
-@click.option("--owner-name", default="Talent Operations", show_default=True, help="Who answers for the integration.")
-@click.option("--owner-email", prompt="E-mail address of the owner", help="Where alerts go.")
-@click.option(
-    "--country", "countries", multiple=True, default=("US",), show_default=True, help="ISO country; repeatable."
-)
-@click.option("--currency", default="USD", show_default=True, help="Currency of the bonus.")
-@click.option("--force", is_flag=True, help="Overwrite files that exist.")
-def init(
-    advocacy: str,
-    ats: str,
-    environment: str,
-    owner_name: str,
-    owner_email: str,
-    countries: tuple[str, ...],
-    currency: str,
-    force: bool,
-) -> None:
-    """Write data/integration.yaml and .env.example for the systems you choose."""
-    from referral_pipeline.connectors.factory import connector_names
-    from referral_pipeline.contract.scaffold import Choices
-    from referral_pipeline.contract.starter import write_starter
-    from referral_pipeline.settings import load_settings
-    from referral_pipeline.vocabulary import Side
-
-    for side, chosen in ((Side.ADVOCACY, advocacy), (Side.ATS, ats)):
-        names = connector_names(side)
-        if chosen not in names:
-            raise click.ClickException(f"no {side} connector is called {chosen}; there are: {', '.join(names)}")
-    settings = load_settings()
-    choices = Choices(
-        advocacy=advocacy,
-        ats=ats,
-        crm=None,
-        environment=environment,
-        owner_name=owner_name,
-        owner_email=owner_email,
-        countries=tuple(country.upper() for country in countries),
-        currency=currency.upper(),
-    )
-    for path in write_starter(choices, home=settings.home, overwrite=force):
-        click.echo(f"wrote {_relative(path, settings.home)}")
-    click.echo("Next: set the secrets named in .env.example, then run `referral-pipeline check`.")
 
 
 @main.command()
@@ -346,6 +299,7 @@ main.add_command(explain_command)
 main.add_command(bonus)
 main.add_command(query)
 main.add_command(health)
+main.add_command(init)
 main.add_command(parallel_run)
 main.add_command(quarantine)
 main.add_command(attribution)

@@ -7,7 +7,7 @@ writing them to disk (`starter`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -22,7 +22,8 @@ from referral_pipeline.vocabulary import CandidateStatus
 class Choices:
     """What `init` asks for. Connectors by name (see `systems`), e-mail addresses, countries as ISO 3166 alpha-2.
 
-    `costs` and `manual_intake` are the paths of the files; without one its section is written as a comment.
+    `costs` and `manual_intake` are the paths of the files; without one its section is written as a comment. `urls` and
+    `options` are answers that replace the usual address or options of a side's system.
     """
 
     advocacy: str = "advocacy"
@@ -36,6 +37,8 @@ class Choices:
     currency: str = "USD"
     costs: str | None = None
     manual_intake: str | None = None
+    urls: Mapping[str, str] = field(default_factory=dict[str, str])
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
 
 
 LOCAL_SANDBOX = Choices(
@@ -189,9 +192,10 @@ def secret_name(facts: SystemFacts) -> str:
 def _system(side: str, facts: SystemFacts, choices: Choices) -> list[str]:
     is_sandbox = choices.environment == "sandbox"
     auth_url = facts.sandbox_auth_url if is_sandbox else facts.live_auth_url
-    base_url = facts.sandbox_url if is_sandbox else facts.live_url
+    base_url = choices.urls.get(side) or (facts.sandbox_url if is_sandbox else facts.live_url)
     is_placeholder = ".example." in base_url
     options = {**facts.options, **{k: v for k, v in SANDBOX_OPTIONS.items() if is_sandbox and k in facts.options}}
+    options |= choices.options.get(side, {})
     return [
         f"{side}:",
         f"  connector: {facts.name}",

@@ -21,7 +21,9 @@ class SystemFacts:
 
     `merges_candidates`: whether its connector can merge two candidates (`connectors.protocols.MergesCandidates`).
     `candidate_page`: where a recruiter looks at a candidate, `{id}` for its id. `auth`: whether it is called with a
-    client id and a secret, or with an API key alone. `signs_webhooks`: whether it does.
+    client id and a secret, or with an API key alone. `signs_webhooks`: whether it does. `asks`: the options that `init`
+    asks for, each with its question, because nobody can guess them. `set_up`: what a person does there by hand before
+    `check` passes, a sentence each.
     """
 
     name: str
@@ -37,6 +39,8 @@ class SystemFacts:
     candidate_page: str | None = None
     auth: Literal["client", "api_key"] = "client"
     signs_webhooks: bool = True
+    asks: Mapping[str, str] = field(default_factory=dict[str, str])
+    set_up: tuple[str, ...] = ()
 
 
 TAGS: tuple[str, ...] = (
@@ -90,6 +94,10 @@ SYSTEMS: Mapping[str, SystemFacts] = {
                 "visibility_lag_seconds": 30,
                 **_HTTP_OPTIONS,
             },
+            set_up=(
+                "create one application custom field (short text) for each name in options.custom_fields",
+                "create the source of options.source_name",
+            ),
             merges_candidates=True,
             candidate_page="https://app.greenhouse.io/people/{id}",
         ),
@@ -110,6 +118,10 @@ SYSTEMS: Mapping[str, SystemFacts] = {
                 **_HTTP_OPTIONS,
             },
             auth="api_key",
+            asks={
+                "perform_as": "id of the user in whose name it writes (GET /users?email=...)",
+                "withdrawn_reasons": "archive reasons by which candidates withdraw, by commas",
+            },
         ),
         SystemFacts(
             name="ashby",
@@ -125,6 +137,10 @@ SYSTEMS: Mapping[str, SystemFacts] = {
                 **_HTTP_OPTIONS,
             },
             auth="api_key",
+            set_up=(
+                "create one application custom field (string) for each name in options.custom_fields",
+                "create the source of options.source_name",
+            ),
         ),
         SystemFacts(
             name="radancy",

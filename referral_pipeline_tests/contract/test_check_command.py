@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 
 from referral_pipeline import __version__
 from referral_pipeline.cli import main
+from referral_pipeline.contract.loader import parse_contract
 from referral_pipeline.contract.scaffold import sandbox_contract
 from referral_pipeline.sandbox.launch import Sandbox
 from referral_pipeline.sandbox.programme.costs import write_sample_costs
@@ -227,6 +228,35 @@ def test_init_asks_for_the_owner(clean_environment):
     result = CliRunner().invoke(main, ["init"], input="somebody@example.com\n")
     assert result.exit_code == 0
     assert "somebody@example.com" in (clean_environment / "data" / "integration.yaml").read_text(encoding="utf-8")
+
+
+def test_init_asks_which_systems_and_for_what_nobody_can_guess_of_them(clean_environment):
+    answers = [
+        "advocacy",
+        "lever",
+        "none",
+        "production",
+        "https://advocacy.acme.example.org",
+        "user-17",
+        "Left, Other offer",
+    ]
+    answers += ["Hiring", "somebody@example.com", "de, fr", "eur"]
+    result = CliRunner().invoke(main, ["init", "--ask"], input="\n".join(answers) + "\n")
+    assert result.exit_code == 0, result.output
+    contract = parse_contract((clean_environment / "data" / "integration.yaml").read_text(encoding="utf-8"))
+    assert (contract.ats.connector, contract.environment, contract.crm) == ("lever", "production", None)
+    assert contract.ats.options["perform_as"] == "user-17"
+    assert contract.ats.options["withdrawn_reasons"] == ["Left", "Other offer"]
+    assert str(contract.advocacy.base_url).rstrip("/") == "https://advocacy.acme.example.org"
+    assert (contract.owner.name, contract.owner.email) == ("Hiring", "somebody@example.com")
+    assert (contract.privacy.allowed_countries, contract.rules.bonus.currency) == (("DE", "FR"), "EUR")
+    assert "LEVER_API_KEY=" in (clean_environment / ".env.example").read_text(encoding="utf-8")
+
+
+def test_init_says_what_is_left_to_do_in_the_systems_that_were_chosen(clean_environment):
+    result = invoke("init", "--owner-email", "somebody@example.com", "--ats", "ashby")
+    assert "Ashby: create one application custom field" in result.output
+    assert result.output.splitlines()[-1].endswith("run `referral-pipeline check`")
 
 
 def test_init_does_not_write_over_a_contract_of_somebody(clean_environment):
