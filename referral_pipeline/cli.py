@@ -492,9 +492,5 @@ def _run_as_json(outcome: RunOutcome) -> dict[str, Any]:
     }
 
 
-def _relative(path: Path, home: Path) -> str:
-    return str(path.relative_to(home)) if path.is_relative_to(home) else str(path)
-
-
 if __name__ == "__main__":
     main()
