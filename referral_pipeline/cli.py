@@ -27,6 +27,7 @@ from referral_pipeline.cli_bonus import bonus
 from referral_pipeline.cli_contract_notice import tell_which_contract
 from referral_pipeline.cli_credit import credit
 from referral_pipeline.cli_drift import drift
+from referral_pipeline.cli_dry_run import dry_run
 from referral_pipeline.cli_events import events, past_moment
 from referral_pipeline.cli_explain import explain as explain_command
 from referral_pipeline.cli_go_live import go_live
@@ -308,6 +309,7 @@ main.add_command(audit)
 main.add_command(audit_api)
 main.add_command(scorecard)
 main.add_command(drift)
+main.add_command(dry_run)
 tell_which_contract(main)
 
 

@@ -10,15 +10,22 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
+from referral_pipeline.connectors.field_names import completed
 from referral_pipeline.connectors.records import Row, RowProblem
 from referral_pipeline.connectors.values import parse_day, parse_id, parse_instant, shape
 from referral_pipeline.contract.systems import TAGS
 
 SYSTEM = "ashby"
 
-DEFAULT_FIELDS: Mapping[str, str] = {name: name.replace("_", " ").capitalize() for name in TAGS}
+
+def title_of(name: str) -> str:
+    """The title that a field of this name has where nobody gives it another."""
+    return name.replace("_", " ").capitalize()
+
+
+DEFAULT_FIELDS: Mapping[str, str] = {name: title_of(name) for name in TAGS}
 """Logical tag -> title of the application custom field."""
 
 
@@ -46,11 +53,8 @@ class AshbyOptions(BaseModel):
     """Calls per 30 s; None: as many as come. The vendor publishes no number and sends no rate headers."""
 
     @model_validator(mode="after")
-    def _complete_fields(self) -> Self:
-        unknown = sorted(set(self.custom_fields) - set(DEFAULT_FIELDS))
-        if unknown:
-            raise ValueError(f"custom_fields.{unknown[0]} is not known; allowed: {', '.join(DEFAULT_FIELDS)}")
-        complete = {**DEFAULT_FIELDS, **self.custom_fields}
+    def _complete_fields(self, info: ValidationInfo) -> Self:
+        complete = completed(self.custom_fields, DEFAULT_FIELDS, info, called=title_of)
         if len({title_key(title) for title in complete.values()}) < len(complete):
             raise ValueError("custom_fields names the same field twice")
         object.__setattr__(self, "custom_fields", complete)

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from referral_pipeline.connectors.breaker import Breaker
 from referral_pipeline.connectors.failures import NotApproved
+from referral_pipeline.connectors.field_names import MAPPED
 from referral_pipeline.connectors.http import (
     ApiCall,
     ClientCredentials,
@@ -28,6 +29,7 @@ from referral_pipeline.connectors.http import (
     WriteGuard,
 )
 from referral_pipeline.connectors.rate_budget import RateBudget
+from referral_pipeline.connectors.rehearsal import hold_back
 from referral_pipeline.connectors.shapes import ShapeRecorder
 from referral_pipeline.contract.models import Contract, System
 from referral_pipeline.settings import Settings
@@ -55,7 +57,7 @@ class Build:
 
     `breaker` and `retry` are for a process that comes back to what failed by itself: it gives up on a call sooner than
     a batch, which has only this one go. `guard` is asked before each write in production; without one nothing is
-    written there at all.
+    written there at all. `rehearses`: each write is held back, everywhere, and can be looked at.
     """
 
     contract: Contract
@@ -68,6 +70,7 @@ class Build:
     retry: RetryPolicy | None = None
     guard: WriteGuard | None = None
     shapes: ShapeRecorder | None = None
+    rehearses: bool = False
 
     @property
     def system(self) -> System:
@@ -81,7 +84,8 @@ class Build:
             ConnectorError: An option is unknown or out of range.
         """
         try:
-            return model.model_validate(self.system.options)
+            mapped = tuple(self.contract.tag_sources())
+            return model.model_validate(self.system.options, context={MAPPED: mapped})
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
             key = ".".join((str(self.side), "options", *map(str, first["loc"])))
@@ -189,8 +193,13 @@ class Build:
             retry=retry,
             clock=self.clock,
             breaker=self.breaker,
-            guard=None if self.contract.environment == "sandbox" else self.guard or _refuse_writes,
+            guard=self._guard(),
         )
+
+    def _guard(self) -> WriteGuard | None:
+        if self.rehearses:
+            return hold_back
+        return None if self.contract.environment == "sandbox" else self.guard or _refuse_writes
 
 
 def _refuse_writes(system: str, operation: str) -> None:

@@ -38,6 +38,7 @@ def build_ats(
     retry: RetryPolicy | None = None,
     guard: WriteGuard | None = None,
     shapes: ShapeRecorder | None = None,
+    rehearses: bool = False,
 ) -> AtsConnector:
     """The ATS connector of a contract.
 
@@ -45,7 +46,7 @@ def build_ats(
         ConnectorError: The connector's name or an option is not known.
         settings.MissingSecret: A secret is not set.
     """
-    build = Build(contract, settings, Side.ATS, recorder, state_dir, clock, breaker, retry, guard, shapes)
+    build = Build(contract, settings, Side.ATS, recorder, state_dir, clock, breaker, retry, guard, shapes, rehearses)
     return cast("AtsConnector", _made(build))
 
 
@@ -60,9 +61,12 @@ def build_advocacy(
     retry: RetryPolicy | None = None,
     guard: WriteGuard | None = None,
     shapes: ShapeRecorder | None = None,
+    rehearses: bool = False,
 ) -> AdvocacyConnector:
     """The advocacy connector of a contract. Raises as `build_ats`."""
-    build = Build(contract, settings, Side.ADVOCACY, recorder, state_dir, clock, breaker, retry, guard, shapes)
+    build = Build(
+        contract, settings, Side.ADVOCACY, recorder, state_dir, clock, breaker, retry, guard, shapes, rehearses
+    )
     return cast("AdvocacyConnector", _made(build))
 
 

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, Self, TypeVar, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
+from referral_pipeline.connectors.field_names import completed
 from referral_pipeline.connectors.records import Row, RowProblem
 from referral_pipeline.connectors.values import parse_day, parse_id, parse_instant, shape
 
@@ -48,11 +49,8 @@ class GreenhouseOptions(BaseModel):
     """Calls per 30 s until the first header tells; the vendor publishes none, one production connector budgets 50."""
 
     @model_validator(mode="after")
-    def _complete_fields(self) -> Self:
-        unknown = sorted(set(self.custom_fields) - set(DEFAULT_FIELDS))
-        if unknown:
-            raise ValueError(f"custom_fields.{unknown[0]} is not known; allowed: {', '.join(DEFAULT_FIELDS)}")
-        complete = {**DEFAULT_FIELDS, **self.custom_fields}
+    def _complete_fields(self, info: ValidationInfo) -> Self:
+        complete = completed(self.custom_fields, DEFAULT_FIELDS, info)
         if len(set(complete.values())) < len(complete):
             raise ValueError("custom_fields names the same field twice")
         object.__setattr__(self, "custom_fields", complete)

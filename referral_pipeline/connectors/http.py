@@ -308,7 +308,10 @@ class HttpClient:
 
     def _guarded(self, request: Request, attempt: int, *, is_write: bool) -> Answer:
         if is_write and self._guard is not None:
-            self._guard(self.system, request.operation)  # each attempt: it may have been revoked between two
+            try:
+                self._guard(self.system, request.operation)  # each attempt: it may have been revoked between two
+            except HttpFailure as refused:
+                raise self._evident(refused, request) from None
         if self._breaker is None:
             return self._authorized(request, attempt)
         with self._breaker.call(request.operation):

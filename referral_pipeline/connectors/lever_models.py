@@ -11,8 +11,18 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, ClassVar, Self, TypeVar, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from referral_pipeline.connectors.field_names import completed
 from referral_pipeline.connectors.records import Row, RowProblem
 from referral_pipeline.connectors.values import parse_id, parse_instant, shape
 
@@ -58,11 +68,8 @@ class LeverOptions(BaseModel):
             raise ValueError("must be the id of a Lever user (a UUID)") from None
 
     @model_validator(mode="after")
-    def _complete_fields(self) -> Self:
-        unknown = sorted(set(self.custom_fields) - set(DEFAULT_FIELDS))
-        if unknown:
-            raise ValueError(f"custom_fields.{unknown[0]} is not known; allowed: {', '.join(DEFAULT_FIELDS)}")
-        complete = {**DEFAULT_FIELDS, **self.custom_fields}
+    def _complete_fields(self, info: ValidationInfo) -> Self:
+        complete = completed(self.custom_fields, DEFAULT_FIELDS, info)
         for name, label in complete.items():
             if not label.strip() or ":" in label:
                 raise ValueError(f"custom_fields.{name} must be a name without a colon, which begins a tag")

@@ -173,6 +173,7 @@ def _write_back(contract: Contract) -> Iterator[Flow]:
         consent,
     )
     tags = contract.tag_sources()
+    transformed = contract.transforms()
     enriching = {name: path for name, path in tags.items() if path.startswith("engagement.")}
     plain = {name: path for name, path in tags.items() if name not in enriching}
     for name, chosen, when in (
@@ -180,7 +181,10 @@ def _write_back(contract: Contract) -> Iterator[Flow]:
         ("content enrichment", enriching, "with the application's tags, and when the counts change"),
     ):
         if chosen:
-            fields = tuple(_mapped(f"advocacy.{path}", target) for target, path in chosen.items())
+            fields = tuple(
+                _mapped(f"advocacy.{path}", f"{target} (transformed)" if target in transformed else target)
+                for target, path in chosen.items()
+            )
             yield Flow(
                 name, "application", "advocacy", "ats", when, fields, _title(contract, owner.application), consent
             )

@@ -40,6 +40,7 @@ from referral_pipeline.contract.sections import (
     Warehouse,
     WebhookChannel,
 )
+from referral_pipeline.contract.transforms import Transform
 from referral_pipeline.contract.verification import FieldAudit, ParallelRun, Verification
 from referral_pipeline.vocabulary import CandidateStatus, Side
 
@@ -135,6 +136,14 @@ class Contract(Section):
         if self.phases.content_enrichment:
             return tags
         return {name: path for name, path in tags.items() if not path.startswith("engagement.")}
+
+    def transforms(self) -> dict[str, Transform]:
+        """Logical application field -> what becomes of its value on the way; of those that are transformed only."""
+        return {
+            mapping.target.removeprefix(CUSTOM_FIELDS): mapping.transform
+            for mapping in self.mappings
+            if mapping.transform is not None and mapping.target.startswith(CUSTOM_FIELDS)
+        }
 
     def status_sources(self) -> ReadOnly[str, str]:
         """Field of the referral -> ATS path that is returned to it: {"status": "application.status", ...}.

@@ -12,12 +12,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from referral_pipeline.contract import sections
-from referral_pipeline.contract.fields import ANY_KIND, FieldSpec, find_field, known_paths
+from referral_pipeline.contract.fields import ANY_KIND, CUSTOM_FIELDS, FieldSpec, find_field, known_paths
 from referral_pipeline.contract.kpi_names import OBJECTIVES
 from referral_pipeline.contract.problems import Problem, close_match, listed, one_line, shown
 from referral_pipeline.contract.systems import connectors_of, facts_of
 from referral_pipeline.contract.values import is_loopback
-from referral_pipeline.vocabulary import Side
+from referral_pipeline.vocabulary import ATTRIBUTION_FIELDS, Side
 
 
 def problems_in(present: Mapping[str, Any]) -> list[Problem]:
@@ -168,7 +168,7 @@ def mapping_problems(mappings: Sequence[sections.Mapping]) -> list[Problem]:
     _report_repeated_targets({i: ends for i, ends in known.items() if i not in in_cycle}, problems)
     for index, (source, target) in known.items():
         if index not in problems and index not in in_cycle:
-            problem = _direction_problem(index, source, target)
+            problem = _direction_problem(index, source, target) or _transform_problem(index, source, target, mappings)
             if problem:
                 problems[index] = problem
     return [problems[index] for index in sorted(problems)]
@@ -274,12 +274,43 @@ def _direction_problem(index: int, source: FieldSpec, target: FieldSpec) -> Prob
     return None
 
 
+def _transform_problem(
+    index: int, source: FieldSpec, target: FieldSpec, mappings: Sequence[sections.Mapping]
+) -> Problem | None:
+    """Whether a value may be changed on its way to this target; what is read back, or has fixed words, may not."""
+    transform = mappings[index].transform
+    if transform is None:
+        return None
+    key = f"mappings[{index}].transform"
+    name = target.path.removeprefix(CUSTOM_FIELDS)
+    if target.side is Side.ADVOCACY:
+        return Problem(
+            key,
+            f"found one for {target.path}, which has fixed words; allowed: fields of the ATS",
+            "Remove it; stages get their common words in stage_map",
+        )
+    if name in ATTRIBUTION_FIELDS:
+        return Problem(
+            key,
+            f"found one for {target.path}, from which attribution is read back; allowed: a field of another name",
+            "Carry it as it is, and the transformed value to a field of its own",
+        )
+    if transform.date is not None and source.kind not in _DATED:
+        return Problem(
+            f"{key}.date",
+            f"found a format for {source.path} ({source.kind}); allowed: for times and dates",
+            "Use map or template",
+        )
+    return None
+
+
 def _writable_words(writer: Side) -> str:
     if writer is Side.ADVOCACY:
         return "ats.application.custom_fields.<name>"
     return "advocacy.referral.status, status_at, hired_at, starts_on, ats"
 
 
+_DATED = frozenset({"time", "date", "hire time", "start date", "status time"})
 _Rule = Callable[..., Iterable[Problem]]
 _RULES: tuple[tuple[tuple[str, ...], _Rule], ...] = (
     (("objectives",), objective_problems),

@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from referral_pipeline.contract.fields import REGULATED_NAMES
 from referral_pipeline.contract.kpi_names import KPI_NAMES, OBJECTIVES, TARGETS
 from referral_pipeline.contract.problems import close_match, listed, refuse, shown
+from referral_pipeline.contract.transforms import Transform
 from referral_pipeline.contract.values import (
     PRIVATE,
     Country,
@@ -212,12 +213,13 @@ class Rules(Section):
 
 
 class Mapping(Section):
-    """One field of one side that is carried to a field of the other. In the file: `from` and `to`."""
+    """A field of one side that is carried to a field of the other, perhaps transformed. In the file: `from`, `to`."""
 
     source: str = Field(alias="from", description="the path of a field", examples=["advocacy.referral.campaign_tag"])
     target: str = Field(
         alias="to", description="the path of a field", examples=["ats.application.custom_fields.campaign_tag"]
     )
+    transform: Transform | None = None
 
 
 class Rate(Section):

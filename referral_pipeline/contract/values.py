@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from pathlib import PureWindowsPath
 from typing import Annotated, Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -228,3 +229,17 @@ ExchangeRate = Annotated[
     Decimal, BeforeValidator(_rate), Field(description="a number above 0, as text or not", examples=['"1.0837"'])
 ]
 Day = Annotated[date, BeforeValidator(_day), Field(description="a day", examples=["2026-09-30"])]
+
+
+def _time_zone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise refuse(
+            f"found {shown(text)}; allowed: a name of the IANA time zones", "Write it like Europe/Berlin"
+        ) from None
+    return text
+
+
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
+"""A name of the IANA time zones."""

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from math import ceil, log
 from typing import Annotated
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, model_validator
 
-from referral_pipeline.contract.problems import refuse, shown
+from referral_pipeline.contract.problems import refuse
 from referral_pipeline.contract.sections import Section, at_key
-from referral_pipeline.contract.values import Day, InputPath
+from referral_pipeline.contract.values import Day, InputPath, TimeZone
 
 MANUAL_FIELDS = (
     "record_id",
@@ -74,16 +73,6 @@ def _known(columns: dict[str, str]) -> dict[str, str]:
     return columns
 
 
-def _time_zone(text: str) -> str:
-    try:
-        ZoneInfo(text)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise refuse(
-            f"found {shown(text)}; allowed: a name of the IANA time zones", "Write it like Europe/Berlin"
-        ) from None
-    return text
-
-
 class ParallelRun(Section):
     """Manual intake kept beside the integration in the launch window, to be compared with it day by day.
 
@@ -94,7 +83,7 @@ class ParallelRun(Section):
     files: InputPath
     starts_on: Day | None = None
     ends_on: Day | None = None
-    time_zone: Annotated[str, AfterValidator(_time_zone)] = Field(
+    time_zone: TimeZone = Field(
         default="UTC", description="an IANA time zone, that of the days and of times without one", examples=["UTC"]
     )
     late_hours: int = Field(

@@ -250,7 +250,7 @@ class Creator:
     ) -> Opened:
         candidate_key = intents[0].key
         with self._attempt(intents, is_begun=is_begun):
-            created = self._ats.create_candidate(_details(referrals[-1], all_referrals), new)
+            created = self._ats.create_candidate(candidate_of(referrals[-1], all_referrals), new)
         candidate_id = created.candidate.id
         application = created.application
         self._person_of_candidate[candidate_id] = person_id
@@ -392,7 +392,7 @@ def _result(candidate_id: str, application: AtsApplication) -> dict[str, Any]:
     return {"candidate_id": candidate_id, "application_id": application.id, "tags": prints(application.tags)}
 
 
-def _details(named: Referral, all_referrals: Sequence[Referral]) -> NewCandidate:
+def candidate_of(named: Referral, all_referrals: Sequence[Referral]) -> NewCandidate:
     """Name and e-mail of one referral; the phone of it, else of the person's latest referral that has a valid one."""
     latest_first = [named, *sorted(all_referrals, key=lambda r: (r.touched_at, r.id), reverse=True)]
     phones = (canonical_phone(r.phone, r.country) for r in latest_first if r.phone)

@@ -26,6 +26,7 @@ class Crediting:
         self._contract = contract
         self._programme = programme
         self._tag_sources = contract.tag_sources()
+        self._transforms = contract.transforms()
 
     def tags(
         self,
@@ -53,6 +54,7 @@ class Crediting:
             referral=next(r for r in referrals if r.id == credited_id),
             programme=self._programme(),
             enrich=self._contract.phases.content_enrichment,
+            transforms=self._transforms,
         )
 
     def credits(

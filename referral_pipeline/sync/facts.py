@@ -14,6 +14,7 @@ from typing import Any
 
 from referral_pipeline.attribution.models import Touch
 from referral_pipeline.connectors.records import AdvocacyStaged, Advocate, Content, Referral, Share
+from referral_pipeline.contract.transforms import Transform
 from referral_pipeline.vocabulary import ReferralStage
 
 
@@ -110,7 +111,13 @@ def credited_referral(touch: Touch, referrals: Sequence[Referral]) -> Referral:
 
 
 def mapped_tags(
-    sources: Mapping[str, str], *, touch: Touch, referral: Referral, programme: Programme, enrich: bool
+    sources: Mapping[str, str],
+    *,
+    touch: Touch,
+    referral: Referral,
+    programme: Programme,
+    enrich: bool,
+    transforms: Mapping[str, Transform] | None = None,
 ) -> dict[str, str | None]:
     """The application's advocacy fields by logical name, as the contract's mappings ask for them.
 
@@ -120,6 +127,7 @@ def mapped_tags(
         referral: the referral behind the touch.
         programme: for the advocate, share and content behind the ids.
         enrich: whether the content_enrichment phase is on; without it clicks, shares and reach are not sent.
+        transforms: what becomes of the value of a field, from `Contract.transforms`.
     """
     share = programme.shares.get(touch.share_id or referral.share_id or "")
     content = programme.content.get(touch.content_id or (share.content_id if share else None) or "")
@@ -147,11 +155,13 @@ def mapped_tags(
         "referral": referral,
     }
     values["advocate.id"] = touch.advocate_id
+    made = transforms or {}
     tags: dict[str, str | None] = {}
     for field, path in sources.items():
         if not enrich and path.startswith(("engagement.", "referral.engagement.")):
             continue
-        tags[field] = _text(_value(path.replace("referral.engagement.", "engagement."), values, records))
+        value = _value(path.replace("referral.engagement.", "engagement."), values, records)
+        tags[field] = made[field].apply(value) if field in made else _text(value)
     return tags
 
 

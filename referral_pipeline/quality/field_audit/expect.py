@@ -193,11 +193,14 @@ def _application(record: Gathered, application: AtsApplication, contract: Contra
     if counting is None:
         return
     tags = expected_tags(application, counting, contract)
+    transformed = contract.transforms()
     for name, source in contract.tag_sources().items():
         if tags is not None and name in tags:
-            yield Comparison(
-                ATS, name, _kind_of(source), tags[name], application.tags.get(name), older=_once(source, counting)
-            )
+            kind = Kind.TEXT if name in transformed else _kind_of(source)
+            older = _once(source, counting)
+            if name in transformed:
+                older = tuple(value for once in older if (value := transformed[name].apply(once)) is not None)
+            yield Comparison(ATS, name, kind, tags[name], application.tags.get(name), older=older)
 
 
 def expected_tags(
