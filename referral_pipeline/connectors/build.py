@@ -129,16 +129,19 @@ class Build:
         default_limit: int | None = None,
         judge: Judge | None = None,
         window_seconds: float = 30.0,
+        base_url: str | None = None,
+        key_env: str | None = None,
     ) -> HttpClient:
         """As `client`, for a system that is called with an API key: as a user name without a password, or as a token.
 
         `judge` tells refusals that the system answers as successes. `default_limit` counts the calls of each window of
-        `window_seconds`, until the vendor says otherwise.
+        `window_seconds`, until the vendor says otherwise. `base_url` and `key_env` are for a second API of the same
+        system, with an address and a key of its own.
 
         Raises:
             settings.MissingSecret: The key is not set.
         """
-        key = self.settings.secret(self.system.client_secret_env)
+        key = self.settings.secret(key_env or self.system.client_secret_env)
         basic = base64.b64encode(f"{key}:".encode()).decode()
         # The budget is shared by whoever has the key; its name on the disk must not tell it.
         name = hashlib.sha256(key.encode()).hexdigest()[:16]
@@ -150,6 +153,7 @@ class Build:
             authorization=f"Basic {basic}" if scheme == "basic" else f"Bearer {key}",
             judge=judge,
             window_seconds=window_seconds,
+            base_url=base_url,
         )
 
     def _session(
@@ -163,6 +167,7 @@ class Build:
         authorization: str | None = None,
         judge: Judge | None = None,
         window_seconds: float = 30.0,
+        base_url: str | None = None,
     ) -> HttpClient:
         budget = None
         if self.state_dir is not None:
@@ -182,7 +187,7 @@ class Build:
             timeouts = Timeouts(timeouts.connect, min(timeouts.read, retry.deadline_seconds))
         return HttpClient(
             system=self.system.connector,
-            base_url=self.system.base_url,
+            base_url=base_url or self.system.base_url,
             credentials=credentials,
             authorization=authorization,
             judge=judge,

@@ -2,9 +2,9 @@
 
 Belongs here: the ATS protocol over the vendor's ways of reading and writing. Does not belong here: decisions about
 referrals, stores. Its parts: `greenhouse_api` (endpoints, pages), `greenhouse_models` (rows, options),
-`greenhouse_reader` (records read live), `greenhouse_creator` and `greenhouse_updater` (writes), `greenhouse_assemble`
-(canonical records), `greenhouse_fields` (custom fields), `greenhouse_reference` (caches), `greenhouse_probe` (looking
-at a tenant), `greenhouse_audit` and `greenhouse_trip` (what a tenant can do).
+`greenhouse_reader` (records read live), `greenhouse_creator`, `greenhouse_ingestion` and `greenhouse_updater` (writes),
+`greenhouse_assemble` (canonical records), `greenhouse_fields` (custom fields), `greenhouse_reference` (caches),
+`greenhouse_probe` (looking at a tenant), `greenhouse_audit` and `greenhouse_trip` (what a tenant can do).
 
 Invariants of the vendor's API, each with a test of the same number
 1.  There is no GET of a single record: rows are fetched by `ids`, at most 50; what is not found is simply absent.
@@ -29,14 +29,16 @@ Invariants of the vendor's API, each with a test of the same number
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from urllib.parse import urljoin
 
-from referral_pipeline.connectors.build import Build
+from referral_pipeline.connectors.build import Build, ConnectorError
 from referral_pipeline.connectors.capabilities import AuditScope, Capability
 from referral_pipeline.connectors.greenhouse_api import ENTITIES, GreenhouseApi
 from referral_pipeline.connectors.greenhouse_assemble import Assembler
 from referral_pipeline.connectors.greenhouse_audit import audit
 from referral_pipeline.connectors.greenhouse_creator import Creator
 from referral_pipeline.connectors.greenhouse_fields import FieldCatalog
+from referral_pipeline.connectors.greenhouse_ingestion import LIVE_URL, Ingestion
 from referral_pipeline.connectors.greenhouse_models import (
     SYSTEM,
     TAG_NAMES,
@@ -72,6 +74,7 @@ class GreenhouseConnector:
         options: `ats.options` of the contract.
         stage_map: The contract's stage names in canonical words.
         tags: The logical tags that the contract writes; `probe` asks for their fields.
+        ingestion: The way in for new candidates; None: Harvest.
     """
 
     system: str = SYSTEM
@@ -84,7 +87,9 @@ class GreenhouseConnector:
         *,
         stage_map: Mapping[str, CandidateStatus],
         tags: Iterable[str] = TAG_NAMES,
+        ingestion: Ingestion | None = None,
     ) -> None:
+        self._ingestion = ingestion
         self.visibility_lag_seconds = options.visibility_lag_seconds
         self._client = client
         self._options = options
@@ -100,7 +105,7 @@ class GreenhouseConnector:
         self._reader = Reader(self._api, self._assembler, self._reference)
         self._updater = Updater(client, self._api, options, self._reference, self._catalog)
         self._creator = Creator(
-            client, options, self._reference, self._catalog, self._reader, self._updater, self._assembler
+            client, options, self._reference, self._catalog, self._reader, self._updater, self._assembler, ingestion
         )
 
     # ------------------------------------------------------------ reading
@@ -193,15 +198,18 @@ class GreenhouseConnector:
 
     def probe(self) -> list[Finding]:
         """Look, without writing, whether the tenant is reachable and set up as the contract needs."""
-        return probe(self._api, self._catalog, self._options, tags=self._tags, stage_map=self._stage_map)
+        found = probe(self._api, self._catalog, self._options, tags=self._tags, stage_map=self._stage_map)
+        return [*found, self._ingestion.probe()] if self._ingestion is not None else found
 
     def audit(self, scope: AuditScope) -> list[Capability]:
         """Ask the tenant for each capability; writes, and takes back, only what `scope` allows."""
         return audit(self._api, self._options, scope, tags=self._tags)
 
     def close(self) -> None:
-        """Close the session."""
+        """Close the sessions."""
         self._client.close()
+        if self._ingestion is not None:
+            self._ingestion.close()
 
 
 def build(of: Build) -> GreenhouseConnector:
@@ -215,4 +223,23 @@ def build(of: Build) -> GreenhouseConnector:
         default_limit=options.default_rate_limit,
     )
     tags = of.contract.tag_sources()
-    return GreenhouseConnector(client, options, stage_map=of.contract.stage_map, tags=tags)
+    ingestion = _ingestion(of, options)
+    return GreenhouseConnector(client, options, stage_map=of.contract.stage_map, tags=tags, ingestion=ingestion)
+
+
+def _ingestion(of: Build, options: GreenhouseOptions) -> Ingestion | None:
+    chosen = options.ingestion
+    if chosen is None:
+        return None
+    is_sandbox = of.contract.environment == "sandbox"
+    base_url = chosen.base_url or (urljoin(of.system.base_url, "/v1/partner") if is_sandbox else LIVE_URL)
+    if not is_sandbox and not base_url.startswith("https://"):
+        raise ConnectorError("ats.options.ingestion.base_url", "is no https address", f"The vendor's is {LIVE_URL}")
+    client = of.api_key_client(
+        scheme="basic",
+        timeouts=Timeouts(options.connect_timeout_seconds, options.read_timeout_seconds),
+        retry=RetryPolicy(max_attempts=options.max_attempts),
+        base_url=base_url,
+        key_env=chosen.api_key_env,
+    )
+    return Ingestion(client, chosen.on_behalf_of)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from referral_pipeline.connectors.failures import AmbiguousOutcome, HttpFailure, Invalid
@@ -17,6 +18,7 @@ from referral_pipeline.connectors.greenhouse_api import number
 from referral_pipeline.connectors.greenhouse_assemble import Assembler, Facts
 from referral_pipeline.connectors.greenhouse_assemble import candidate as canonical_candidate
 from referral_pipeline.connectors.greenhouse_fields import FieldCatalog, changed_tags, merged, new_values
+from referral_pipeline.connectors.greenhouse_ingestion import Ingestion
 from referral_pipeline.connectors.greenhouse_models import (
     SYSTEM,
     ApplicationRow,
@@ -29,7 +31,15 @@ from referral_pipeline.connectors.greenhouse_reader import Reader
 from referral_pipeline.connectors.greenhouse_reference import Reference
 from referral_pipeline.connectors.greenhouse_updater import Updater
 from referral_pipeline.connectors.http import HttpClient
-from referral_pipeline.connectors.records import AtsApplication, Created, NewApplication, NewCandidate, Row, RowProblem
+from referral_pipeline.connectors.records import (
+    AtsApplication,
+    AtsCandidate,
+    Created,
+    NewApplication,
+    NewCandidate,
+    Row,
+    RowProblem,
+)
 from referral_pipeline.vocabulary import CandidateStatus
 
 _LOG = logging.getLogger(__name__)
@@ -47,7 +57,9 @@ class Creator:
         reader: Reader,
         updater: Updater,
         assembler: Assembler,
+        ingestion: Ingestion | None = None,
     ) -> None:
+        self._ingestion = ingestion
         self._client = client
         self._options = options
         self._reference = reference
@@ -58,11 +70,13 @@ class Creator:
         self._nested_fields_refused = False
 
     def create_candidate(self, candidate: NewCandidate, application: NewApplication) -> Created:
-        """(11) Create a candidate with its application in one call.
+        """(11) Create a candidate with its application in one call, by Harvest or, where it is set up, by Ingestion.
 
         Raises:
             AmbiguousOutcome: Nobody knows whether it was created; search before trying again.
         """
+        if self._ingestion is not None:
+            return self._handed_in(self._ingestion, candidate, application)
         body: dict[str, Any] = {"first_name": candidate.first_name, "last_name": candidate.last_name}
         if candidate.email:
             body["email_addresses"] = [{"value": candidate.email, "type": "personal"}]
@@ -75,6 +89,31 @@ class Creator:
         if opened is None:
             return Created(candidate=created, application=None)
         return Created(candidate=created, application=self._tagged(opened, application))
+
+    def _handed_in(self, ingestion: Ingestion, candidate: NewCandidate, application: NewApplication) -> Created:
+        """A candidate made by Ingestion. It exists now: what Harvest cannot add yet is brought by the next look."""
+        now = datetime.now(UTC)
+        ids = ingestion.create(candidate, application)
+        row: Row = {
+            "id": int(ids.application_id),
+            "candidate_id": int(ids.candidate_id),
+            "job_id": number("jobs", application.job_id),
+            "status": "in_process",
+            "prospect": False,
+            "created_at": now.isoformat(),
+            "updated_at": now.isoformat(),
+            "custom_fields": {},
+        }
+        made = AtsCandidate(
+            id=ids.candidate_id,
+            first_name=candidate.first_name,
+            last_name=candidate.last_name,
+            emails=(candidate.email,) if candidate.email else (),
+            phones=(candidate.phone,) if candidate.phone else (),
+            created_at=now,
+            updated_at=now,
+        )
+        return Created(candidate=made, application=self._tagged(row, application))
 
     def create_application(self, candidate_id: str, application: NewApplication) -> AtsApplication:
         """Open an application for a candidate that exists.

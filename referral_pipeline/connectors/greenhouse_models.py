@@ -29,6 +29,19 @@ DEFAULT_FIELDS: Mapping[str, str] = {
 }
 
 
+class IngestionOptions(BaseModel):
+    """`ats.options.ingestion` of a contract whose connector is greenhouse."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    api_key_env: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
+    """The variable that holds the partner's API key."""
+    on_behalf_of: str = Field(min_length=3)
+    """E-mail address of the user in whose name candidates are handed in; normally a service user."""
+    base_url: str | None = None
+    """None is the vendor's address; in a sandbox, the host of `ats.base_url`."""
+
+
 class GreenhouseOptions(BaseModel):
     """`ats.options` of a contract whose connector is greenhouse."""
 
@@ -47,6 +60,8 @@ class GreenhouseOptions(BaseModel):
     max_attempts: int = Field(default=6, ge=1, le=20)
     default_rate_limit: int | None = Field(default=50, ge=1)
     """Calls per 30 s until the first header tells; the vendor publishes none, one production connector budgets 50."""
+    ingestion: IngestionOptions | None = None
+    """A partner's way in for new candidates; None creates them by Harvest."""
 
     @model_validator(mode="after")
     def _complete_fields(self, info: ValidationInfo) -> Self:

@@ -7,7 +7,8 @@ Belongs here: looking whether a variable is set and well formed. Does not belong
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
@@ -40,16 +41,24 @@ def missing_secrets(contract: Contract, settings: Settings) -> list[Problem]:
 def _of_systems(contract: Contract, settings: Settings) -> Iterator[Problem]:
     told: set[str] = set()
     for side, system in contract.systems().items():
-        for key in ("client_id_env", "client_secret_env", "webhook_secret_env"):
-            variable: str | None = getattr(system, key)
-            if variable is None:
-                continue
+        keys = ("client_id_env", "client_secret_env", "webhook_secret_env")
+        own = [(f"{side}.{key}", variable) for key in keys if (variable := getattr(system, key)) is not None]
+        for place, variable in [*own, *_named_in(system.options, f"{side}.options")]:
             try:
                 settings.secret(variable)
             except MissingSecret as missing:
                 if variable not in told:
                     told.add(variable)
-                    yield Problem(f"{side}.{key}", f"found {variable} not set; allowed: a value", missing.mend)
+                    yield Problem(place, f"found {variable} not set; allowed: a value", missing.mend)
+
+
+def _named_in(options: Mapping[str, Any], place: str) -> Iterator[tuple[str, str]]:
+    """Each variable that options name by a key that ends in `_env`, with its place."""
+    for key, value in options.items():
+        if isinstance(value, Mapping):
+            yield from _named_in(cast("Mapping[str, Any]", value), f"{place}.{key}")
+        elif key.endswith("_env") and isinstance(value, str):
+            yield f"{place}.{key}", value
 
 
 def _of_channels(contract: Contract, settings: Settings) -> Iterator[Problem]:

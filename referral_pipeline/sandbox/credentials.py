@@ -14,6 +14,7 @@ ADVOCACY_CLIENT_ID = "sandbox-advocacy-client"
 ADVOCACY_CLIENT_SECRET = "sandbox-advocacy-secret"  # noqa: S105
 GREENHOUSE_CLIENT_ID = "sandbox-client.greenhouse"
 GREENHOUSE_CLIENT_SECRET = "sandbox-greenhouse-secret"  # noqa: S105
+GREENHOUSE_INGESTION_API_KEY = "sandbox-greenhouse-partner-key"
 ASHBY_API_KEY = "sandbox-ashby-api-key"
 LEVER_API_KEY = "sandbox-lever-key"
 
@@ -39,6 +40,7 @@ SECRETS: Mapping[str, str] = {
     "GREENHOUSE_CLIENT_ID": GREENHOUSE_CLIENT_ID,
     "GREENHOUSE_CLIENT_SECRET": GREENHOUSE_CLIENT_SECRET,
     "GREENHOUSE_WEBHOOK_SECRET": _derived("greenhouse webhooks"),
+    "GREENHOUSE_INGESTION_API_KEY": GREENHOUSE_INGESTION_API_KEY,
     "ASHBY_API_KEY": ASHBY_API_KEY,
     "ASHBY_WEBHOOK_SECRET": _derived("ashby webhooks"),
     "LEVER_API_KEY": LEVER_API_KEY,

@@ -5,6 +5,7 @@ Belongs here: set-up shared by the connector's tests. Does not belong here: asse
 
 from __future__ import annotations
 
+import base64
 import json
 import secrets
 from collections.abc import Iterator
@@ -15,12 +16,14 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from referral_pipeline.connectors.greenhouse import GreenhouseConnector
+from referral_pipeline.connectors.greenhouse_ingestion import Ingestion
 from referral_pipeline.connectors.greenhouse_models import DEFAULT_FIELDS, GreenhouseOptions
 from referral_pipeline.connectors.http import ApiCall, ClientCredentials, Clock, HttpClient, RetryPolicy, Timeouts
 from referral_pipeline.connectors.records import NewApplication, NewCandidate, Row, Window
 from referral_pipeline.sandbox.greenhouse.acts import Acts
 from referral_pipeline.sandbox.greenhouse.app import create_app
 from referral_pipeline.sandbox.greenhouse.auth import Client
+from referral_pipeline.sandbox.greenhouse.ingestion import Partner
 from referral_pipeline.sandbox.greenhouse.job_acts import set_up_basics
 from referral_pipeline.sandbox.greenhouse.store import GreenhouseStore
 from referral_pipeline.sandbox.greenhouse.switches import Switches
@@ -103,7 +106,9 @@ class Account:
     def scoped(self, scopes: frozenset[str]) -> None:
         """Serve the account; the credential may do what `scopes` say."""
         self._door.app = create_app(
-            self.store, clients=[Client("t.greenhouse", self.secret, scopes, self.service_user)]
+            self.store,
+            clients=[Client("t.greenhouse", self.secret, scopes, self.service_user)],
+            partner=Partner(f"partner-{self.secret}"),
         )
 
     @property
@@ -115,7 +120,9 @@ class Account:
         """What was sent to change something."""
         return [sent for sent in self.sent if sent.method != "GET"]
 
-    def connect(self, *, secret: str | None = None, root: str | None = None, **options: Any) -> GreenhouseConnector:
+    def connect(
+        self, *, secret: str | None = None, root: str | None = None, ingestion: Ingestion | None = None, **options: Any
+    ) -> GreenhouseConnector:
         """A connector to this account."""
         wanted = GreenhouseOptions(**{"source_name": SOURCE, **options})
         client = HttpClient(
@@ -127,7 +134,22 @@ class Account:
             retry=RetryPolicy(max_attempts=wanted.max_attempts),
             clock=Clock(now=lambda: self.now.timestamp(), monotonic=lambda: self.now.timestamp(), sleep=self.sleep),
         )
-        return GreenhouseConnector(client, wanted, stage_map=STAGE_MAP)
+        return GreenhouseConnector(client, wanted, stage_map=STAGE_MAP, ingestion=ingestion)
+
+    def handing_in(self, *, key: str | None = None, user: str = ADVOCATE) -> GreenhouseConnector:
+        """A connector that creates candidates with the partner's key, in the name of a user."""
+        clock = Clock(now=lambda: self.now.timestamp(), monotonic=lambda: self.now.timestamp(), sleep=self.sleep)
+        basic = base64.b64encode(f"{key or f'partner-{self.secret}'}:".encode()).decode()
+        client = HttpClient(
+            system="greenhouse",
+            base_url=f"{self.root}/v1/partner",
+            authorization=f"Basic {basic}",
+            recorder=self.calls.append,
+            timeouts=Timeouts(2, 5),
+            retry=RetryPolicy(max_attempts=3),
+            clock=clock,
+        )
+        return self.connect(ingestion=Ingestion(client, user))
 
     def sleep(self, seconds: float) -> None:
         """Time passes."""

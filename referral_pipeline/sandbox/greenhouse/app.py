@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
+from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from referral_pipeline.sandbox.greenhouse.auth import CLIENT_ID_SUFFIX, Client
 from referral_pipeline.sandbox.greenhouse.control import add_control_plane
+from referral_pipeline.sandbox.greenhouse.ingestion import PREFIX, Ingestion, Partner
 from referral_pipeline.sandbox.greenhouse.store import GreenhouseStore
 from referral_pipeline.sandbox.greenhouse.switches import Switches
 from referral_pipeline.sandbox.greenhouse.vendor import ALL_SCOPES, Incoming, Outgoing, Vendor
@@ -47,6 +49,7 @@ def create_app(
     clients: Iterable[Client] | None = None,
     credential: Credential | None = None,
     on_application_created: ApplicationHook | None = None,
+    partner: Partner | None = None,
 ) -> FastAPI:
     """Make the app over a store.
 
@@ -56,6 +59,7 @@ def create_app(
         clients: Every credential that may call; overrides `credential`.
         credential: One credential with all scopes, acting as the integration's service user.
         on_application_created: Called with the candidate and the application row after the API created an application.
+        partner: Who may call the Candidate Ingestion API beside Harvest; None: nobody.
 
     Returns:
         The app; `app.state.vendor` is the `Vendor`, `app.state.credential` the credential in use.
@@ -82,8 +86,19 @@ def create_app(
     app.add_route("/token", token, methods=["POST"])
     # First, because this is what is called all the time; an endpoint that is no function gets the bare ASGI call.
     app.router.routes.insert(0, Route("/v3/{path:path}", _Harvest(vendor), methods=_METHODS))
+    if partner is not None:
+        _add_ingestion(app, Ingestion(store, partner, on_application_created, vendor.calls))
     app.add_route("/{path:path}", elsewhere, methods=_METHODS)
     return app
+
+
+def _add_ingestion(app: FastAPI, ingestion: Ingestion) -> None:
+    async def partner(request: Request) -> Response:
+        path, query, body = request.path_params["path"], request.url.query, await request.body()
+        reply = ingestion.answer(request.method, path, query, dict(request.headers), body)
+        return JSONResponse(reply.body, reply.status)
+
+    app.add_route(PREFIX + "/{path:path}", partner, methods=_METHODS)
 
 
 class _Harvest:

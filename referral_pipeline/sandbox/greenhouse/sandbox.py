@@ -12,11 +12,13 @@ from referral_pipeline.sandbox.ats import AtsSandbox
 from referral_pipeline.sandbox.credentials import (
     GREENHOUSE_CLIENT_ID,
     GREENHOUSE_CLIENT_SECRET,
+    GREENHOUSE_INGESTION_API_KEY,
     NEXT_WEBHOOK_SECRETS,
     SECRETS,
 )
 from referral_pipeline.sandbox.greenhouse.app import Credential, create_app
 from referral_pipeline.sandbox.greenhouse.events import connect
+from referral_pipeline.sandbox.greenhouse.ingestion import Partner
 from referral_pipeline.sandbox.greenhouse.store import GreenhouseStore
 from referral_pipeline.sandbox.greenhouse.switches import Switches
 from referral_pipeline.sandbox.programme import Programme
@@ -51,6 +53,7 @@ def create(programme: Programme, options: Options) -> AtsSandbox:
         Switches.model_validate(switches),
         credential=Credential(GREENHOUSE_CLIENT_ID, GREENHOUSE_CLIENT_SECRET),
         on_application_created=Stories(store, programme.truth),
+        partner=Partner(GREENHOUSE_INGESTION_API_KEY),
     )
     return AtsSandbox(
         app=app,
