@@ -203,7 +203,8 @@ class GreenhouseConnector:
 
     def audit(self, scope: AuditScope) -> list[Capability]:
         """Ask the tenant for each capability; writes, and takes back, only what `scope` allows."""
-        return audit(self._api, self._options, scope, tags=self._tags)
+        lines = audit(self._api, self._options, scope, tags=self._tags)
+        return [*lines, self._ingestion.audit()] if self._ingestion is not None else lines
 
     def close(self) -> None:
         """Close the sessions."""

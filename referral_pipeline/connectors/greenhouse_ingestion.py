@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from referral_pipeline.connectors.capabilities import Area, Capability, Question
 from referral_pipeline.connectors.failures import AmbiguousOutcome, HttpFailure, TransientFailure, Unauthorized
 from referral_pipeline.connectors.greenhouse_api import number
 from referral_pipeline.connectors.greenhouse_models import SYSTEM
@@ -28,7 +29,17 @@ from referral_pipeline.connectors.http import HttpClient
 from referral_pipeline.connectors.records import Finding, NewApplication, NewCandidate
 
 LIVE_URL = "https://api.greenhouse.io/v1/partner"
+LIVE_PATH = "/v1/partner"
 _KEY = "ats.options.ingestion"
+_HANDED_IN = Question(
+    Area.ENDPOINTS,
+    "ingestion.create",
+    "Hand in a candidate with a partner's key",
+    "the advocate gets the credit natively by e-mail address, whether or not they are a user",
+    "no candidate can be created: the contract names this way in",
+    ("candidate_creation",),
+    "POST /v1/partner/candidates",
+)
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,15 @@ class Ingestion:
         except HttpFailure as failure:
             return Finding(f"{_KEY}.base_url", False, str(failure), f"Check it: the vendor's is {LIVE_URL}")
         return Finding(_KEY, True, "new candidates are handed in with the partner's key")
+
+    def audit(self) -> Capability:
+        """Whether the partner's way in is open. A candidate is not made for it: what that takes is not shown."""
+        finding = self.probe()
+        if finding.ok:
+            return _HANDED_IN.partial(
+                f"{LIVE_PATH}/current_user answered; no candidate was handed in", _HANDED_IN.with_it
+            )
+        return _HANDED_IN.missing(finding.found)
 
     def close(self) -> None:
         """Close the session."""

@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from referral_pipeline.connectors.build import Build, ConnectorError
+from referral_pipeline.connectors.capabilities import Standing
 from referral_pipeline.connectors.failures import AmbiguousOutcome, Invalid, Unauthorized
 from referral_pipeline.connectors.greenhouse import build
 from referral_pipeline.connectors.greenhouse_ingestion import external_id
@@ -159,6 +160,15 @@ def test_4_a_wrong_key_and_a_user_who_is_none_are_found_by_check_and_make_nothin
 
 def test_4_what_is_set_up_right_passes_check(account: Account) -> None:
     assert all(finding.ok for finding in account.handing_in().probe())
+
+
+def test_4_the_audit_says_whether_the_way_in_is_open_and_makes_nobody_for_it(account: Account) -> None:
+    line = account.handing_in()._ingestion.audit()
+    assert (line.name, line.standing) == ("ingestion.create", Standing.PARTIAL)
+    line = account.handing_in(key="wrong")._ingestion.audit()
+    assert line.standing is Standing.MISSING
+    assert "no candidate can be created" in line.consequence
+    assert account.store.rows("candidates") == []
 
 
 def test_a_request_without_the_user_is_refused(account: Account) -> None:
