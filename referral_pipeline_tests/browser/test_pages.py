@@ -63,7 +63,10 @@ def test_the_page_of_what_analysts_watch_shows_meaning_numbers_and_the_file(page
     page.set_viewport_size({"width": 1600, "height": 3600})  # the page scrolls inside
     page.goto(f"{webserver}/assets/{asset}?view=overview")
     page.wait_for_selector("text=Latest materialization", timeout=60_000)
-    page.wait_for_selector(f"text={shown[0]}", timeout=30_000)
+    # The page comes in parts, each with a request of its own.
+    page.wait_for_function(
+        "words => words.every(word => document.body.innerText.includes(word))", arg=list(shown), timeout=60_000
+    )
     page.screenshot(path=screenshots / f"asset-{asset}-whole.png")
     text = page.inner_text("body")
     assert [words for words in shown if words not in text] == []
