@@ -3,7 +3,8 @@
 Belongs here: the ATS protocol over the vendor's ways of reading and writing. Does not belong here: decisions about
 referrals, stores. Its parts: `lever_api` (endpoints, pages), `lever_models` (records, options), `lever_reader` (records
 read live), `lever_writer` (writes), `lever_mailboxes` (who else creates), `lever_assemble` (canonical records),
-`lever_tags` (our fields), `lever_reference` (a cache), `lever_probe` (looking at an account), `lever_events` (hooks).
+`lever_tags` (our fields), `lever_reference` (a cache), `lever_probe` (looking at an account), `lever_audit` and
+`lever_trip` (what an account can do), `lever_events` (hooks).
 
 A contact is a candidate, an opportunity an application, a posting a job.
 
@@ -35,9 +36,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from referral_pipeline.connectors.build import Build
+from referral_pipeline.connectors.capabilities import AuditScope, Capability
 from referral_pipeline.connectors.http import HttpClient, RetryPolicy, Timeouts
 from referral_pipeline.connectors.lever_api import ENTITIES, LeverApi
 from referral_pipeline.connectors.lever_assemble import Assembler
+from referral_pipeline.connectors.lever_audit import audit
 from referral_pipeline.connectors.lever_models import SYSTEM, TAG_NAMES, LeverOptions
 from referral_pipeline.connectors.lever_probe import probe
 from referral_pipeline.connectors.lever_reader import Reader
@@ -172,6 +175,10 @@ class LeverConnector:
     def probe(self) -> list[Finding]:
         """Look, without writing, whether the account is reachable and set up as the contract needs."""
         return probe(self._api, self._options, tags=self._tags, stage_map=self._stage_map)
+
+    def audit(self, scope: AuditScope) -> list[Capability]:
+        """What the account can do for the integration. Writes in a sandbox only, and archives what it opened."""
+        return audit(self._api, self._options, scope, tags=self._tags)
 
     def close(self) -> None:
         """Close the session."""

@@ -66,6 +66,7 @@ OPERATIONS = (
     "POST /opportunities/{id}/removeTags",
     "POST /opportunities/{id}/addSources",
     "POST /opportunities/{id}/removeSources",
+    "PUT /opportunities/{id}/archived",
     "GET /contacts/{id}",
     "PUT /contacts/{id}",
     "GET /postings",
@@ -228,6 +229,8 @@ class Vendor:
             case _:
                 row = self._row("applications", "opportunities", record_id)
                 act = name.rpartition("/")[2]
+                if act == "archived":
+                    return writes.archive(row, body(bodies.Ended))
                 if act in {"addTags", "removeTags"}:
                     change = writes.add_tags if act == "addTags" else writes.remove_tags
                     return change(row, body(bodies.Tags))

@@ -183,6 +183,28 @@ class Writes:
         row = self._store.update("applications", row["id"], source_id=source_id)
         return Answer(200, {"data": self._views.opportunity(row)})
 
+    def archive(self, row: Row, body: bodies.Ended) -> Answer:
+        """End an opportunity by a reason; one that has ended gets the new reason."""
+        known = {reason["id"]: reason["type"] for reason in self._views.reasons()}
+        if body.reason not in known:
+            raise bad_request(f"archive_reasons {body.reason[:60]} was not found")
+        at = self._store.clock()
+        if row["status"] == "hired":
+            row = hiring.unhire(self._store, row, at)
+        elif row["status"] == "rejected":
+            row = hiring.unreject(self._store, row, at)
+        reason_id = decode("rejection_reasons", body.reason)
+        try:
+            if known[body.reason] == "hired":
+                opening = hiring.choose_opening(self._store, row, None)
+                row = hiring.hire(self._store, row, opening, close_reason_id=None, at=at)
+            else:
+                assert reason_id is not None
+                row = hiring.reject(self._store, row, reason_id=reason_id, at=at)
+        except Unprocessable as problem:
+            raise bad_request(str(problem.entries[0])) from None
+        return Answer(200, {"data": self._views.opportunity(row)})
+
     # ---------------------------------------------------------------- contacts, users
 
     def change_contact(self, row: Row, body: bodies.Contact) -> Answer:
