@@ -3,7 +3,7 @@
 Belongs here: the ATS protocol over the vendor's ways of reading and writing. Does not belong here: decisions about
 referrals, stores. Its parts: `ashby_api` (calls, pages), `ashby_tokens` (what changed since), `ashby_models` (rows,
 options), `ashby_reader` (records read live), `ashby_writer` (writes), `ashby_assemble` (canonical records),
-`ashby_reference` (caches), `ashby_probe` (looking at an account).
+`ashby_reference` (caches), `ashby_probe` (looking at an account), `ashby_audit` and `ashby_trip` (what one can do).
 
 Invariants of the vendor's API, each with a test of the same number
 1.  Every call is a POST; a refusal comes with HTTP 200 and `success: false`, and its code says what it is.
@@ -32,6 +32,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from referral_pipeline.connectors.ashby_api import ENTITIES, AshbyApi, judged
 from referral_pipeline.connectors.ashby_assemble import Assembler
+from referral_pipeline.connectors.ashby_audit import audit
 from referral_pipeline.connectors.ashby_models import DEFAULT_FIELDS, SYSTEM, AshbyOptions
 from referral_pipeline.connectors.ashby_probe import probe
 from referral_pipeline.connectors.ashby_reader import Reader
@@ -39,6 +40,7 @@ from referral_pipeline.connectors.ashby_reference import Reference
 from referral_pipeline.connectors.ashby_tokens import SyncTokens
 from referral_pipeline.connectors.ashby_writer import Writer
 from referral_pipeline.connectors.build import Build
+from referral_pipeline.connectors.capabilities import AuditScope, Capability
 from referral_pipeline.connectors.http import HttpClient, RetryPolicy, Timeouts
 from referral_pipeline.connectors.protocols import RawReader
 from referral_pipeline.connectors.records import (
@@ -173,6 +175,10 @@ class AshbyConnector:
     def probe(self) -> list[Finding]:
         """Look, without writing, whether the account is reachable and set up as the contract needs."""
         return probe(self._api, self._reference, self._options, tags=self._tags, stage_map=self._stage_map)
+
+    def audit(self, scope: AuditScope) -> list[Capability]:
+        """What the account can do for the integration. Writes in a sandbox only, and anonymizes what it wrote."""
+        return audit(self._api, self._options, scope, tags=self._tags)
 
     def close(self) -> None:
         """Close the session."""

@@ -17,7 +17,7 @@ from referral_pipeline.vocabulary import TERMINAL_STATUSES, CandidateStatus
 
 _KEY = "ats.client_secret_env"
 _SET_KEY = "Set a key of Admin > Integrations > API keys in the environment variable that the contract names"
-_PERMISSIONS: Mapping[str, str] = {
+PERMISSIONS: Mapping[str, str] = {
     "job.list": "jobsRead",
     "jobPosting.list": "jobsRead",
     "department.list": "organizationRead",
@@ -42,7 +42,7 @@ def probe(
     """All findings; a system that cannot be reached, or refuses the key, gives one only."""
     try:
         missing = list(_missing(api))
-        if len(missing) == len(_PERMISSIONS):
+        if len(missing) == len(PERMISSIONS):
             return [Finding(_KEY, False, "Ashby refuses the key for every call", _SET_KEY)]
         reached = Finding("ats.base_url", True, f"{api.client.base_url} answers")
         if missing:
@@ -65,7 +65,7 @@ def probe(
 
 def _missing(api: AshbyApi) -> Iterator[str]:
     unpaged = {listing.call for listing in LISTINGS.values() if not listing.syncs} | {"source.list"}
-    for call in _PERMISSIONS:
+    for call in PERMISSIONS:
         try:
             api.read(call, {} if call in unpaged else {"limit": 1})
         except Forbidden:
@@ -73,7 +73,7 @@ def _missing(api: AshbyApi) -> Iterator[str]:
 
 
 def _rights(missing: list[str]) -> Finding:
-    rights = ", ".join(sorted({_PERMISSIONS[call] for call in missing}))
+    rights = ", ".join(sorted({PERMISSIONS[call] for call in missing}))
     mend = f"Grant the API key {rights}, and candidatesWrite to write"
     return Finding(_KEY, False, f"may not call {', '.join(missing)}", mend)
 

@@ -109,6 +109,7 @@ class Account:
         self._door, self.root = running(_Door, "ashby")
         self._door.app, self._door.exchanges, self._door.lose = create_app(self.vendor), [], set()
         self.calls: list[ApiCall] = []
+        self.asks_for_refusals = False
         self.connector = self.connect()
 
     @property
@@ -198,6 +199,8 @@ def account_with(**switches: Any) -> Iterator[Account]:
         account.connector.close()
     if openapi.ASHBY_DOCUMENT.is_file():
         for one in account.exchanges:
-            assert openapi.ashby_request_problems(one.call, one.body) == []
+            # An audit sends what must be refused, to see whether a call is there.
+            if one.answer.get("success") or not account.asks_for_refusals:
+                assert openapi.ashby_request_problems(one.call, one.body) == []
             if one.status == 200:
                 assert openapi.ashby_answer_problems(one.call, one.answer) == []
