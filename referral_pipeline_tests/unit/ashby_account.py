@@ -20,6 +20,7 @@ from referral_pipeline.connectors.ashby_models import DEFAULT_FIELDS, AshbyOptio
 from referral_pipeline.connectors.ashby_tokens import SyncTokens
 from referral_pipeline.connectors.http import ApiCall, Clock, HttpClient, RetryPolicy, Timeouts
 from referral_pipeline.connectors.records import NewApplication, NewCandidate, Row, Window
+from referral_pipeline.connectors.shapes import ShapeRecorder
 from referral_pipeline.sandbox.ashby.app import create_app
 from referral_pipeline.sandbox.ashby.ids import id_of, uuid_of
 from referral_pipeline.sandbox.ashby.switches import Switches
@@ -132,13 +133,16 @@ class Account:
     def switch(self, **changes: Any) -> None:
         self.world.set_switches(self.world.switches.changed(changes))
 
-    def connect(self, *, key: str = KEY, tokens: Path | None = None, **options: Any) -> AshbyConnector:
+    def connect(
+        self, *, key: str = KEY, tokens: Path | None = None, shapes: ShapeRecorder | None = None, **options: Any
+    ) -> AshbyConnector:
         """A connector to this account."""
         client = HttpClient(
             system="ashby",
             base_url=self.root,
             authorization=BASIC if key == KEY else f"Basic {key}",
             recorder=self.calls.append,
+            shapes=shapes,
             timeouts=Timeouts(2, 5),
             retry=RetryPolicy(max_attempts=3),
             clock=Clock(now=lambda: self.now.timestamp(), monotonic=lambda: self.now.timestamp(), sleep=self.sleep),

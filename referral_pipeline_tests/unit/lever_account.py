@@ -19,6 +19,7 @@ from referral_pipeline.connectors.http import ApiCall, Clock, HttpClient, RetryP
 from referral_pipeline.connectors.lever import LeverConnector
 from referral_pipeline.connectors.lever_models import DEFAULT_FIELDS, LeverOptions
 from referral_pipeline.connectors.records import AtsStaged, NewApplication, NewCandidate, Row, Window
+from referral_pipeline.connectors.shapes import ShapeRecorder
 from referral_pipeline.sandbox.greenhouse.acts import Acts
 from referral_pipeline.sandbox.greenhouse.job_acts import set_up_basics
 from referral_pipeline.sandbox.greenhouse.store import GreenhouseStore
@@ -112,7 +113,9 @@ class Account:
     def switch(self, **values: Any) -> None:
         self.store.switches = self.store.switches.changed(values)
 
-    def connect(self, *, key: str = KEY, root: str | None = None, **options: Any) -> LeverConnector:
+    def connect(
+        self, *, key: str = KEY, root: str | None = None, shapes: ShapeRecorder | None = None, **options: Any
+    ) -> LeverConnector:
         """A connector to this account."""
         wanted = LeverOptions.model_validate(
             {"perform_as": ACTING, "source_name": SOURCE, "withdrawn_reasons": ["Accepted another offer"], **options}
@@ -122,6 +125,7 @@ class Account:
             base_url=f"{root or self.root}/v1",
             authorization=basic(key),
             recorder=self.calls.append,
+            shapes=shapes,
             timeouts=Timeouts(2, 5),
             retry=RetryPolicy(max_attempts=wanted.max_attempts),
             clock=Clock(now=lambda: self.now.timestamp(), monotonic=lambda: self.now.timestamp(), sleep=self.sleep),
