@@ -21,7 +21,8 @@ class SystemFacts:
 
     `merges_candidates`: whether its connector can merge two candidates (`connectors.protocols.MergesCandidates`).
     `candidate_page`: where a recruiter looks at a candidate, `{id}` for its id. `auth`: whether it is called with a
-    client id and a secret, or with an API key alone. `signs_webhooks`: whether it does.
+    client id and a secret, or with an API key alone. `signs_webhooks`: whether it does. `webhooks_screen` and
+    `fields_screen`: where its own screens have webhooks and custom fields, for what its API cannot do.
     """
 
     name: str
@@ -37,6 +38,8 @@ class SystemFacts:
     candidate_page: str | None = None
     auth: Literal["client", "api_key"] = "client"
     signs_webhooks: bool = True
+    webhooks_screen: str | None = None
+    fields_screen: str | None = None
 
 
 TAGS: tuple[str, ...] = (
@@ -92,6 +95,8 @@ SYSTEMS: Mapping[str, SystemFacts] = {
             },
             merges_candidates=True,
             candidate_page="https://app.greenhouse.io/people/{id}",
+            webhooks_screen="Configure > Dev Center > Web Hooks",
+            fields_screen="Configure > Custom Options",
         ),
         SystemFacts(
             name="lever",
@@ -110,6 +115,7 @@ SYSTEMS: Mapping[str, SystemFacts] = {
                 **_HTTP_OPTIONS,
             },
             auth="api_key",
+            webhooks_screen="Settings > Integrations and API > Webhooks",
         ),
         SystemFacts(
             name="ashby",
@@ -125,6 +131,8 @@ SYSTEMS: Mapping[str, SystemFacts] = {
                 **_HTTP_OPTIONS,
             },
             auth="api_key",
+            webhooks_screen="Admin > Integrations > Webhooks",
+            fields_screen="Admin > Custom fields",
         ),
         SystemFacts(
             name="radancy",

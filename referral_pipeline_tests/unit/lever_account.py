@@ -37,7 +37,6 @@ TAGS = {"referral_id": "ref_1", "advocate_id": "adv_1", "share_id": "sh_1", "cam
 ADA = NewCandidate(first_name="Ada", last_name="Lovelace", email="ada@example.com", phone="+14155550123")
 SOURCE = "Employee Advocacy"
 KEY = "a-key-of-tests"
-TOKEN = "f" * 48
 ACTING = encode("users", ACTING_USER)
 
 
@@ -94,7 +93,6 @@ class Account:
             self.store,
             self.memory,
             key=KEY,
-            signature_token=TOKEN,
             switches=LeverSwitches.model_validate({"calls_per_second": 100_000, "burst": 100_000, **switches}),
         )
         self.calls: list[ApiCall] = []

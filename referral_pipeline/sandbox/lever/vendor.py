@@ -92,7 +92,6 @@ class Vendor:
         store: GreenhouseStore,
         memory: Memory,
         key: str,
-        signature_token: str,
         on_application_created: ApplicationHook | None = None,
     ) -> None:
         self.store = store
@@ -100,7 +99,7 @@ class Vendor:
         self.calls: dict[str, Counter[str]] = {}
         self.views = Views(store, memory)
         self._lists = Lists(store, memory, self.views)
-        self._writes = Writes(store, memory, self.views, self._lists, signature_token)
+        self._writes = Writes(store, memory, self.views, self._lists)
         self._authorization = f"Basic {base64.b64encode(f'{key}:'.encode()).decode()}"
         self._bucket = TokenBucket()
         self._on_application_created = on_application_created

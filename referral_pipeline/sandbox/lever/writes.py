@@ -48,14 +48,11 @@ class Answer:
 class Writes:
     """Changes one account. Every method raises Refusal."""
 
-    def __init__(
-        self, store: GreenhouseStore, memory: Memory, views: Views, lists: Lists, signature_token: str
-    ) -> None:
+    def __init__(self, store: GreenhouseStore, memory: Memory, views: Views, lists: Lists) -> None:
         self._store = store
         self._memory = memory
         self._views = views
         self._lists = lists
-        self._signature_token = signature_token
 
     # ---------------------------------------------------------------- opportunities
 
@@ -239,7 +236,7 @@ class Writes:
                 "id": stage_id(secrets.token_hex(8)),
                 "event": body.event,
                 "url": body.url,
-                "configuration": {**configuration, "signatureToken": self._signature_token},
+                "configuration": {**configuration, "signatureToken": secrets.token_hex(24)},
             }
         )
         switches = self._store.switches
