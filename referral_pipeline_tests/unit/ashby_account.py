@@ -134,13 +134,13 @@ class Account:
         self.world.set_switches(self.world.switches.changed(changes))
 
     def connect(
-        self, *, key: str = KEY, tokens: Path | None = None, shapes: ShapeRecorder | None = None, **options: Any
+        self, *, key: str | None = KEY, tokens: Path | None = None, shapes: ShapeRecorder | None = None, **options: Any
     ) -> AshbyConnector:
         """A connector to this account."""
         client = HttpClient(
             system="ashby",
             base_url=self.root,
-            authorization=BASIC if key == KEY else f"Basic {key}",
+            authorization=BASIC if key == KEY else None if key is None else f"Basic {key}",
             recorder=self.calls.append,
             shapes=shapes,
             timeouts=Timeouts(2, 5),
