@@ -32,6 +32,7 @@ from referral_pipeline_tests.serving import Door, running
 
 START = datetime(2026, 11, 2, 9, 0, 0, tzinfo=UTC)
 STAGES = ("Application Review", "Phone Screen", "Team Chat", "Offer")
+STAGES_OF_TWO = ("Application Review", "Offer")
 STAGE_MAP = {"phone screen": CandidateStatus.INTERVIEWED, " OFFER ": CandidateStatus.OFFERED}
 TAGS = {"referral_id": "ref_1", "advocate_id": "adv_1", "share_id": "sh_1", "campaign_tag": "spring: 2026"}
 ADA = NewCandidate(first_name="Ada", last_name="Lovelace", email="ada@example.com", phone="+14155550123")
@@ -184,3 +185,23 @@ def account_with(**switches: Any) -> Iterator[Account]:
         yield account
     finally:
         account.connector.close()
+
+
+def status_of(account: Account, opportunity_id: str) -> Any:
+    live = account.connector.get_applications([opportunity_id])[opportunity_id]
+    staged = {one.id: one for one in account.staged().applications}[opportunity_id]
+    assert live == staged
+    return live
+
+
+def sample(**changes: Any) -> dict[str, Any]:
+    """An opportunity of a pull, somewhat like the published one."""
+    row = {
+        "id": "250d8f03-738a-4bba-a671-8a3d73477145",
+        "contact": "7f23e772-f2cb-4ebb-b33f-54b872999992",
+        "name": "Shane Smith",
+        "createdAt": 1407460071043,
+        "stage": "lead-new",
+        "applications": [{"id": "a1", "posting": "p1"}],
+    }
+    return {**row, **changes}
