@@ -166,7 +166,11 @@ def _register(settings: Settings, told: _Told, source: Any, *, again: bool) -> N
 
     assert told.url is not None
 
+    disabled: list[str] = []
+
     def made(one: Registered) -> None:
+        if one.hook.is_on is False:
+            disabled.append(one.hook.event)
         told.registered.append(one.hook.event)
         told.missing = [event for event in told.missing if event != one.hook.event]
         if one.key is not None:
@@ -182,6 +186,9 @@ def _register(settings: Settings, told: _Told, source: Any, *, again: bool) -> N
             pass
     except (HttpFailure, MissingSecret) as failure:
         told.problem = str(failure)
+    if disabled and told.problem is None:
+        why = "its ping was not answered: see that the receiver runs and can be reached, then register again"
+        told.problem = f"{', '.join(disabled)}: registered and disabled, as {why}"
 
 
 def _first_key(settings: Settings, variable: str | None) -> str | None:

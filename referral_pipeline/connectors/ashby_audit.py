@@ -79,7 +79,8 @@ def audit(api: AshbyApi, options: AshbyOptions, scope: AuditScope, *, tags: Iter
     lists = list(reader.lists())
     if not reader.rows and not any(isinstance(failure, NotFound) for failure in reader.failures.values()):
         return [REACHED.failed(next(iter(reader.failures.values())))]
-    lines = [REACHED.covered("the key is taken, as the user name of HTTP Basic"), *lists]
+    taken = REACHED.covered("the key is taken, as the user name of HTTP Basic")
+    lines = [taken if reader.rows else REACHED.not_verified("no list could be read"), *lists]
     lines += [reader.pages(), reader.scopes(), reader.refusals(), *reader.search(), reader.status(), reader.one()]
     lines += [*reader.fields(), dates_line(reader.times()), *_custom_fields(reader, options, tags)]
     lines += [*_source(reader, options), MERGE.missing("the vendor documents no call for it")]

@@ -71,7 +71,8 @@ def audit(api: LeverApi, options: LeverOptions, scope: AuditScope, *, tags: Iter
         first = next(iter(reader.failures.values()))
         if not any(isinstance(failure, NotFound) for failure in reader.failures.values()):
             return [REACHED.failed(first)]
-    lines = [REACHED.covered("the key is taken, as the user name of HTTP Basic"), *lists]
+    taken = REACHED.covered("the key is taken, as the user name of HTTP Basic")
+    lines = [taken if reader.rows else REACHED.not_verified("no list could be read"), *lists]
     lines += [reader.pages(), reader.scopes(), reader.acting(), *reader.search(), reader.status()]
     lines += [*reader.one(), *reader.fields(), dates_line(reader.times()), reader.hooks()]
     lines += [*_fields(options, tags), FIELDS_BY_API.covered("an opportunity has no custom fields: tags carry ours")]

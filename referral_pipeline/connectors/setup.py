@@ -110,6 +110,13 @@ def register_missing(
 
     `told` hears of each at once, before anything else can fail: a key that the system made up is never shown again.
     """
-    for event in missing_events(source, url):
+    there = source.hooks()
+    on = {hook.event for hook in there if leads_here(hook, url)}
+    for event in source.hook_events:
+        if event in on:
+            continue
+        for hook in there:
+            if (hook.event, hook.is_on, hook.url.rstrip("/")) == (event, False, url.rstrip("/")):
+                source.remove_hook(hook)  # one that is switched off is replaced, or they would pile up
         told(source.register_hook(event, url, key))
         yield event

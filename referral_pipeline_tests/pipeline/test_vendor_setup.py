@@ -176,14 +176,32 @@ def test_fields_that_are_missing_are_made_by_command_where_the_api_can(account: 
     assert names.count("Share id") == 1
 
 
+@only("ashby")
+def test_webhooks_that_are_left_disabled_are_told_and_replaced_once_the_receiver_answers(account: Account):
+    here = "https://another.example.com"
+    account.control.switches(webhook_ping="refused")
+    try:
+        done = account.run("webhooks", "register", "--url", here)
+    finally:
+        account.control.switches(webhook_ping="answered")
+    assert done.exit_code == 1
+    assert "its ping was not answered" in done.stdout
+    told = account.told("webhooks", "register", "--url", here)
+    assert (told["problem"], told["registered"]) == (None, list(_events(account)))
+    assert all(one["on"] for one in account.told("webhooks", "list")["webhooks"])
+
+
 @only("lever")
-def test_fields_of_lever_need_nothing_and_a_url_is_asked_for(account: Account):
+def test_fields_of_lever_need_nothing_and_a_url_is_asked_for(account: Account, monkeypatch: pytest.MonkeyPatch):
     done = account.run("fields", "create")
     assert (done.exit_code, done.stdout) == (0, "lever: no field is missing\n")
     refused = account.run("webhooks", "register")
     assert refused.exit_code == 2
     assert "REFERRAL_PIPELINE_RECEIVER_URL" in refused.output
     assert account.run("webhooks", "register", "--url", "bridge").exit_code == 2
+    monkeypatch.setenv("REFERRAL_PIPELINE_RECEIVER_URL", "https://third.example.com")
+    told = account.told("webhooks", "register", "--dry-run")
+    assert (told["url"], told["missing"]) == ("https://third.example.com/webhooks/lever", list(_events(account)))
 
 
 @only("greenhouse")

@@ -158,6 +158,15 @@ def test_webhooks_of_ashby_that_are_gone_or_switched_off_are_registered_again(
     ashby.world.webhooks[made[1].hook.id]["enabled"] = False
     again = [one.hook.event for one in registered(source, ASHBY_URL, KEY)]
     assert again == [made[0].hook.event, made[1].hook.event]
+    assert len(ashby.world.webhooks) == len(made)
+    assert missing_events(source, ASHBY_URL) == []
+
+
+def test_a_webhook_of_ashby_whose_ping_nobody_answered_is_told_to_be_off(ashby: ashby_account.Account):
+    ashby.switch(webhook_ping="refused")
+    made = registered(ashby.connector, ASHBY_URL, KEY)
+    assert {one.hook.is_on for one in made} == {False}
+    assert missing_events(ashby.connector, ASHBY_URL) == list(ashby.connector.hook_events)
 
 
 def test_the_probe_of_ashby_tells_whether_webhooks_point_here(ashby: ashby_account.Account, tmp_path: Path):

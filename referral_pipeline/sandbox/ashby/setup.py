@@ -67,7 +67,7 @@ class SetUp:
         if not body["requestUrl"].startswith(("https://", "http://")):
             raise invalid("requestUrl is not a URL")
         hook_id = str(uuid.uuid4())
-        hook: dict[str, Any] = {"id": hook_id, "enabled": True, **body}
+        hook: dict[str, Any] = {"id": hook_id, "enabled": self._world.switches.webhook_ping == "answered", **body}
         self._world.webhooks[hook_id] = hook
         return {"results": dict(hook)}
 

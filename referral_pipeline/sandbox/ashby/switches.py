@@ -41,6 +41,8 @@ class Switches(BaseModel):
     """What candidate.update does to a phone number that is there when it is given another."""
     duplicate_application: Literal["allowed", "refused"] = "allowed"
     """A second application of a candidate on one job. Allowed by default: it must be the client that takes care."""
+    webhook_ping: Literal["answered", "refused"] = "answered"
+    """What the ping meets that follows a registration: one that is refused leaves the webhook disabled."""
     referrals: bool = True
     """Whether the plan has the referral form."""
 
