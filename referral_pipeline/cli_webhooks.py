@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from referral_pipeline.connectors.setup import Hook, Registered
     from referral_pipeline.settings import Settings
 
-_URL_HELP = "Where outside systems reach the receiver, as https://bridge.example.com [default: RECEIVER_URL]."
+_URL_HELP = "The receiver's public address, as https://bridge.example.com [default: REFERRAL_PIPELINE_RECEIVER_URL]."
 
 
 @dataclass
