@@ -30,6 +30,7 @@ from referral_pipeline.cli_drift import drift
 from referral_pipeline.cli_dry_run import dry_run
 from referral_pipeline.cli_events import events, past_moment
 from referral_pipeline.cli_explain import explain as explain_command
+from referral_pipeline.cli_fields import fields
 from referral_pipeline.cli_go_live import go_live
 from referral_pipeline.cli_health import health
 from referral_pipeline.cli_init import init
@@ -39,6 +40,7 @@ from referral_pipeline.cli_query import query
 from referral_pipeline.cli_resolve import resolve
 from referral_pipeline.cli_review import review
 from referral_pipeline.cli_scorecard import scorecard
+from referral_pipeline.cli_webhooks import webhooks
 
 if TYPE_CHECKING:
     from referral_pipeline.orchestration.demo import Demonstration
@@ -310,6 +312,8 @@ main.add_command(audit_api)
 main.add_command(scorecard)
 main.add_command(drift)
 main.add_command(dry_run)
+main.add_command(webhooks)
+main.add_command(fields)
 tell_which_contract(main)
 
 

@@ -26,7 +26,8 @@ _MARK = {"covered": "[green]covered", "partial": "[yellow]partial", "not verifie
 def audit_api(out: Path | None, as_json: bool) -> None:
     """Ask every system what it can do, and hold it against the contract. Exit code 1 when something needed lacks.
 
-    In a sandbox one candidate is created and deleted again, and what the advocacy platform holds is sent to it again.
+    In a sandbox one candidate is created and taken back as far as the API can (deleted, anonymized or archived), and
+    what the advocacy platform holds is sent to it again.
     In production nothing is written.
     """
     from referral_pipeline.cli import progress, require_ready

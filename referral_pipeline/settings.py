@@ -46,7 +46,8 @@ class Settings(BaseSettings):
 
     `home` is the folder against which relative paths and URLs of the contract are resolved. `key` holds Fernet keys,
     comma separated, of which the first encrypts; `hash_key` is for keyed hashes; `approval_key` signs what go-live
-    exports. `ui_url` is where people open the Dagster UI; the other `*_url` fields override the contract's URLs.
+    exports. `ui_url` is where people open the Dagster UI, `receiver_url` where outside systems
+    reach the receiver of webhooks; the other `*_url` fields override the contract's URLs.
     """
 
     model_config = SettingsConfigDict(
@@ -70,6 +71,7 @@ class Settings(BaseSettings):
     crm_base_url: _Url = None
     crm_auth_url: _Url = None
     ui_url: _Url = None
+    receiver_url: _Url = None
 
     @property
     def config_path(self) -> Path:

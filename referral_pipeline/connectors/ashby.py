@@ -3,7 +3,8 @@
 Belongs here: the ATS protocol over the vendor's ways of reading and writing. Does not belong here: decisions about
 referrals, stores. Its parts: `ashby_api` (calls, pages), `ashby_tokens` (what changed since), `ashby_models` (rows,
 options), `ashby_reader` (records read live), `ashby_writer` (writes), `ashby_assemble` (canonical records),
-`ashby_reference` (caches), `ashby_probe` (looking at an account).
+`ashby_reference` (caches), `ashby_probe` (looking at an account), `ashby_audit` and `ashby_trip` (what one can do),
+`ashby_setup` (webhooks, fields).
 
 Invariants of the vendor's API, each with a test of the same number
 1.  Every call is a POST; a refusal comes with HTTP 200 and `success: false`, and its code says what it is.
@@ -32,13 +33,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from referral_pipeline.connectors.ashby_api import ENTITIES, AshbyApi, judged
 from referral_pipeline.connectors.ashby_assemble import Assembler
+from referral_pipeline.connectors.ashby_audit import audit
 from referral_pipeline.connectors.ashby_models import DEFAULT_FIELDS, SYSTEM, AshbyOptions
 from referral_pipeline.connectors.ashby_probe import probe
 from referral_pipeline.connectors.ashby_reader import Reader
 from referral_pipeline.connectors.ashby_reference import Reference
+from referral_pipeline.connectors.ashby_setup import EVENTS, HOOKS_FILE, HookIds, SetUp
 from referral_pipeline.connectors.ashby_tokens import SyncTokens
 from referral_pipeline.connectors.ashby_writer import Writer
 from referral_pipeline.connectors.build import Build
+from referral_pipeline.connectors.capabilities import AuditScope, Capability
+from referral_pipeline.connectors.failures import Invalid
 from referral_pipeline.connectors.http import HttpClient, RetryPolicy, Timeouts
 from referral_pipeline.connectors.protocols import RawReader
 from referral_pipeline.connectors.records import (
@@ -54,6 +59,7 @@ from referral_pipeline.connectors.records import (
     Row,
     Window,
 )
+from referral_pipeline.connectors.setup import Hook, MissingField, Registered
 from referral_pipeline.vocabulary import CandidateStatus
 
 TOKENS_FILE = "ashby_sync_tokens.json"
@@ -68,6 +74,7 @@ class AshbyConnector:
         stage_map: The contract's stage titles in canonical words.
         tags: The logical tags that the contract writes; `probe` asks for their fields.
         tokens: The syncTokens of earlier pulls; by default they are kept for this process only.
+        hook_ids: The webhooks that were registered from here; by default they are known to this process only.
     """
 
     system: str = SYSTEM
@@ -81,6 +88,7 @@ class AshbyConnector:
         stage_map: Mapping[str, CandidateStatus],
         tags: Iterable[str] = DEFAULT_FIELDS,
         tokens: SyncTokens | None = None,
+        hook_ids: HookIds | None = None,
     ) -> None:
         self.visibility_lag_seconds = options.visibility_lag_seconds
         self._client = client
@@ -92,6 +100,7 @@ class AshbyConnector:
         self._reference = Reference(self._api)
         self._reader = Reader(self._api, self._assembler, self._reference, with_history=options.stage_history)
         self._writer = Writer(self._api, options, self._reference, self._reader)
+        self._setup = SetUp(self._api, options, self._reference, hook_ids or HookIds(None, ""), self._tags)
 
     # ------------------------------------------------------------ reading
 
@@ -172,7 +181,43 @@ class AshbyConnector:
 
     def probe(self) -> list[Finding]:
         """Look, without writing, whether the account is reachable and set up as the contract needs."""
-        return probe(self._api, self._reference, self._options, tags=self._tags, stage_map=self._stage_map)
+        return probe(
+            self._api,
+            self._reference,
+            self._options,
+            tags=self._tags,
+            stage_map=self._stage_map,
+            hooks=self._setup.hooks,
+        )
+
+    hook_events = EVENTS
+    makes_keys = False
+
+    def hooks(self) -> list[Hook]:
+        """The webhooks that were registered from here: the vendor lists none."""
+        return self._setup.hooks()
+
+    def register_hook(self, event: str, url: str, key: str | None) -> Registered:
+        """Register one that is signed with this key; unsigned ones are refused by the receiver."""
+        if not key:
+            raise Invalid(SYSTEM, "webhook.create", detail="there is no key to sign with")
+        return self._setup.register(event, url, key)
+
+    def remove_hook(self, hook: Hook) -> None:
+        """End a webhook."""
+        self._setup.remove(hook)
+
+    def missing_fields(self) -> list[MissingField]:
+        """Application custom fields that the contract writes and the account has not."""
+        return self._setup.missing_fields()
+
+    def create_field(self, missing: MissingField) -> None:
+        """Make one, unless it is there by now."""
+        self._setup.create_field(missing)
+
+    def audit(self, scope: AuditScope) -> list[Capability]:
+        """What the account can do for the integration. Writes in a sandbox only, and anonymizes what it wrote."""
+        return audit(self._api, self._options, scope, tags=self._tags)
 
     def close(self) -> None:
         """Close the session."""
@@ -193,5 +238,11 @@ def build(of: Build) -> AshbyConnector:
     account = hashlib.sha256(f"{of.system.base_url} {key}".encode()).hexdigest()[:16]
     tokens = SyncTokens(of.state_dir / TOKENS_FILE if of.state_dir is not None else None, account)
     return AshbyConnector(
-        client, options, stage_map=of.contract.stage_map, tags=of.contract.tag_sources(), tokens=tokens
+        client,
+        options,
+        stage_map=of.contract.stage_map,
+        tags=of.contract.tag_sources(),
+        tokens=tokens,
+        # Looking at them shares no budget: `check` knows them too.
+        hook_ids=HookIds(of.settings.state_dir / HOOKS_FILE, account),
     )

@@ -138,6 +138,10 @@ class AshbyApi:
         """
         return self._call(call, body, repeatable=repeatable, writes=True).get("results")
 
+    def page(self, call: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer of a list to one request, with its cursor or token."""
+        return self._call(call, body, repeatable=True, writes=False)
+
     def read_one(self, call: str, body: Mapping[str, Any]) -> Row | None:
         """The row of an `*.info` call; None when it is not there."""
         try:

@@ -6,18 +6,19 @@ checks of the contract alone (`contract/`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from referral_pipeline.connectors.ashby_api import LISTINGS, AshbyApi
 from referral_pipeline.connectors.ashby_models import AshbyOptions, title_key
 from referral_pipeline.connectors.ashby_reference import Reference
 from referral_pipeline.connectors.failures import Forbidden, HttpFailure, TransientFailure, Unauthorized
 from referral_pipeline.connectors.records import Finding
+from referral_pipeline.connectors.setup import Hook
 from referral_pipeline.vocabulary import TERMINAL_STATUSES, CandidateStatus
 
 _KEY = "ats.client_secret_env"
 _SET_KEY = "Set a key of Admin > Integrations > API keys in the environment variable that the contract names"
-_PERMISSIONS: Mapping[str, str] = {
+PERMISSIONS: Mapping[str, str] = {
     "job.list": "jobsRead",
     "jobPosting.list": "jobsRead",
     "department.list": "organizationRead",
@@ -38,11 +39,12 @@ def probe(
     *,
     tags: Iterable[str],
     stage_map: Mapping[str, CandidateStatus],
+    hooks: Callable[[], list[Hook]] = list,
 ) -> list[Finding]:
     """All findings; a system that cannot be reached, or refuses the key, gives one only."""
     try:
         missing = list(_missing(api))
-        if len(missing) == len(_PERMISSIONS):
+        if len(missing) == len(PERMISSIONS):
             return [Finding(_KEY, False, "Ashby refuses the key for every call", _SET_KEY)]
         reached = Finding("ats.base_url", True, f"{api.client.base_url} answers")
         if missing:
@@ -54,6 +56,7 @@ def probe(
             *_source(reference, api, options),
             *_credit(api, options),
             *_stages(api, stage_map),
+            _webhooks(hooks),
         ]
     except Unauthorized as failure:
         return [Finding(_KEY, False, str(failure), _SET_KEY)]
@@ -65,7 +68,7 @@ def probe(
 
 def _missing(api: AshbyApi) -> Iterator[str]:
     unpaged = {listing.call for listing in LISTINGS.values() if not listing.syncs} | {"source.list"}
-    for call in _PERMISSIONS:
+    for call in PERMISSIONS:
         try:
             api.read(call, {} if call in unpaged else {"limit": 1})
         except Forbidden:
@@ -73,7 +76,7 @@ def _missing(api: AshbyApi) -> Iterator[str]:
 
 
 def _rights(missing: list[str]) -> Finding:
-    rights = ", ".join(sorted({_PERMISSIONS[call] for call in missing}))
+    rights = ", ".join(sorted({PERMISSIONS[call] for call in missing}))
     mend = f"Grant the API key {rights}, and candidatesWrite to write"
     return Finding(_KEY, False, f"may not call {', '.join(missing)}", mend)
 
@@ -89,9 +92,9 @@ def _fields(reference: Reference, options: AshbyOptions, tags: Iterable[str]) ->
         elif found is None or found.is_archived:
             state = "is archived" if found else "does not exist"
             mend = (
-                f"Create the custom field {title} of type String for applications in Admin > Custom fields, or call "
-                f'customField.create with {{"objectType": "Application", "fieldType": "String", "title": "{title}"}} '
-                "(it requires hiringProcessMetadataWrite), or name another one here"
+                "Run `referral-pipeline fields create` (customField.create requires hiringProcessMetadataWrite), or "
+                f"create the custom field {title} of type String for applications in Admin > Custom fields, or name "
+                "another one here"
             )
             yield Finding(key, False, f"the application custom field {title} {state}", mend)
         elif found.kind not in {"String", "LongText"}:
@@ -151,3 +154,18 @@ def _stages(api: AshbyApi, stage_map: Mapping[str, CandidateStatus]) -> Iterator
             yield Finding(key, False, "no interview plan has such a stage", "Write the title as it stands in the plan")
         else:
             yield Finding(key, True, f"counts as {status}")
+
+
+def _webhooks(hooks: Callable[[], list[Hook]]) -> Finding:
+    """Whether events are sent here. Without any the integration works, an hour later: no reason to stop."""
+    key = "ats.webhook_secret_env"
+    register = "`referral-pipeline webhooks register --url https://...`"
+    try:
+        found = hooks()
+    except Forbidden:
+        return Finding(key, True, "the key may not see webhooks: look for them in Admin > Integrations > Webhooks")
+    events = sorted({one.event for one in found if one.is_on and "/webhooks/ashby" in one.url})
+    if events:
+        return Finding(key, True, f"events are sent to a receiver: {', '.join(events)}")
+    known = "no webhook is known that leads to .../webhooks/ashby (Ashby lists none)"
+    return Finding(key, True, f"{known}: without one changes are found by reconciliation only; {register}")

@@ -190,7 +190,8 @@ def dates_line(values: Iterable[str]) -> Capability:
     if not forms:
         return _DATES.not_verified("no row holds a time")
     evidence = f"in the form{'s' if len(forms) > 1 else ''} {', '.join(forms[:5])} (each 9 a digit)"
-    bare = [form for form in forms if not re.search(r"(Z|[+-]99:?99| UTC)$", form)]
+    # Thirteen digits are epoch milliseconds: they need no zone.
+    bare = [form for form in forms if not re.search(r"(Z|[+-]99:?99| UTC|^9{13})$", form)]
     return _DATES.partial(evidence) if bare else _DATES.covered(evidence)
 
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+from referral_pipeline.connectors.audited_rows import fields_line
 from referral_pipeline.connectors.capabilities import (
-    ALWAYS,
     CREATION,
     ENRICHMENT,
     REACHED,
@@ -50,7 +50,7 @@ from referral_pipeline.connectors.greenhouse_questions import (
     list_question,
 )
 from referral_pipeline.connectors.greenhouse_trip import RoundTrip, find_source
-from referral_pipeline.connectors.records import Row, RowProblem
+from referral_pipeline.connectors.records import Row
 from referral_pipeline.connectors.values import instant_text, shape
 
 NOBODY = "nobody@audit.invalid"
@@ -205,29 +205,7 @@ class _Reader:
     def fields(self) -> Iterator[Capability]:
         """Whether rows can be understood: what is required of them is there, and what is optional is named."""
         for entity, model in _MODELS.items():
-            question = Question(
-                Area.FIELDS,
-                f"{entity}.fields",
-                f"Rows of {entity.replace('_', ' ')} hold what is read of them",
-                "every row is understood",
-                "rows that cannot be read are set aside, and optional fields that are absent count as empty",
-                (ALWAYS,),
-            )
-            rows = self.rows.get(entity, [])
-            if not rows:
-                yield question.not_verified("no row was read")
-                continue
-            wrong = [found for row in rows if isinstance(found := read_row(model, row), RowProblem)]
-            if wrong:
-                first = wrong[0]
-                told = f"{len(wrong)} of {len(rows)} cannot be read: {first.field} is {first.reason} ({first.shape})"
-                yield question.missing(told) if len(wrong) == len(rows) else question.partial(told)
-                continue
-            present = set[str]().union(*rows)
-            required = sorted(name for name, info in model.model_fields.items() if info.is_required())
-            absent = sorted(set(model.model_fields) - present)
-            told = f"{len(rows)} rows, each with {', '.join(required)}"
-            yield question.partial(f"{told}; never {', '.join(absent)}") if absent else question.covered(told)
+            yield fields_line(entity, model, read_row, self.rows.get(entity, []))
 
     def times(self) -> Iterator[str]:
         """Every time of every row that was read."""

@@ -1,7 +1,8 @@
 """HTTP for all connectors: one session per system, and the only place that opens one.
 
 Belongs here: one attempt and its retries, tokens on requests, the rate budget, recording. Does not belong here: the
-connections (connections.py), what a vendor's resources mean, and where recorded calls go.
+connections (connections.py), what an answer means (answers.py), what a vendor's resources mean, and where recorded
+calls go.
 
 Rules
 1. Only transient failures are retried (408, 425, 429, 5xx, no connection, timeouts, an answer that cannot be decoded),
@@ -20,26 +21,22 @@ Rules
 
 from __future__ import annotations
 
-import json as json_codec
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, TypeVar, cast
-from urllib.parse import urlsplit
 
 import requests
 from authlib.integrations.requests_client import OAuth2Session
 from requests.adapters import HTTPAdapter
-from urllib3 import BaseHTTPResponse
-from urllib3.exceptions import HTTPError as TransportError
 
+from referral_pipeline.connectors.answers import BROKEN_TRANSPORT, Answer, Answers, Judge, Measure
 from referral_pipeline.connectors.breaker import Breaker
 from referral_pipeline.connectors.calls import ApiCall, CallOutcome, CallRecorder
 from referral_pipeline.connectors.clock import Clock
 from referral_pipeline.connectors.connections import Connections, Request, Timeouts
 from referral_pipeline.connectors.failures import (
-    MOST_EVIDENCE_BYTES,
     AmbiguousOutcome,
     CircuitOpen,
     Conflict,
@@ -58,7 +55,6 @@ from referral_pipeline.connectors.failures import (
     is_transient,
     lost_answer,
     redact,
-    texts_in,
     vendor_message,
 )
 from referral_pipeline.connectors.rate_budget import RateBudget, ServerWindow
@@ -67,14 +63,11 @@ from referral_pipeline.connectors.tokens import ClientCredentials, Token, TokenC
 from referral_pipeline.connectors.wire import (
     clock_skew_ms,
     describe,
-    is_untrusted,
     json_or_none,
-    next_link,
     origin,
     outcome_of,
     retry_after,
     server_window,
-    transport_outcome,
 )
 
 __all__ = [
@@ -108,14 +101,9 @@ __all__ = [
 WriteGuard = Callable[[str, str], None]
 """Called with system and operation; raises NotApproved when the write must not be sent."""
 
-Judge = Callable[[Any], "tuple[int, str] | None"]
-"""Reads the decoded body of a success: the status that a refusal in it comes to, and its words; None: a success."""
-
 _T = TypeVar("_T")
 _THREADS = 8
 _READING = ("GET", "HEAD")
-_MOST_BYTES = 64 * 1024 * 1024
-_BROKEN_TRANSPORT = (requests.RequestException, TransportError, OSError)
 
 
 @dataclass(frozen=True)
@@ -130,28 +118,6 @@ class RetryPolicy:
     def backoff(self, attempt: int, dice: Callable[[], float]) -> float:
         """Full jitter: anything between nothing and the doubled base, so that callers do not come back in step."""
         return dice() * min(self.cap_seconds, self.base_seconds * 2 ** (attempt - 1))
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A successful answer. `data` is the decoded JSON, None for an empty body; `next_url` the next page, if any."""
-
-    status: int
-    data: Any
-    next_url: str | None = None
-
-
-class _Measure:
-    """What is known of one attempt so far; becomes its record."""
-
-    def __init__(self, clock: Clock, attempt: int) -> None:
-        self.attempt = attempt
-        self.at = datetime.fromtimestamp(clock.now(), UTC)
-        self.started = clock.monotonic()
-        self.status: int | None = None
-        self.outcome = CallOutcome.BROKEN
-        self.told: ServerWindow | None = None
-        self.clock_skew_ms: int | None = None
 
 
 class HttpClient:
@@ -210,7 +176,15 @@ class HttpClient:
         """What the newest rate headers said; None while no answer had any."""
         self._breaker = breaker
         self._guard = guard
-        self._judge = judge
+        self._answers = Answers(
+            system,
+            self._clock,
+            longest_seconds=self._retry.deadline_seconds,
+            read_seconds=self._timeouts.read,
+            judge=judge,
+            blocked=budget.block_until if budget is not None else None,
+            shown=partial(shapes.answered, system) if shapes is not None else None,
+        )
         self._oauth = self._open_session()
         # The same object: Authlib's session is a requests session, which its type stubs do not tell.
         self._session = cast("requests.Session", self._oauth)
@@ -311,7 +285,7 @@ class HttpClient:
             try:
                 self._guard(self.system, request.operation)  # each attempt: it may have been revoked between two
             except HttpFailure as refused:
-                raise self._evident(refused, request) from None
+                raise self._answers.evident(refused, request) from None
         if self._breaker is None:
             return self._authorized(request, attempt)
         with self._breaker.call(request.operation):
@@ -332,7 +306,7 @@ class HttpClient:
 
     def _once(self, request: Request, attempt: int, token: str | None) -> Answer:
         reservation = self._budget.acquire() if self._budget else None
-        measure = _Measure(self._clock, attempt)
+        measure = Measure(self._clock, attempt)
         try:
             answer = self._connections.send(request, token)
             now = self._clock.now()
@@ -344,121 +318,17 @@ class HttpClient:
             if self._shapes is not None:
                 self._shapes.noticed(self.system, request.operation, answer.headers)
             if answer.status >= 300:
-                raise self._refusal(request, answer, measure)
-            return self._decoded(request, answer, measure)
-        except _BROKEN_TRANSPORT as error:
+                raise self._answers.refusal(request, answer, measure)
+            return self._answers.decoded(request, answer, measure)
+        except BROKEN_TRANSPORT as error:
             # Its words hold the URL, and that an address.
-            raise self._evident(self._broken(request, measure, error), request) from None
+            raise self._answers.evident(self._answers.broken(request, measure, error), request) from None
         finally:
             if self._budget is not None and reservation is not None:
                 self._budget.settle(reservation, measure.told)
             self._record(request.operation, request.method, measure)
 
-    def _evident(self, failure: HttpFailure, request: Request, body: bytes = b"") -> HttpFailure:
-        """The failure with what was sent and what came back."""
-        failure.evidence = Evidence(
-            method=request.method,
-            path=urlsplit(request.url).path,
-            body=request.json,
-            status=failure.status,
-            answer=body[:MOST_EVIDENCE_BYTES],
-        )
-        return failure
-
-    def _refusal(self, request: Request, response: BaseHTTPResponse, measure: _Measure) -> HttpFailure:
-        """The failure that a status of 300 or more means. A lost body only loses the vendor's words."""
-        status = response.status
-        try:
-            body = self._body(response, measure)
-        except _BROKEN_TRANSPORT:
-            body = b""
-        now = self._clock.now()
-        pause = retry_after(response.headers, now) if is_transient(status) else None
-        if status == 429 and measure.told is not None and pause and self._budget is not None:
-            # With rate headers the window of the credential is used up, for everybody. A 429 without them says so
-            # of this call alone; the others will hear it themselves.
-            self._budget.block_until(now + pause)
-        words = vendor_message(json_or_none(body)) or describe(response.headers, body)
-        failure = failure_for_status(
-            self.system,
-            request.operation,
-            status,
-            detail=redact(words, [*texts_in(request.params), *texts_in(request.json)]),
-            retry_after=pause,
-            repeatable=request.repeatable,
-        )
-        return self._evident(failure, request, body)
-
-    def _decoded(self, request: Request, response: BaseHTTPResponse, measure: _Measure) -> Answer:
-        body = self._body(response, measure)
-        if not body and (response.status == 204 or request.method == "DELETE"):
-            return Answer(response.status, None)
-        try:
-            data = json_codec.loads(body)
-        except ValueError as error:
-            measure.outcome = CallOutcome.BROKEN
-            failure = lost_answer(
-                self.system,
-                request.operation,
-                status=response.status,
-                detail=f"no JSON but {describe(response.headers, body) or 'an empty body'}",
-                repeatable=request.repeatable,
-            )
-            raise self._evident(failure, request, body) from error
-        refused = self._judge(data) if self._judge is not None else None
-        if refused is not None:
-            raise self._evident(self._judged(request, response, measure, *refused), request, body)
-        if self._shapes is not None:
-            self._shapes.answered(self.system, request.operation, data)
-        return Answer(response.status, data, next_link(response.headers))
-
-    def _judged(
-        self, request: Request, response: BaseHTTPResponse, measure: _Measure, comes_to: int, words: str
-    ) -> HttpFailure:
-        """The failure of a refusal that came as a success: of the kind that it comes to, with the status it had."""
-        measure.outcome = outcome_of(comes_to)
-        pause = retry_after(response.headers, self._clock.now()) if is_transient(comes_to) else None
-        meant = failure_for_status(self.system, request.operation, comes_to, repeatable=request.repeatable)
-        detail = redact(words, [*texts_in(request.params), *texts_in(request.json)])
-        return type(meant)(self.system, request.operation, status=response.status, detail=detail, retry_after=pause)
-
-    def _body(self, response: BaseHTTPResponse, measure: _Measure) -> bytes:
-        """The body, as it comes: a server that drips bytes for ever meets the deadline."""
-        parts: list[bytes] = []
-        size = 0
-        try:
-            while part := response.read1(1 << 16, decode_content=True):
-                parts.append(part)
-                size += len(part)
-                late = self._clock.monotonic() - measure.started > self._retry.deadline_seconds
-                if late or size > _MOST_BYTES:
-                    raise requests.ReadTimeout("the answer does not end")
-        except BaseException:
-            response.close()  # what is left of it must not be read as the next answer
-            raise
-        response.release_conn()
-        return b"".join(parts)
-
-    def _broken(self, request: Request, measure: _Measure, error: Exception) -> HttpFailure:
-        """The failure that an error of the transport means."""
-        measure.outcome = transport_outcome(error)
-        what = type(error).__name__
-        if is_untrusted(error):
-            measure.outcome = CallOutcome.UNREACHABLE
-            return PermanentFailure(self.system, request.operation, detail="its certificate is not trusted")
-        if measure.outcome is CallOutcome.UNREACHABLE:
-            host = origin(request.url)
-            return Unreachable(self.system, request.operation, detail=f"no connection to {host[1]}:{host[2]} ({what})")
-        if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
-            return Invalid(self.system, request.operation, detail=f"the URL cannot be used ({what})")
-        detail = {
-            CallOutcome.TIMEOUT: f"no answer within {self._timeouts.read:g} s",
-        }.get(measure.outcome, f"the connection broke off ({what})")
-        return lost_answer(
-            self.system, request.operation, status=measure.status, detail=detail, repeatable=request.repeatable
-        )
-
-    def _record(self, operation: str, method: str, measure: _Measure) -> None:
+    def _record(self, operation: str, method: str, measure: Measure) -> None:
         if self._recorder is None:
             return
         self._recorder(
@@ -487,7 +357,7 @@ class HttpClient:
         credentials = self._credentials
         assert credentials is not None
         request = Request("token", "POST", credentials.token_url, repeatable=True)
-        measure = _Measure(self._clock, attempt)
+        measure = Measure(self._clock, attempt)
 
         def read(response: requests.Response) -> requests.Response:
             measure.status = response.status_code
@@ -511,8 +381,8 @@ class HttpClient:
         except requests.exceptions.JSONDecodeError as error:
             measure.outcome = CallOutcome.BROKEN
             raise lost_answer(self.system, "token", status=measure.status, detail="no JSON") from error
-        except _BROKEN_TRANSPORT as error:
-            raise self._broken(request, measure, error) from None
+        except BROKEN_TRANSPORT as error:
+            raise self._answers.broken(request, measure, error) from None
         except ValueError as error:
             measure.outcome = CallOutcome.BROKEN
             raise lost_answer(self.system, "token", status=measure.status, detail="no token in it") from error

@@ -3,7 +3,9 @@
 Belongs here: the ATS protocol over the vendor's ways of reading and writing. Does not belong here: decisions about
 referrals, stores. Its parts: `lever_api` (endpoints, pages), `lever_models` (records, options), `lever_reader` (records
 read live), `lever_writer` (writes), `lever_mailboxes` (who else creates), `lever_assemble` (canonical records),
-`lever_tags` (our fields), `lever_reference` (a cache), `lever_probe` (looking at an account), `lever_events` (hooks).
+`lever_tags` (our fields), `lever_reference` (a cache), `lever_probe` (looking at an account), `lever_audit` and
+`lever_trip` (what an account can do), `lever_setup` and `lever_events`
+(webhooks).
 
 A contact is a candidate, an opportunity an application, a posting a job.
 
@@ -34,10 +36,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from referral_pipeline.connectors import lever_setup as setup
 from referral_pipeline.connectors.build import Build
+from referral_pipeline.connectors.capabilities import AuditScope, Capability
 from referral_pipeline.connectors.http import HttpClient, RetryPolicy, Timeouts
 from referral_pipeline.connectors.lever_api import ENTITIES, LeverApi
 from referral_pipeline.connectors.lever_assemble import Assembler
+from referral_pipeline.connectors.lever_audit import audit
 from referral_pipeline.connectors.lever_models import SYSTEM, TAG_NAMES, LeverOptions
 from referral_pipeline.connectors.lever_probe import probe
 from referral_pipeline.connectors.lever_reader import Reader
@@ -57,6 +62,7 @@ from referral_pipeline.connectors.records import (
     Row,
     Window,
 )
+from referral_pipeline.connectors.setup import Hook, MissingField, Registered
 from referral_pipeline.vocabulary import CandidateStatus
 
 
@@ -172,6 +178,33 @@ class LeverConnector:
     def probe(self) -> list[Finding]:
         """Look, without writing, whether the account is reachable and set up as the contract needs."""
         return probe(self._api, self._options, tags=self._tags, stage_map=self._stage_map)
+
+    hook_events = setup.EVENTS
+    makes_keys = True
+
+    def hooks(self) -> list[Hook]:
+        """The webhooks of the account."""
+        return setup.hooks(self._api)
+
+    def register_hook(self, event: str, url: str, key: str | None) -> Registered:
+        """Register one; Lever makes up its key and tells it this once."""
+        del key
+        return setup.register(self._api, event, url)
+
+    def remove_hook(self, hook: Hook) -> None:
+        """End a webhook."""
+        setup.remove(self._api, hook)
+
+    def missing_fields(self) -> list[MissingField]:
+        """None: a tag needs no definition."""
+        return []
+
+    def create_field(self, missing: MissingField) -> None:
+        """Nothing to do: a tag is there as soon as it is written."""
+
+    def audit(self, scope: AuditScope) -> list[Capability]:
+        """What the account can do for the integration. Writes in a sandbox only, and archives what it opened."""
+        return audit(self._api, self._options, scope, tags=self._tags)
 
     def close(self) -> None:
         """Close the session."""

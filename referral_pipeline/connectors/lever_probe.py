@@ -130,4 +130,5 @@ def _webhooks(api: LeverApi) -> Iterator[Finding]:
     if events:
         yield Finding(key, True, f"events are sent to a receiver: {', '.join(events)}")
     else:
-        yield Finding(key, True, "no webhook leads to .../webhooks/lever: changes are found by reconciliation only")
+        known = "no webhook leads to .../webhooks/lever: changes are found by reconciliation only"
+        yield Finding(key, True, f"{known}; `referral-pipeline webhooks register --url https://...`")

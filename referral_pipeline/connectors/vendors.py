@@ -104,12 +104,14 @@ VENDORS: Mapping[str, Vendor] = {
             reader=f"{_OURS}.ashby_events:read_ashby_event",
             scheme=f"{_OURS}.ashby_signature:AshbySignature",
             headers=("ashby-signature",),
+            shapes=f"{_OURS}.ashby_shapes:SHAPES",
         ),
         Vendor(
             SYSTEMS["lever"],
             connector=f"{_OURS}.lever:build",
             reader=f"{_OURS}.lever_events:read_lever_event",
             scheme=f"{_OURS}.lever_signature:LeverSignature",
+            shapes=f"{_OURS}.lever_shapes:SHAPES",
         ),
     )
 }

@@ -23,7 +23,8 @@ class SystemFacts:
     `candidate_page`: where a recruiter looks at a candidate, `{id}` for its id. `auth`: whether it is called with a
     client id and a secret, or with an API key alone. `signs_webhooks`: whether it does. `asks`: the options that `init`
     asks for, each with its question, because nobody can guess them. `set_up`: what a person does there by hand before
-    `check` passes, a sentence each.
+    `check` passes, a sentence each. `webhooks_screen` and `fields_screen`: where its own screens have webhooks and
+    custom fields, for what its API cannot do.
     """
 
     name: str
@@ -41,6 +42,8 @@ class SystemFacts:
     signs_webhooks: bool = True
     asks: Mapping[str, str] = field(default_factory=dict[str, str])
     set_up: tuple[str, ...] = ()
+    webhooks_screen: str | None = None
+    fields_screen: str | None = None
 
 
 TAGS: tuple[str, ...] = (
@@ -100,6 +103,8 @@ SYSTEMS: Mapping[str, SystemFacts] = {
             ),
             merges_candidates=True,
             candidate_page="https://app.greenhouse.io/people/{id}",
+            webhooks_screen="Configure > Dev Center > Web Hooks",
+            fields_screen="Configure > Custom Options",
         ),
         SystemFacts(
             name="lever",
@@ -122,6 +127,7 @@ SYSTEMS: Mapping[str, SystemFacts] = {
                 "perform_as": "id of the user in whose name it writes (GET /users?email=...)",
                 "withdrawn_reasons": "archive reasons by which candidates withdraw, by commas",
             },
+            webhooks_screen="Settings > Integrations and API > Webhooks",
         ),
         SystemFacts(
             name="ashby",
@@ -138,9 +144,11 @@ SYSTEMS: Mapping[str, SystemFacts] = {
             },
             auth="api_key",
             set_up=(
-                "create one application custom field (string) for each name in options.custom_fields",
+                "`referral-pipeline fields create` makes the custom fields of options.custom_fields",
                 "create the source of options.source_name",
             ),
+            webhooks_screen="Admin > Integrations > Webhooks",
+            fields_screen="Admin > Custom fields",
         ),
         SystemFacts(
             name="radancy",

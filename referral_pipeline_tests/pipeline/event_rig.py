@@ -277,7 +277,8 @@ def settled(done: Sequence[Done], event_type: str) -> list[str]:
 
 def _delivery(system: str, headers: dict[str, str], body: bytes) -> Delivery:
     content = json.loads(body)
-    delivery_id = headers.get("webhook-id") or headers.get("greenhouse-event-id") or content["token"]
+    inside = content.get("token") or content.get("webhookActionId") or "a greeting"
+    delivery_id = headers.get("webhook-id") or headers.get("greenhouse-event-id") or inside
     hint = read_event(system, content)
     return Delivery(system, delivery_id, hint.event_type, hint.subject, body)
 

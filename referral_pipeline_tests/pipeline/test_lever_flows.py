@@ -1,61 +1,15 @@
-"""Through Lever the programme comes to the same as through any ATS, and what happens there is told both ways."""
+"""What happens in Lever and on the platform is told both ways, by webhooks and the lane."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from referral_pipeline.sandbox.launch import Sandbox
-from referral_pipeline.sandbox.lever.ids import decode
-from referral_pipeline.sandbox.programme.size import ProgrammeSize
-from referral_pipeline_tests.pipeline.conftest import Levelled, installed
 from referral_pipeline_tests.pipeline.event_rig import World, settled, shared_world, tags, world
 
 __all__ = ["shared_world", "world"]
 
 ATS = "lever"
-
-_IDS = {"application_key", "person_id", "ats", "ats_candidate_id", "ats_application_id", "job_id"}
-_OF_THIS_RUN = {"applied_at", "interviewed_at", "rejected_at", "status_at", "time_to_hire_days"}
-"""What depends on when the run was made, of applications that it opened; and `status_at` of those it wrote to."""
-
-
-def held(of: Levelled, *, numbers: bool) -> dict[str, dict[str, Any]]:
-    """The attribution of every application, by what names it whichever ATS holds it."""
-    found: dict[str, dict[str, Any]] = {}
-    for row in of.attribution:
-        values = {name: None if value != value else value for name, value in row.items()}
-        job = values["job_id"] if numbers else str(decode("jobs", values["job_id"]))
-        application = values["ats_application_id"]
-        number = int(application) if numbers else decode("applications", application)
-        assert number is not None
-        is_new = values["applied_at"] > datetime.now(UTC) - timedelta(hours=1)
-        kept = {n: v for n, v in values.items() if n not in _IDS | {"status_at"} | (_OF_THIS_RUN if is_new else set())}
-        found[values["referral_id"] if is_new else str(number)] = {**kept, "job": job}
-    return found
-
-
-def test_a_programme_through_lever_is_verified_under_faults_and_is_that_of_greenhouse_but_for_ids(tmp_path: Path):
-    made: dict[str, dict[str, dict[str, Any]]] = {}
-    for ats, faults in (("lever", 0.1), ("greenhouse", 0.0)):
-        played = Sandbox(size=ProgrammeSize.small(), ats=ats, faults=faults, ats_switches={"visibility_lag_seconds": 1})
-        with pytest.MonkeyPatch.context() as patch, played as one:
-            installation = installed(tmp_path / ats, one, patch)
-            levelled = installation.level()
-            assert installation.verify().differences == []
-            made[ats] = held(levelled, numbers=ats == "greenhouse")
-            if ats == "lever":
-                again = installation.level()
-                assert not again.candidates.counts.keys() - {"applications_unchanged"}
-                assert again.statuses.counts.keys() == {"statuses_unchanged"}
-    assert made["lever"].keys() == made["greenhouse"].keys()
-    # Which of two referrals opened the application of one person is chance, where both are matched to it.
-    for key, row in made["lever"].items():
-        same = {**made["greenhouse"][key], "match_method": row["match_method"]}
-        assert row == same, key
 
 
 def written(world: World) -> tuple[str, Any]:

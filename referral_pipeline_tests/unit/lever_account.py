@@ -19,6 +19,7 @@ from referral_pipeline.connectors.http import ApiCall, Clock, HttpClient, RetryP
 from referral_pipeline.connectors.lever import LeverConnector
 from referral_pipeline.connectors.lever_models import DEFAULT_FIELDS, LeverOptions
 from referral_pipeline.connectors.records import AtsStaged, NewApplication, NewCandidate, Row, Window
+from referral_pipeline.connectors.shapes import ShapeRecorder
 from referral_pipeline.sandbox.greenhouse.acts import Acts
 from referral_pipeline.sandbox.greenhouse.job_acts import set_up_basics
 from referral_pipeline.sandbox.greenhouse.store import GreenhouseStore
@@ -31,12 +32,12 @@ from referral_pipeline_tests.serving import Door, running
 
 START = datetime(2026, 11, 2, 9, 0, 0, tzinfo=UTC)
 STAGES = ("Application Review", "Phone Screen", "Team Chat", "Offer")
+STAGES_OF_TWO = ("Application Review", "Offer")
 STAGE_MAP = {"phone screen": CandidateStatus.INTERVIEWED, " OFFER ": CandidateStatus.OFFERED}
 TAGS = {"referral_id": "ref_1", "advocate_id": "adv_1", "share_id": "sh_1", "campaign_tag": "spring: 2026"}
 ADA = NewCandidate(first_name="Ada", last_name="Lovelace", email="ada@example.com", phone="+14155550123")
 SOURCE = "Employee Advocacy"
 KEY = "a-key-of-tests"
-TOKEN = "f" * 48
 ACTING = encode("users", ACTING_USER)
 
 
@@ -93,7 +94,6 @@ class Account:
             self.store,
             self.memory,
             key=KEY,
-            signature_token=TOKEN,
             switches=LeverSwitches.model_validate({"calls_per_second": 100_000, "burst": 100_000, **switches}),
         )
         self.calls: list[ApiCall] = []
@@ -112,7 +112,9 @@ class Account:
     def switch(self, **values: Any) -> None:
         self.store.switches = self.store.switches.changed(values)
 
-    def connect(self, *, key: str = KEY, root: str | None = None, **options: Any) -> LeverConnector:
+    def connect(
+        self, *, key: str = KEY, root: str | None = None, shapes: ShapeRecorder | None = None, **options: Any
+    ) -> LeverConnector:
         """A connector to this account."""
         wanted = LeverOptions.model_validate(
             {"perform_as": ACTING, "source_name": SOURCE, "withdrawn_reasons": ["Accepted another offer"], **options}
@@ -122,6 +124,7 @@ class Account:
             base_url=f"{root or self.root}/v1",
             authorization=basic(key),
             recorder=self.calls.append,
+            shapes=shapes,
             timeouts=Timeouts(2, 5),
             retry=RetryPolicy(max_attempts=wanted.max_attempts),
             clock=Clock(now=lambda: self.now.timestamp(), monotonic=lambda: self.now.timestamp(), sleep=self.sleep),
@@ -182,3 +185,23 @@ def account_with(**switches: Any) -> Iterator[Account]:
         yield account
     finally:
         account.connector.close()
+
+
+def status_of(account: Account, opportunity_id: str) -> Any:
+    live = account.connector.get_applications([opportunity_id])[opportunity_id]
+    staged = {one.id: one for one in account.staged().applications}[opportunity_id]
+    assert live == staged
+    return live
+
+
+def sample(**changes: Any) -> dict[str, Any]:
+    """An opportunity of a pull, somewhat like the published one."""
+    row = {
+        "id": "250d8f03-738a-4bba-a671-8a3d73477145",
+        "contact": "7f23e772-f2cb-4ebb-b33f-54b872999992",
+        "name": "Shane Smith",
+        "createdAt": 1407460071043,
+        "stage": "lead-new",
+        "applications": [{"id": "a1", "posting": "p1"}],
+    }
+    return {**row, **changes}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from referral_pipeline.connectors.failures import Unauthorized
 from referral_pipeline.connectors.records import Finding
 from referral_pipeline.sandbox.ashby.params import WRITING
 from referral_pipeline_tests.unit.ashby_account import Account, account_with
@@ -52,6 +53,17 @@ def test_permissions_that_the_key_lacks_are_named_as_ashby_names_them(account: A
 def test_a_key_that_is_refused_gives_one_finding_about_the_key(account: Account) -> None:
     (found,) = account.connect(key="d3Jvbmc6").probe()
     assert (found.key, found.ok) == ("ats.client_secret_env", False)
+
+
+def test_without_a_key_every_call_is_answered_401_and_the_finding_is_about_the_key(account: Account) -> None:
+    connector = account.connect(key=None)
+    with pytest.raises(Unauthorized, match="401"):
+        connector.search_candidates("ada@example.com")
+    (found,) = connector.probe()
+    assert (found.key, found.ok) == ("ats.client_secret_env", False)
+    assert "401" in found.found
+    assert {one.status for one in account.exchanges} == {401}
+    assert {one.answer["success"] for one in account.exchanges} == {False}
 
 
 def test_users_that_may_not_be_looked_up_and_a_plan_without_referrals_are_told(account: Account) -> None:

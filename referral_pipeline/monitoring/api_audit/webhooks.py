@@ -1,7 +1,8 @@
 """What the receiver has seen of a system's webhooks.
 
 Belongs here: the two lines on them, from the key that is set and the inbox. Does not belong here: verifying signatures
-(webhooks). No vendor here lets a customer's credential list webhooks, so what arrived is the only evidence.
+(webhooks), listing and registering webhooks where an API can (the connector's own lines). What arrived is the evidence
+that they work.
 """
 
 from __future__ import annotations

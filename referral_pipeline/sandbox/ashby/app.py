@@ -110,7 +110,7 @@ def _add_control_plane(app: FastAPI, vendor: Vendor) -> None:
         try:
             with store.lock:
                 changed = world.switches.changed(changes)
-                if unknown := sorted(set(changed.operations_absent) - set(PARAMETERS)):
+                if unknown := sorted({*changed.operations_absent, *changed.operations_forbidden} - set(PARAMETERS)):
                     return _json(422, {"problem": [f"{unknown[0]} is no call"]})
                 world.set_switches(changed)
         except ValidationError as error:

@@ -17,6 +17,17 @@ from referral_pipeline.sandbox.greenhouse.times import read_stamp
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 FIRST_PRE_INTERVIEW_SCREEN = "FirstPreInterviewScreen"
+FIELD_TYPES = (
+    *("Boolean", "CompensationRange", "Currency", "Date", "LongText", "MultiValueSelect", "Number", "NumberRange"),
+    *("String", "ValueSelect", "Url", "UUID"),
+)
+HOOKS = (
+    *("applicationSubmit", "applicationUpdate", "candidateHire", "candidateStageChange", "candidateDelete"),
+    *("candidateMerge", "interviewPlanTransition", "interviewScheduleCreate", "interviewScheduleUpdate"),
+    *("jobPostingUpdate", "jobPostingPublish", "jobPostingUnpublish", "offerCreate", "offerUpdate", "offerDelete"),
+    *("pushToHRIS", "surveySubmit"),
+)
+"""What a webhook can be registered for by the API; the screen knows more."""
 
 Check = Callable[[Any], bool]
 
@@ -182,7 +193,23 @@ PARAMETERS: Mapping[str, Parameters] = {
         },
     ),
     "application.changeSource": _call({"applicationId": _is_uuid, "sourceId": _is_uuid}),
+    "application.changeStage": _call(
+        {"applicationId": _is_uuid, "interviewStageId": _is_uuid}, {"archiveReasonId": _is_uuid}
+    ),
+    "candidate.anonymize": _call({"candidateId": _is_uuid}),
     "customField.list": _call(optional=_SYNC),
+    "customField.create": _call(
+        {
+            "fieldType": _one_of(*FIELD_TYPES),
+            "objectType": _one_of("Application", "Candidate", "Job", "Employee"),
+            "title": _is_text,
+        },
+        {
+            "description": _is_text,
+            "selectableValues": _list_of(_object_of({"label": _is_text, "value": _is_text})),
+            "isExposableToCandidate": _is_flag,
+        },
+    ),
     "customField.setValue": _call({"objectId": _is_uuid, "objectType": _OBJECT, **_VALUE}),
     "customField.setValues": _call(
         {"objectId": _is_uuid, "objectType": _OBJECT, "values": _list_of(_object_of(_VALUE), 1)}
@@ -217,6 +244,9 @@ PARAMETERS: Mapping[str, Parameters] = {
     ),
     "user.list": _call(optional={**_CREATED, "includeDeactivated": _is_flag}),
     "user.search": _call({"email": _is_text}),
+    "webhook.create": _call({"webhookType": _one_of(*HOOKS), "requestUrl": _is_text, "secretToken": _is_text}),
+    "webhook.info": _call({"webhookId": _is_uuid}),
+    "webhook.delete": _call({"webhookId": _is_uuid}),
     "referralForm.info": _call(),
     "referral.create": _call(
         {
@@ -238,9 +268,14 @@ WRITING = frozenset(
         "application.create",
         "application.update",
         "application.changeSource",
+        "application.changeStage",
+        "candidate.anonymize",
+        "customField.create",
         "customField.setValue",
         "customField.setValues",
         "referral.create",
+        "webhook.create",
+        "webhook.delete",
     }
 )
 """The calls that change something."""
@@ -255,8 +290,9 @@ PERMISSIONS: Mapping[str, str] = {
         ("archiveReason.list", "source.list", "customField.list", "candidateTag.list", "referralForm.info"),
         "hiringProcessMetadataRead",
     ),
-    "candidateTag.create": "hiringProcessMetadataWrite",
+    **dict.fromkeys(("candidateTag.create", "customField.create"), "hiringProcessMetadataWrite"),
     "offer.list": "offersRead",
-    "apiKey.info": "apiKeysRead",
+    **dict.fromkeys(("apiKey.info", "webhook.info"), "apiKeysRead"),
+    **dict.fromkeys(("webhook.create", "webhook.delete"), "apiKeysWrite"),
 }
 """The permission that each call requires, as its page says."""

@@ -36,6 +36,8 @@ _FIELD_TYPES: Mapping[str, str] = {
     "long_text": "LongText",
     "number_range": "NumberRange",
 }
+VALUE_TYPES: Mapping[str, str] = {shown: kept for kept, shown in _FIELD_TYPES.items()}
+"""Type of a field as Ashby names it -> as the store does; a text where it is none of these."""
 _REASON_TYPES: Mapping[str, str] = {"THEY_REJECTED_US": "RejectedByCandidate", "WE_REJECTED_THEM": "RejectedByOrg"}
 _JOB_STATUS: Mapping[str, str] = {"open": "Open", "draft": "Draft", "closed": "Closed"}
 _CONTACT_TYPES: Mapping[str, str] = {"personal": "Personal", "home": "Personal", "mobile": "Personal", "work": "Work"}

@@ -21,6 +21,8 @@ class Switches(BaseModel):
     """How long what was made through the API stays out of lists and searches (`*.info` shows it at once)."""
     permissions_missing: tuple[str, ...] = ()
     """Permissions that the key lacks, such as candidatesWrite: HTTP 403 with missing_endpoint_permission."""
+    operations_forbidden: tuple[str, ...] = ()
+    """Calls, such as candidate.create, that the key may not make: HTTP 403 with missing_endpoint_permission."""
     operations_absent: tuple[str, ...] = ()
     """Calls, such as referral.create, that the plan does not have (404)."""
     default_limit: int = Field(default=100, ge=1, le=100)
@@ -39,6 +41,8 @@ class Switches(BaseModel):
     """What candidate.update does to a phone number that is there when it is given another."""
     duplicate_application: Literal["allowed", "refused"] = "allowed"
     """A second application of a candidate on one job. Allowed by default: it must be the client that takes care."""
+    webhook_ping: Literal["answered", "refused"] = "answered"
+    """What the ping meets that follows a registration: one that is refused leaves the webhook disabled."""
     referrals: bool = True
     """Whether the plan has the referral form."""
 

@@ -18,6 +18,7 @@ from referral_pipeline.sandbox.ashby.params import PARAMETERS, PERMISSIONS
 from referral_pipeline.sandbox.ashby.payloads import Payloads
 from referral_pipeline.sandbox.ashby.reads import Reads
 from referral_pipeline.sandbox.ashby.referrals import Referrals
+from referral_pipeline.sandbox.ashby.setup import SetUp
 from referral_pipeline.sandbox.ashby.world import World
 from referral_pipeline.sandbox.ashby.writes import Writes
 from referral_pipeline.sandbox.greenhouse.errors import UnknownId, Unprocessable
@@ -49,6 +50,7 @@ class Vendor:
             **reads.calls,
             **writes.calls,
             **referrals.calls,
+            **SetUp(world, self.payloads).calls,
         }
         self.calls: dict[str, Counter[str]] = {}
         self._window = FixedWindow()
@@ -84,7 +86,7 @@ class Vendor:
             wait = {"Retry-After": str(reading.retry_after)}
             raise Refusal("rate_limit_exceeded", "Too many requests", status=429, headers=wait)
         permission = PERMISSIONS[path]
-        if permission in switches.permissions_missing:
+        if permission in switches.permissions_missing or path in switches.operations_forbidden:
             raise Refusal("missing_endpoint_permission", f"The API key lacks {permission}", status=403)
         try:
             return call(PARAMETERS[path].read(_json(content_type, body)))

@@ -51,6 +51,7 @@ class World:
         self.api_key = api_key
         self.on_application_created = on_application_created
         self.leads: set[int] = set()
+        self.webhooks: dict[str, dict[str, Any]] = {}
         self._changed: dict[str, dict[int, int]] = {kind: {} for kind, _ in _OF.values()}
         self._sequence = 0
         self._key = secrets.token_bytes(32)

@@ -50,6 +50,8 @@ class Writes:
             "application.create": self._create_application,
             "application.update": self._update_application,
             "application.changeSource": self._update_application,
+            "application.changeStage": self._change_stage,
+            "candidate.anonymize": self._anonymize,
             "customField.setValue": self._set_value,
             "customField.setValues": self._set_values,
         }
@@ -173,6 +175,35 @@ class Writes:
             values["created_at"] = stamp(read_stamp(body["createdAt"]))
         row = self._store.update("applications", row["id"], at=self._world.now(), **values)
         return {"results": self._payloads.application(row)}
+
+    def _change_stage(self, body: Body) -> dict[str, Any]:
+        """Move an application, into the archive too, which wants a reason."""
+        row = self._row("applications", body["applicationId"], "application")
+        stages = {stage["id"]: stage["type"] for stage in self._payloads.stages(row["job_id"])}
+        kind = stages.get(body["interviewStageId"])
+        if kind is None:
+            raise not_found("interview_stage")
+        now = self._world.now()
+        if (kind == "Archived") is not ("archiveReasonId" in body):
+            raise invalid("Archive reason ID is required for archive stages, and not allowed for others")
+        if row["status"] == "rejected":
+            row = hiring.unreject(self._store, row, now)
+        if kind == "Archived":
+            reason = self._row("rejection_reasons", body["archiveReasonId"], "archive_reason")
+            row = hiring.reject(self._store, row, reason_id=reason["id"], at=now)
+        elif kind in {"Hired", "Lead"}:
+            raise invalid(f"an application cannot be moved to {kind} here")
+        else:
+            row = hiring.move(self._store, row, id_of("job_interview_stages", body["interviewStageId"]), now)
+        return {"results": self._payloads.application(row)}
+
+    def _anonymize(self, body: Body) -> dict[str, Any]:
+        row = self._row("candidates", body["candidateId"], "candidate")
+        own = self._store.find("applications", "candidate_id", row["id"])
+        if any(one["status"] == "in_process" for one in own):
+            raise invalid("all applications must be archived or hired")
+        row = people.anonymize(self._store, row, tuple(people.ANONYMIZED), self._world.now())
+        return {"results": self._payloads.candidate(row)}
 
     def _check_credit(self, body: Body) -> None:
         if "sourceId" in body:

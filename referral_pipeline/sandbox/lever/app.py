@@ -26,7 +26,6 @@ def create_app(
     memory: Memory,
     *,
     key: str,
-    signature_token: str,
     switches: LeverSwitches | None = None,
     on_application_created: ApplicationHook | None = None,
 ) -> FastAPI:
@@ -36,7 +35,6 @@ def create_app(
         store: All rows; shared with whoever seeds or watches it.
         memory: What the vendor keeps beside them.
         key: The API key that may call.
-        signature_token: What webhooks are signed with.
         switches: Replace the store's switches.
         on_application_created: Called with the candidate and the application row after the API created an opportunity.
 
@@ -47,7 +45,7 @@ def create_app(
     if store.get("users", ACTING_USER) is None:
         user = {"id": ACTING_USER, "name": "Integration", "primary_email": "integration@example.com"}
         store.insert("users", {**user, "site_admin": True})
-    vendor = Vendor(store, memory, key, signature_token, on_application_created)
+    vendor = Vendor(store, memory, key, on_application_created)
     app = FastAPI(title="Lever Data API v1 sandbox", openapi_url=None, docs_url=None, redoc_url=None)
     app.router.redirect_slashes = False
     app.state.vendor = vendor

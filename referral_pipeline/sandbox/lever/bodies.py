@@ -70,6 +70,14 @@ class Sources(Body):
     sources: list[Text] = Field(min_length=1)
 
 
+class Ended(Body):
+    """PUT /opportunities/:opportunity/archived."""
+
+    reason: Text
+    cleanInterviews: bool | None = None
+    requisitionId: Text | None = None
+
+
 class Contact(Body):
     """PUT /contacts/:contact; a list is the whole list."""
 

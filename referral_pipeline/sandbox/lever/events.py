@@ -29,7 +29,15 @@ Told = tuple[str, Row]
 
 
 class LeverSigner:
-    """Hex HMAC-SHA256 over token and triggeredAt, beside `data`, which it does not cover."""
+    """Hex HMAC-SHA256 over token and triggeredAt, beside `data`, which it does not cover.
+
+    Every webhook has a key of its own: where one is registered for an event (`memory`), the newest one's stands for the
+    `usual` key, which was set on the screen.
+    """
+
+    def __init__(self, memory: Memory | None = None, *, usual: str = "") -> None:
+        self._memory = memory
+        self._usual = usual
 
     def delivery_id(self) -> str:
         """The token of a delivery: 48 hexadecimal digits."""
@@ -38,9 +46,13 @@ class LeverSigner:
     def seal(self, delivery_id: str, body: bytes, keys: Sequence[str], at: float) -> bytes:
         """The body with its token, time and signature. Of two keys the token picks one."""
         triggered_at = round(at * 1000)
+        told = json.loads(body)
         key = keys[zlib.crc32(delivery_id.encode()) % len(keys)]
+        if key == self._usual and self._memory is not None:
+            own = [hook for hook in self._memory.webhooks if hook["event"] == told["event"]]
+            key = own[-1]["configuration"]["signatureToken"] if own else key
         mark = hmac.digest(key.encode(), f"{delivery_id}{triggered_at}".encode(), hashlib.sha256).hex()
-        content = {**json.loads(body), "triggeredAt": triggered_at, "signature": mark, "token": delivery_id}
+        content = {**told, "triggeredAt": triggered_at, "signature": mark, "token": delivery_id}
         return json.dumps(content, separators=(",", ":")).encode()
 
     def headers(self, delivery_id: str, body: bytes, secrets: Sequence[str], at: float) -> bytes:

@@ -42,7 +42,9 @@ def create(programme: Programme, options: Options) -> AtsSandbox:
     store = filled(programme.ats)
     memory = Memory(store)
     store.journal.arrivals = _Arrivals()
-    emitter = Emitter("lever", LeverSigner(), (SECRETS[_KEY], NEXT_WEBHOOK_SECRETS[_KEY]), "")
+    emitter = Emitter(
+        "lever", LeverSigner(memory, usual=SECRETS[_KEY]), (SECRETS[_KEY], NEXT_WEBHOOK_SECRETS[_KEY]), ""
+    )
     connect(store, memory, emitter)
     wish = dict(options.ats_switches)
     rate = wish.pop("rate_limit", None) or options.rate_limit or DEFAULT_RATE
@@ -51,7 +53,6 @@ def create(programme: Programme, options: Options) -> AtsSandbox:
         store,
         memory,
         key=LEVER_API_KEY,
-        signature_token=SECRETS[_KEY],
         switches=LeverSwitches.model_validate({**paced, **wish}),
         on_application_created=Stories(store, told_stories(programme.truth)),
     )

@@ -66,6 +66,7 @@ OPERATIONS = (
     "POST /opportunities/{id}/removeTags",
     "POST /opportunities/{id}/addSources",
     "POST /opportunities/{id}/removeSources",
+    "PUT /opportunities/{id}/archived",
     "GET /contacts/{id}",
     "PUT /contacts/{id}",
     "GET /postings",
@@ -91,7 +92,6 @@ class Vendor:
         store: GreenhouseStore,
         memory: Memory,
         key: str,
-        signature_token: str,
         on_application_created: ApplicationHook | None = None,
     ) -> None:
         self.store = store
@@ -99,7 +99,7 @@ class Vendor:
         self.calls: dict[str, Counter[str]] = {}
         self.views = Views(store, memory)
         self._lists = Lists(store, memory, self.views)
-        self._writes = Writes(store, memory, self.views, self._lists, signature_token)
+        self._writes = Writes(store, memory, self.views, self._lists)
         self._authorization = f"Basic {base64.b64encode(f'{key}:'.encode()).decode()}"
         self._bucket = TokenBucket()
         self._on_application_created = on_application_created
@@ -228,6 +228,8 @@ class Vendor:
             case _:
                 row = self._row("applications", "opportunities", record_id)
                 act = name.rpartition("/")[2]
+                if act == "archived":
+                    return writes.archive(row, body(bodies.Ended))
                 if act in {"addTags", "removeTags"}:
                     change = writes.add_tags if act == "addTags" else writes.remove_tags
                     return change(row, body(bodies.Tags))

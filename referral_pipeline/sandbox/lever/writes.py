@@ -48,14 +48,11 @@ class Answer:
 class Writes:
     """Changes one account. Every method raises Refusal."""
 
-    def __init__(
-        self, store: GreenhouseStore, memory: Memory, views: Views, lists: Lists, signature_token: str
-    ) -> None:
+    def __init__(self, store: GreenhouseStore, memory: Memory, views: Views, lists: Lists) -> None:
         self._store = store
         self._memory = memory
         self._views = views
         self._lists = lists
-        self._signature_token = signature_token
 
     # ---------------------------------------------------------------- opportunities
 
@@ -183,6 +180,28 @@ class Writes:
         row = self._store.update("applications", row["id"], source_id=source_id)
         return Answer(200, {"data": self._views.opportunity(row)})
 
+    def archive(self, row: Row, body: bodies.Ended) -> Answer:
+        """End an opportunity by a reason; one that has ended gets the new reason."""
+        known = {reason["id"]: reason["type"] for reason in self._views.reasons()}
+        if body.reason not in known:
+            raise bad_request(f"archive_reasons {body.reason[:60]} was not found")
+        at = self._store.clock()
+        if row["status"] == "hired":
+            row = hiring.unhire(self._store, row, at)
+        elif row["status"] == "rejected":
+            row = hiring.unreject(self._store, row, at)
+        reason_id = decode("rejection_reasons", body.reason)
+        try:
+            if known[body.reason] == "hired":
+                opening = hiring.choose_opening(self._store, row, None)
+                row = hiring.hire(self._store, row, opening, close_reason_id=None, at=at)
+            else:
+                assert reason_id is not None
+                row = hiring.reject(self._store, row, reason_id=reason_id, at=at)
+        except Unprocessable as problem:
+            raise bad_request(str(problem.entries[0])) from None
+        return Answer(200, {"data": self._views.opportunity(row)})
+
     # ---------------------------------------------------------------- contacts, users
 
     def change_contact(self, row: Row, body: bodies.Contact) -> Answer:
@@ -217,7 +236,7 @@ class Writes:
                 "id": stage_id(secrets.token_hex(8)),
                 "event": body.event,
                 "url": body.url,
-                "configuration": {**configuration, "signatureToken": self._signature_token},
+                "configuration": {**configuration, "signatureToken": secrets.token_hex(24)},
             }
         )
         switches = self._store.switches
