@@ -12,7 +12,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, Literal
 
-from referral_pipeline.vocabulary import Side
+from referral_pipeline.vocabulary import CandidateStatus, Side
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,9 @@ class SystemFacts:
     `merges_candidates`: whether its connector can merge two candidates (`connectors.protocols.MergesCandidates`).
     `candidate_page`: where a recruiter looks at a candidate, `{id}` for its id. `auth`: whether it is called with a
     client id and a secret, or with an API key alone. `signs_webhooks`: whether it does.
+
+    Of an advocacy platform: `lacks` are what it has no place for (words of `LACKS`), `shown_statuses` what it shows
+    once it was told a status, where that is not the same.
     """
 
     name: str
@@ -37,6 +40,24 @@ class SystemFacts:
     candidate_page: str | None = None
     auth: Literal["client", "api_key"] = "client"
     signs_webhooks: bool = True
+    lacks: frozenset[str] = frozenset()
+    shown_statuses: Mapping[CandidateStatus, CandidateStatus] = field(
+        default_factory=dict[CandidateStatus, CandidateStatus]
+    )
+
+
+LACKS: Mapping[str, str] = {
+    "status_at": "the time of a status",
+    "hired_at": "the time of a hire",
+    "ats": "the ids of the ATS",
+    "content": "content and campaigns",
+    "shares": "a list of shares",
+    "clicks": "clicks and reach",
+    "results": "results of an advocate",
+    "consent": "consent",
+    "country": "the country of a candidate",
+}
+"""What an advocacy platform may have no place for, in words."""
 
 
 TAGS: tuple[str, ...] = (
@@ -51,6 +72,7 @@ TAGS: tuple[str, ...] = (
 )
 """Logical names of the fields that the integration keeps on an ATS application."""
 
+_NOBODY = "00000000-0000-0000-0000-000000000000"
 _HTTP_OPTIONS: dict[str, Any] = {"connect_timeout_seconds": 5, "read_timeout_seconds": 30, "max_attempts": 6}
 
 SANDBOX_OPTIONS: Mapping[str, Any] = {
@@ -60,6 +82,16 @@ SANDBOX_OPTIONS: Mapping[str, Any] = {
     "calls_per_second": 1000,
     "perform_as": "294d07bf-1fc1-4eb6-8478-211e5197037c",
     "withdrawn_reasons": ["Accepted another offer", "Compensation"],
+    "company_id": "0d9c3a2e-6f5b-4e1a-9c47-1b2f60a7d301",
+    "webhook_addresses": ["127.0.0.1", "::1"],
+    "consent_basis": "sandbox: invented people accept the terms of the referral form",
+    "residency": {"country": "FR", "basis": "sandbox: invented people of one country"},
+    "job_defaults": {
+        "department": "0d9c3a2e-6f5b-4e1a-9c47-1b2f60a7d302",
+        "location": "0d9c3a2e-6f5b-4e1a-9c47-1b2f60a7d303",
+        "contact_person": "0d9c3a2e-6f5b-4e1a-9c47-1b2f60a7d304",
+        "reward": "0d9c3a2e-6f5b-4e1a-9c47-1b2f60a7d305",
+    },
 }
 """What a loopback server needs less of: an injected timeout should not hold a run for half a minute."""
 
@@ -135,8 +167,22 @@ SYSTEMS: Mapping[str, SystemFacts] = {
             live_auth_url="https://auth.1brd.com/oauth/token",
             sandbox_url="http://127.0.0.1:8706/v1",
             sandbox_auth_url="http://127.0.0.1:8706/oauth/token",
-            options=_HTTP_OPTIONS,
+            options={
+                "company_id": _NOBODY,
+                "consent_basis": "",
+                "residency": {"country": "", "basis": ""},
+                "job_defaults": dict.fromkeys(("department", "location", "contact_person", "reward"), _NOBODY),
+                "webhook_addresses": ["52.57.76.133", "52.57.83.207"],
+                **_HTTP_OPTIONS,
+            },
             signs_webhooks=False,
+            lacks=frozenset(LACKS),
+            shown_statuses={
+                CandidateStatus.APPLIED: CandidateStatus.IN_REVIEW,
+                CandidateStatus.INTERVIEWED: CandidateStatus.IN_REVIEW,
+                CandidateStatus.OFFERED: CandidateStatus.IN_REVIEW,
+                CandidateStatus.WITHDRAWN: CandidateStatus.REJECTED,
+            },
         ),
         SystemFacts(
             name="hubspot",
@@ -159,6 +205,18 @@ ENTRY_POINTS = "referral_pipeline.connectors"
 def facts_of(name: str) -> SystemFacts | None:
     """The facts of a system, built in or added by a package; None when nobody knows it."""
     return SYSTEMS.get(name) or _added().get(name)
+
+
+def lacking(name: str) -> frozenset[str]:
+    """What the platform of this connector has no place for; nothing for one that nobody knows."""
+    facts = facts_of(name)
+    return facts.lacks if facts is not None else frozenset()
+
+
+def shown_status(name: str, status: CandidateStatus) -> CandidateStatus:
+    """What the platform of this connector shows once it was told a status."""
+    facts = facts_of(name)
+    return facts.shown_statuses.get(status, status) if facts is not None else status
 
 
 def connectors_of(side: Side) -> tuple[str, ...]:
