@@ -18,10 +18,10 @@ Invariants, each with a test of the same number
     sent again; so a repeat sends nothing, and a rejection that becomes a withdrawal, or a first day that moves after
     the hire, is not told.
 9.  A hire is told with `firstDayOfWork` and without a reward. `payReward` is told when the bonus is eligible.
-10. A reward that is taken back is told with `payReward: false`; one that the platform shows as paid is refused here, and
-    waits for a person. A hire without a bonus has no recognition of its own: the status says it.
-11. A job is looked for by its reference before it is made; what people set for it stays, but title, address and status.
-    A closed job that the platform never had is not made.
+10. A reward that is taken back is told with `payReward: false`; one that the platform shows as paid is refused here,
+    and waits for a person. A hire without a bonus has no recognition of its own: the status says it.
+11. A job is looked for by its reference before it is made; what people set for it stays, but title, address and
+    status. A closed job that the platform never had is not made.
 12. Consent and the country of applicants have no field: the contract declares them.
 """
 
@@ -332,13 +332,14 @@ class RadancyConnector:
 
     def _updated(self, row: Row, reference: str, title: str, url: str | None) -> Row:
         """An update takes all attributes: those that people set are sent as they are."""
-        kept = {name: row[name] for name in ("description", "endDate", "hot", "jobPostingUrl") if row.get(name)}
+        kept = {name: row[name] for name in ("endDate", "jobPostingUrl") if row.get(name) is not None}
         for name in (*_REFERENCES, "jobBranding"):
             if isinstance(row.get(name), dict):
                 kept[name] = {"id": row[name].get("id")}
         if isinstance(row.get("responsiblePersons"), list):
             kept["responsiblePersons"] = [{"id": one.get("id")} for one in row["responsiblePersons"]]
         own = {"title": title, "referenceNumber": reference, "hot": bool(row.get("hot"))}
+        own["description"] = row.get("description") or ""
         return {**kept, **own, **({"careerSiteUrl": url} if url else {})}
 
     def _put_job_status(self, job_id: str, status: JobStatus) -> None:
@@ -381,7 +382,7 @@ class RadancyConnector:
 def _with_department(row: Row, departments: Mapping[str, str]) -> Row:
     department: Any = row.get("department")
     if not isinstance(department, dict):
-        return {**row, "department": {}}
+        return row
     held = cast("Row", department)
     return {**row, "department": {**held, "name": departments.get(str(held.get("id")))}}
 

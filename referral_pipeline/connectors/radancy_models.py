@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from referral_pipeline.connectors.values import parse_instant
 from referral_pipeline.identity.canonical import canonical_country
@@ -165,7 +165,7 @@ class ApplicantRow(_Record):
 
 
 class JobReference(_Record):
-    """The job of an application; `reference` is the id of the ATS, which the connector looks up where it is not shown."""
+    """The job of an application. `reference` is the ATS's id, which the connector looks up where it is not shown."""
 
     id: Id
     reference: Id = Field(alias="referenceNumber")
@@ -183,6 +183,12 @@ class ApplicationRow(_Record):
     reward_paid: bool = Field(default=False, alias="rewardPaid")
 
 
+class Department(_Record):
+    """A department, as the connector adds its name to a user."""
+
+    name: str | None = None
+
+
 class UserRow(_Record):
     """A user: what this project calls an advocate."""
 
@@ -190,7 +196,7 @@ class UserRow(_Record):
     email: str | None = None
     status: str
     roles: tuple[str, ...] = ()
-    department: str | None = Field(default=None, validation_alias=AliasPath("department", "name"))
+    department: Department | None = None
 
 
 class JobRow(_Record):

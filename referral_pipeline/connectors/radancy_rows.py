@@ -124,7 +124,7 @@ def advocate(row: UserRow) -> Advocate:
     return Advocate(
         id=row.id,
         email=_text(row.email),
-        department=row.department,
+        department=row.department.name if row.department is not None else None,
         eligible=row.status == "ACTIVE" and _SCOUT in row.roles,
         joined_at=None,
         left_at=None,

@@ -5,12 +5,14 @@ Belongs here: the operations and their models. Does not belong here: the models 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import BaseModel
 
 from referral_pipeline.connectors.expected import LIST, NUMBER, OBJECT, TEXT, Field, Fields, Shapes, fields_of
 from referral_pipeline.connectors.radancy_models import ApplicationRow, JobRow, JobStatus, Status, UserRow
 
-_WORDS = {
+_WORDS: Mapping[type[BaseModel], Mapping[str, frozenset[str] | None]] = {
     ApplicationRow: {"status": frozenset(Status)},
     JobRow: {"status": frozenset(JobStatus)},
     UserRow: {"status": None},
@@ -19,8 +21,9 @@ _WORDS = {
 
 def _read(model: type[BaseModel], at: str) -> dict[str, Field]:
     own = fields_of(model, at, words=_WORDS[model])
-    # The connector adds it where an expanded job does not show it.
-    return {path: field for path, field in own.items() if not path.endswith("job.referenceNumber")}
+    # What the connector adds to a row that does not show it.
+    added = ("job.referenceNumber", "department.name")
+    return {path: field for path, field in own.items() if not path.endswith(added)}
 
 
 def _page(model: type[BaseModel]) -> Fields:

@@ -129,8 +129,8 @@ class _Server(uvicorn.Server):
 def serve(options: Options, on_ready: Callable[[dict[str, Any]], None], *, parent_pipe: bool) -> None:
     """Serve until SIGTERM or SIGINT, or, with `parent_pipe`, until standard input ends (the parent is gone).
 
-    `on_ready` gets {advocacy, advocacy_root, advocacy_url, advocacy_auth_url, ats, ats_root, ats_url, ats_auth_url, seed,
-    as_of, size, webhooks_to}, once both do.
+    `on_ready` gets {advocacy, advocacy_root, advocacy_url, advocacy_auth_url, ats, ats_root, ats_url, ats_auth_url,
+    seed, as_of, size, webhooks_to}, once both do.
 
     Raises:
         OSError: A port is taken.
