@@ -14,7 +14,7 @@ import yaml
 
 from referral_pipeline.contract.fields import REGULATED_NAMES
 from referral_pipeline.contract.kpi_names import KPI_NAMES, OBJECTIVES
-from referral_pipeline.contract.systems import SANDBOX_OPTIONS, SystemFacts, facts_of
+from referral_pipeline.contract.systems import SANDBOX_OPTIONS, SystemFacts, absent_fields, facts_of
 from referral_pipeline.vocabulary import CandidateStatus
 
 
@@ -204,20 +204,9 @@ def _system(side: str, facts: SystemFacts, choices: Choices) -> list[str]:
     ]
 
 
-_NEEDS: Mapping[str, tuple[str, ...]] = {
-    "shares": ("advocacy.share.id",),
-    "content": ("advocacy.content.id", "advocacy.referral.campaign_tag"),
-    "clicks": ("advocacy.engagement.clicks", "advocacy.engagement.shares", "advocacy.engagement.reach"),
-    "ats": ("advocacy.referral.ats",),
-    "status_at": ("advocacy.referral.status_at",),
-    "hired_at": ("advocacy.referral.hired_at",),
-}
-"""The fields that are not there on a platform that lacks something."""
-
-
 def _mappings(platform: SystemFacts) -> list[tuple[str, str]]:
     """Those of which the platform has both ends."""
-    absent = {path for name in platform.lacks for path in _NEEDS.get(name, ())}
+    absent = absent_fields(platform)
     return [pair for pair in _MAPPINGS if absent.isdisjoint(pair)]
 
 

@@ -60,6 +60,16 @@ LACKS: Mapping[str, str] = {
 """What an advocacy platform may have no place for, in words."""
 
 
+_FIELDS_OF: Mapping[str, tuple[str, ...]] = {
+    "status_at": ("advocacy.referral.status_at",),
+    "hired_at": ("advocacy.referral.hired_at",),
+    "ats": ("advocacy.referral.ats",),
+    "content": ("advocacy.content.id", "advocacy.referral.campaign_tag", "advocacy.content.campaign_tag"),
+    "shares": ("advocacy.share.id", "advocacy.referral.share_id"),
+    "clicks": ("advocacy.engagement.clicks", "advocacy.engagement.shares", "advocacy.engagement.reach"),
+}
+"""The fields of a contract's mappings that are not there on a platform that lacks something."""
+
 TAGS: tuple[str, ...] = (
     "referral_id",
     "advocate_id",
@@ -205,6 +215,11 @@ ENTRY_POINTS = "referral_pipeline.connectors"
 def facts_of(name: str) -> SystemFacts | None:
     """The facts of a system, built in or added by a package; None when nobody knows it."""
     return SYSTEMS.get(name) or _added().get(name)
+
+
+def absent_fields(facts: SystemFacts) -> frozenset[str]:
+    """The paths of a contract's mappings that this platform does not have."""
+    return frozenset(path for name in facts.lacks for path in _FIELDS_OF.get(name, ()))
 
 
 def lacking(name: str) -> frozenset[str]:

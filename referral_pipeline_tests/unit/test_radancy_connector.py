@@ -360,7 +360,7 @@ def test_12_the_sandbox_s_contract_declares_what_the_platform_cannot_say(monkeyp
 @pytest.mark.parametrize(
     ("old", "new", "key"),
     [
-        ('consent_basis: "sandbox: invented people accept', '#', "advocacy.options.consent_basis"),
+        ('consent_basis: "sandbox: invented people accept', "#", "advocacy.options.consent_basis"),
         ("country: FR", "country: BR", "advocacy.options.residency.country"),
         ("country: FR", 'country: ""', "advocacy.options.residency.country"),
         ('basis: "sandbox: invented people of one country"', 'basis: " "', "advocacy.options.residency.basis"),
@@ -373,9 +373,7 @@ def test_12_the_sandbox_s_contract_declares_what_the_platform_cannot_say(monkeyp
         ),
     ],
 )
-def test_12_what_is_not_declared_is_refused_with_its_key(
-    old: str, new: str, key: str, monkeypatch: pytest.MonkeyPatch
-):
+def test_12_what_is_not_declared_is_refused_with_its_key(old: str, new: str, key: str, monkeypatch: pytest.MonkeyPatch):
     assert old in SANDBOX
     with pytest.raises(ConnectorError) as refused:
         built(SANDBOX.replace(old, new), monkeypatch)
