@@ -38,12 +38,12 @@ from referral_pipeline.connectors.capabilities import AuditScope, Capability
 from referral_pipeline.connectors.failures import Conflict, Invalid, NotFound
 from referral_pipeline.connectors.http import HttpClient, RetryPolicy, Timeouts
 from referral_pipeline.connectors.protocols import RawReader
+from referral_pipeline.connectors.radancy_jobs import ALL_JOBS, Jobs
 from referral_pipeline.connectors.radancy_models import (
     SYSTEM,
     ApplicationRow,
     JobDefaults,
     JobRow,
-    JobStatus,
     RadancyOptions,
     Status,
     UserRow,
@@ -69,19 +69,10 @@ from referral_pipeline.vocabulary import CandidateStatus
 
 PAGE_SIZE = 100
 MOST_READINGS = 5
-LONGEST_TITLE = 255
 ENTITIES: Mapping[str, Entity] = {name: Entity(name, changed_field=None) for name in ("advocates", "referrals")}
-_ALL_JOBS = ",".join(status for status in JobStatus if status is not JobStatus.DELETED)
 _CLOSE_REASONS = {
     CandidateStatus.REJECTED: "CANDIDATE_REJECTED",
     CandidateStatus.WITHDRAWN: "CANDIDATE_WITHDRAWN",
-}
-_JOB_STATUSES = {"open": JobStatus.ACTIVE_PUBLISHED, "closed": JobStatus.ACTIVE_CLOSED}
-_REFERENCES = {
-    "department": "department",
-    "location": "location",
-    "contactPerson": "contact_person",
-    "reward": "reward",
 }
 
 
@@ -109,7 +100,7 @@ class RadancyConnector:
                 yield [_with_department(row, departments) for row in page]
         elif entity == "referrals":
             # Renewed by each pull; a job that is new to it is looked up.
-            self._references = {job.id: job.reference for job in self._jobs({"status": _ALL_JOBS})}
+            self._references = {job.id: job.reference for job in self._jobs({"status": ALL_JOBS})}
             query = {"expand": "applicant,job", "sort": "applicationDate,asc"}
             for page in self.list_all("applications", query):
                 yield [self._with_reference(row) for row in page]
@@ -297,54 +288,7 @@ class RadancyConnector:
 
     def put_job(self, job: AtsJob) -> None:
         """(11) Bring a job to title, address and status of the ATS's."""
-        wanted = _JOB_STATUSES.get(job.status)
-        if wanted is None:
-            raise Invalid(SYSTEM, "jobs.put", detail="the status of a job is open or closed")
-        found = self._job_of(job.id)
-        title, url = job.title[:LONGEST_TITLE], job.url or None
-        if found is None:
-            if wanted is not JobStatus.ACTIVE_PUBLISHED:
-                return
-            body: Row = {name: {"id": getattr(self._defaults, of)} for name, of in _REFERENCES.items()}
-            body |= {"title": title, "description": "<p></p>", "hot": False, "referenceNumber": job.id}
-            body |= {"careerSiteUrl": url} if url else {}
-            made = _object(self._client.call("jobs.create", "POST", f"{self._company}/jobs", json=body).data, "jobs")
-            self._put_job_status(str(made.get("id")), wanted)
-            return
-        if (found.title, found.career_site_url) != (title, url):
-            row = self._get("jobs", found.id)
-            if row is None:
-                raise NotFound(SYSTEM, "jobs.get", status=404, detail="the job is not there any more")
-            path = f"{self._company}/jobs/{quote(found.id, safe='')}"
-            self._client.call("jobs.update", "PUT", path, json=self._updated(row, job.id, title, url))
-        if found.status is not wanted:
-            self._put_job_status(found.id, wanted)
-
-    def _job_of(self, reference: str) -> JobRow | None:
-        """The job of a reference: one that is not archived before one that is."""
-        found = [
-            job
-            for job in self._jobs({"referenceNumber": reference, "status": _ALL_JOBS})
-            if job.reference == reference and job.status is not JobStatus.DELETED
-        ]
-        found.sort(key=lambda job: (job.status is JobStatus.ARCHIVED, job.id))
-        return found[0] if found else None
-
-    def _updated(self, row: Row, reference: str, title: str, url: str | None) -> Row:
-        """An update takes all attributes: those that people set are sent as they are."""
-        kept = {name: row[name] for name in ("endDate", "jobPostingUrl") if row.get(name) is not None}
-        for name in (*_REFERENCES, "jobBranding"):
-            if isinstance(row.get(name), dict):
-                kept[name] = {"id": row[name].get("id")}
-        if isinstance(row.get("responsiblePersons"), list):
-            kept["responsiblePersons"] = [{"id": one.get("id")} for one in row["responsiblePersons"]]
-        own = {"title": title, "referenceNumber": reference, "hot": bool(row.get("hot"))}
-        own["description"] = row.get("description") or ""
-        return {**kept, **own, **({"careerSiteUrl": url} if url else {})}
-
-    def _put_job_status(self, job_id: str, status: JobStatus) -> None:
-        path = f"{self._company}/jobs/{quote(job_id, safe='')}/status"
-        self._client.call("jobs.status", "PUT", path, json={"value": status.value})
+        Jobs(self._client, self._company, self._defaults, self._jobs).put(job)
 
     def put_results(self, results: AdvocateResults) -> bool:
         """The platform has no place for results of an advocate: `contract.systems` says so, and nobody calls this.

@@ -117,14 +117,6 @@ _REFERENCES = Question(
     "applications for jobs without a reference number are set aside: write the ATS's id there",
     (ALWAYS,),
 )
-_SIGNATURE = Question(
-    Area.WEBHOOKS,
-    "webhooks.signature",
-    "Webhooks are signed",
-    "nobody else can make events",
-    "deliveries are taken from the vendor's addresses only, and each record is read anew",
-)
-
 Problem = Callable[[str, Row], RowProblem | None]
 
 
@@ -138,7 +130,7 @@ def audit(client: HttpClient, company: str, scope: AuditScope, *, problem: Probl
     lines = [REACHED.covered("a bearer token was given for API key and secret, scope read write"), *asked.lists()]
     lines += [asked.pages(), asked.one(), asked.references(), *asked.fields(), dates_line(asked.times())]
     lines += [_CHANGED.missing("the documentation names no such parameter, and rows carry no time of change")]
-    lines += [_SHOWN.partial("IN_PROGRESS, HIRED and CLOSED, as documented"), _SIGNATURE.missing("as documented")]
+    lines += [_SHOWN.partial("IN_PROGRESS, HIRED and CLOSED, as documented")]
     lines += [_lack(client.system, name) for name in LACKS if name in lacking(client.system)]
     if scope.may_write:
         lines += list(asked.writes())

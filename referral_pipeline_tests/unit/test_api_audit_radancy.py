@@ -58,7 +58,6 @@ def test_what_the_platform_has_no_place_for_is_told_with_what_follows(tenant: Te
     assert {name for name in LACKS if lines[f"holds.{name}"].standing is Standing.MISSING} == set(LACKS)
     assert "attribution_coverage" in lines["holds.content"].consequence
     assert lines["changed_since"].standing is Standing.MISSING
-    assert lines["webhooks.signature"].standing is Standing.MISSING
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -339,6 +339,8 @@ def test_11_an_update_leaves_what_people_set_and_a_closed_job_that_was_never_the
     assert len(tenant.account.jobs) == 1
     tenant.connector.put_job(replace(JOB, title="P" * 300))
     assert job["status"] == "ACTIVE_PUBLISHED"
+    tenant.connector.put_job(replace(JOB, title="Porter", url=None))
+    assert (job["title"], job["careerSiteUrl"]) == ("Porter", JOB.url)
 
 
 # ---------------------------------------------------------------- the contract, and looking
