@@ -42,6 +42,8 @@ _ENTITIES = {"applications": "referrals", "users": "advocates"}
 _CONSEQUENCES: Mapping[str, str] = {
     "status_at": "a status that comes late is not refused: the integration orders what it tells by itself",
     "hired_at": "advocates see the first day of work, and not when the hire was made",
+    "starts_on_shown": "the first day goes with the hire, and whether it is the right one cannot be audited; one that "
+    "moves afterwards is not told",
     "ats": "nobody finds the candidate of the ATS from the platform: the ledger holds both ids",
     "content": "applications carry neither content nor campaign: attribution_coverage is 0, whatever is done",
     "shares": "an application is the only touch: who shared and led nobody to apply is not seen, nor credited",

@@ -49,6 +49,7 @@ class SystemFacts:
 LACKS: Mapping[str, str] = {
     "status_at": "the time of a status",
     "hired_at": "the time of a hire",
+    "starts_on_shown": "the first day of work to be read back",
     "ats": "the ids of the ATS",
     "content": "content and campaigns",
     "shares": "a list of shares",

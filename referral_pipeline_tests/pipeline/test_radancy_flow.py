@@ -11,6 +11,8 @@ import pytest
 import requests
 
 from referral_pipeline.contract.loader import load_contract
+from referral_pipeline.orchestration.bridge import Bridge
+from referral_pipeline.orchestration.steps_field_audit import audit_fields
 from referral_pipeline.sandbox.launch import Sandbox
 from referral_pipeline.sandbox.programme.size import ProgrammeSize
 from referral_pipeline.webhooks.app import create_app
@@ -57,6 +59,9 @@ def test_a_programme_through_radancy_is_verified_under_faults_and_a_repeat_does_
         assert not again.candidates.counts.keys() - {"applications_unchanged"}
         assert again.statuses.counts.keys() == {"statuses_unchanged"}
         assert {name.partition(" ")[0] for name in platform.calls()} == {"GET"}
+        with Bridge.open(installation.settings) as bridge:
+            kept = audit_fields(bridge, seed=1)
+        assert (kept.verification.facts["mismatches"], kept.verification.facts["unreadable"]) == ([], 0)
         assert installation.verify().differences == []
 
 

@@ -260,7 +260,7 @@ def _told(record: Gathered, application: AtsApplication, contract: Contract) -> 
         ("hired_at", Kind.TIME, application.hired_at, told.hired_at),
         ("starts_on", Kind.DAY, application.starts_on, told.starts_on),
     ):
-        if name in sources and name not in lacks:
+        if name in sources and lacks.isdisjoint({name, f"{name}_shown"}):
             # The dates of a hire go with any other status; a platform that keeps them all the same is right too.
             expected: datetime | date | None = at_ats if is_hired or at_platform == at_ats else None
             yield Comparison(ADVOCACY, name, kind, expected, at_platform)
