@@ -19,7 +19,8 @@ Invariants, each with a test of the same number
     the hire, is not told.
 9.  A hire is told with `firstDayOfWork` and without a reward. `payReward` is told when the bonus is eligible.
 10. A reward that is taken back is told with `payReward: false`; one that the platform shows as paid is refused here,
-    and waits for a person. A hire without a bonus has no recognition of its own: the status says it.
+    and waits for a person. A hire without a bonus has no recognition of its own: the status says it. How much is given
+    is a matter of the job's reward plan; it is given whole, so a bonus that is divided by credit is refused.
 11. A job is looked for by its reference before it is made; what people set for it stays, but title, address and
     status. A closed job that the platform never had is not made.
 12. Consent and the country of applicants have no field: the contract declares them.
@@ -370,6 +371,13 @@ def build(of: Build) -> RadancyConnector:
             f"{key}.residency.country",
             f"found {options.residency.country}, which privacy.allowed_countries does not list: all would be blocked",
             "List it there, or correct it",
+        )
+    bonus = of.contract.rules.bonus
+    if bonus.amount_cents and bonus.split != "payee":
+        raise ConnectorError(
+            "rules.bonus.split",
+            f"found {bonus.split}; the platform gives the whole reward of a job for each application that earns any",
+            "Write payee, or set amount_cents to 0 and pay by other means",
         )
     client = of.client(
         token_url=of.system.auth_url or "https://auth.1brd.com/oauth/token",

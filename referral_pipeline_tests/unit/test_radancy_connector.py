@@ -368,6 +368,7 @@ def test_12_the_sandbox_s_contract_declares_what_the_platform_cannot_say(monkeyp
         ('basis: "sandbox: invented people of one country"', 'basis: " "', "advocacy.options.residency.basis"),
         ('webhook_addresses: ["127.0.0.1", "::1"]', "webhook_addresses: [here]", "advocacy.options.webhook_addresses"),
         ('webhook_addresses: ["127.0.0.1", "::1"]', "webhook_addresses: []", "advocacy.options.webhook_addresses"),
+        ("split: payee}", "split: credit}", "rules.bonus.split"),
         (
             'company_id: "0d9c3a2e-6f5b-4e1a-9c47-1b2f60a7d301"',
             'company_id: "00000000-0000-0000-0000-000000000000"',
