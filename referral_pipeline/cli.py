@@ -97,6 +97,7 @@ def main(debug: bool) -> None:
 
 @main.command()
 @click.option("--ats", default="greenhouse", show_default=True, help="Connector of the ATS that is played.")
+@click.option("--advocacy", default="advocacy", show_default=True, help="Connector of the platform that is played.")
 @click.option("--seed", default=7, show_default=True, help="Seed of the programme.")
 @click.option(
     "--faults",
@@ -108,20 +109,23 @@ def main(debug: bool) -> None:
 @click.option("--keep-running", is_flag=True, help="Leave the sandboxes and the Dagster UI up afterwards.")
 @click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI with --keep-running.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def demo(ats: str, seed: int, faults: float, keep_running: bool, port: int, as_json: bool) -> None:
+def demo(ats: str, advocacy: str, seed: int, faults: float, keep_running: bool, port: int, as_json: bool) -> None:
     """Run the whole flow both ways, twice, against local sandboxes, and hold every outcome against the truth."""
     from referral_pipeline.orchestration.demo import demonstration
     from referral_pipeline.sandbox.ats import ATS
+    from referral_pipeline.sandbox.platforms import PLATFORMS
     from referral_pipeline.settings import load_settings
 
     if ats not in ATS:
         raise click.ClickException(f"no sandbox plays the ATS {ats}; there are: {', '.join(ATS)}")
+    if advocacy not in PLATFORMS:
+        raise click.ClickException(f"no sandbox plays the platform {advocacy}; there are: {', '.join(PLATFORMS)}")
     if keep_running:
         from referral_pipeline.orchestration.up import require_free
 
         require_free("127.0.0.1", port)
     with progress(quiet=as_json) as sink:
-        run = demonstration(load_settings(), seed=seed, faults=faults, sink=sink, ats=ats)
+        run = demonstration(load_settings(), seed=seed, faults=faults, sink=sink, ats=ats, advocacy=advocacy)
         result, settings = run.__enter__()
     try:
         if as_json:
@@ -146,16 +150,20 @@ def demo(ats: str, seed: int, faults: float, keep_running: bool, port: int, as_j
 @click.option(
     "--faults", default=0.0, show_default=True, type=click.FloatRange(0.0, 0.9), help="Share of failing calls."
 )
+@click.option("--advocacy", default="advocacy", show_default=True, help="Connector of the platform that is played.")
 @click.option("--advocacy-port", default=8701, show_default=True, help="Port of the advocacy platform.")
 @click.option("--ats-port", default=8702, show_default=True, help="Port of the ATS.")
 @click.option("--webhooks-to", metavar="URL", help="Send signed webhooks there, such as http://127.0.0.1:8780.")
-def sandbox(seed: int, faults: float, advocacy_port: int, ats_port: int, webhooks_to: str | None) -> None:
+def sandbox(
+    seed: int, faults: float, advocacy: str, advocacy_port: int, ats_port: int, webhooks_to: str | None
+) -> None:
     """Run the sandboxes alone, until Ctrl-C."""
     from referral_pipeline.sandbox.__main__ import main as serve
 
     options: dict[str, object] = {
         "--seed": seed,
         "--faults": faults,
+        "--advocacy": advocacy,
         "--advocacy-port": advocacy_port,
         "--ats-port": ats_port,
         "--webhooks-to": webhooks_to,

@@ -8,13 +8,14 @@ A variable of the process wins over the same name in `.env` of the home folder. 
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Annotated, Any
 
 from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "REFERRAL_PIPELINE_"
 CONTRACT_TOLD = f"{PREFIX}CONTRACT_TOLD"
@@ -36,6 +37,17 @@ def _absolute(path: Path) -> Path:
 
 def _trimmed(value: Any) -> Any:
     return value.strip() if isinstance(value, str) else value
+
+
+def _listed(value: Any) -> Any:
+    """Addresses or networks out of a text, comma separated; never "everybody"."""
+    names = [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+    for name in names:
+        try:
+            ipaddress.ip_network(name)
+        except ValueError:
+            raise ValueError("must be addresses or networks of proxies, comma separated") from None
+    return tuple(names)
 
 
 _Url = Annotated[str | None, BeforeValidator(_trimmed)]
@@ -72,6 +84,8 @@ class Settings(BaseSettings):
     crm_auth_url: _Url = None
     ui_url: _Url = None
     receiver_url: _Url = None
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = ()
+    """Addresses of proxies before the receiver, whose `X-Forwarded-For` is believed; of any other it is not."""
 
     @property
     def config_path(self) -> Path:

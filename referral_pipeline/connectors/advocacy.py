@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -205,12 +205,22 @@ class AdvocacyApiConnector:
             return False
         return True
 
-    def recognise(self, referral_id: str, kind: str, amount_cents: int, currency: str, key: str) -> None:
-        """(12) Recognise the advocate of a referral.
+    def recognise(
+        self,
+        referral_id: str,
+        kind: str,
+        amount_cents: int,
+        currency: str,
+        key: str,
+        *,
+        starts_on: date | None = None,
+    ) -> None:
+        """(12) Recognise the advocate of a referral. The first day of work goes with its status.
 
         Raises:
             Conflict: It stands already under another key, or there is nothing to reverse.
         """
+        del starts_on
         body = {"referral_id": referral_id, "kind": kind, "amount_cents": amount_cents, "currency": currency}
         headers = {"Idempotency-Key": key}
         self._client.call("recognitions.create", "POST", "v1/recognitions", json=body, headers=headers, repeatable=True)

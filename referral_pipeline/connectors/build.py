@@ -100,6 +100,7 @@ class Build:
         timeouts: Timeouts,
         retry: RetryPolicy,
         subject: str | None = None,
+        scope: str | None = None,
         default_limit: int | None = None,
     ) -> HttpClient:
         """A session with credentials, the shared rate budget, the breaker and the recorder.
@@ -115,6 +116,7 @@ class Build:
             client_id=self.settings.secret(system.client_id_env),
             client_secret=self.settings.secret(system.client_secret_env),
             subject=subject,
+            scope=scope,
         )
         return self._session(
             timeouts, retry, f"{system.connector}:{credentials.fingerprint}", default_limit, credentials=credentials

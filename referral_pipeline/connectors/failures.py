@@ -199,14 +199,14 @@ def lost_answer(
 def vendor_message(body: object) -> str:
     """What an error body says, whatever its form (GREENHOUSE_V3 section 3.4; RFC 9457; RFC 6749).
 
-    Takes `message`, `error`, `title` or `detail`, and flattens `errors`: a list of strings, of one-key objects, of
-    {message, field}, or absent.
+    Takes `message`, `error`, `title`, `detail` or `developerMessage`, and flattens `errors`: a list of strings, of
+    one-key objects, of {message, field}, or absent.
     """
     if not isinstance(body, Mapping):
         return ""
     parts: list[str] = []
     fields = cast("Mapping[str, Any]", body)
-    for name in ("message", "error", "title", "error_description", "detail"):
+    for name in ("message", "error", "title", "error_description", "detail", "developerMessage"):
         value = fields.get(name)
         if isinstance(value, str) and value and value not in parts:
             parts.append(value)

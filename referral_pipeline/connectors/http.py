@@ -369,6 +369,7 @@ class HttpClient:
         # One thread at a time: the cache's lock is held.
         self._oauth.compliance_hook["access_token_response"] = {read}
         extra = {"sub": credentials.subject} if credentials.subject else {}
+        extra |= {"scope": credentials.scope} if credentials.scope else {}
         try:
             body = self._oauth.fetch_token(
                 credentials.token_url,

@@ -10,6 +10,7 @@ TransientFailure after which nobody knows whether the system did it: read before
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from typing import Protocol, runtime_checkable
 
 from referral_pipeline.connectors.records import (
@@ -174,8 +175,20 @@ class AdvocacyConnector(Source, Protocol):
         """
         ...
 
-    def recognise(self, referral_id: str, kind: str, amount_cents: int, currency: str, key: str) -> None:
-        """Recognise the advocate of a referral (`hired`, `bonus_eligible`, `reversed`). The same key again is safe."""
+    def recognise(
+        self,
+        referral_id: str,
+        kind: str,
+        amount_cents: int,
+        currency: str,
+        key: str,
+        *,
+        starts_on: date | None = None,
+    ) -> None:
+        """Recognise the advocate of a referral (`hired`, `bonus_eligible`, `reversed`). The same key again is safe.
+
+        `starts_on` is the first day of work where it is known, for a platform that pays by it.
+        """
         ...
 
     def referral_of(self, row: Row) -> Referral | RowProblem:

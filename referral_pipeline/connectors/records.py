@@ -213,7 +213,8 @@ class Referral:
     """A referral as the advocacy platform holds it. Personal data (the candidate's name and contact details).
 
     All texts are as sent, only trimmed; canonical forms are made by `identity.canonical`. `status`, `status_at` and the
-    ATS ids are what the platform was last told.
+    ATS ids are what the platform was last told. `is_ended`: the platform holds it as ended and does not say by whom;
+    what was made of it goes on, nothing new is made.
     """
 
     id: str
@@ -238,6 +239,7 @@ class Referral:
     ats_candidate_id: str | None
     ats_application_id: str | None
     updated_at: datetime
+    is_ended: bool = False
 
     @property
     def touched_at(self) -> datetime:

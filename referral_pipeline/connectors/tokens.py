@@ -22,12 +22,16 @@ DEFAULT_LIFETIME_SECONDS = 3600.0
 
 @dataclass(frozen=True)
 class ClientCredentials:
-    """A client id and secret, and where a token is had for them. `subject` is the acting user (`sub`), where wanted."""
+    """A client id and secret, and where a token is had for them.
+
+    `subject` is the acting user (`sub`) and `scope` what is asked for, each where the vendor wants one.
+    """
 
     token_url: str
     client_id: str = field(repr=False)
     client_secret: str = field(repr=False)
     subject: str | None = None
+    scope: str | None = None
 
     @property
     def fingerprint(self) -> str:

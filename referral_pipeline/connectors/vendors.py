@@ -36,7 +36,8 @@ class Vendor:
         facts: what `init`, the check of a contract and the data-flow map need.
         connector: "module:function" that takes a `Build` and answers a connector of the facts' side.
         reader: "module:function" that tells what a decoded webhook is about, and never raises; None: it sends none.
-        scheme: "module:class" of the signature of its webhooks (`connectors.signing.Verifier`), made from the keys.
+        scheme: "module:class" of the signature of its webhooks (`connectors.signing.Verifier`), made from the keys; or,
+            where it has it, by its `configured`, from the keys and the options of the contract.
         headers: what the scheme reads, in lower case. ":method", ":path" and ":client" are the request's own.
         splitter: "module:function" for a system that puts many events into one delivery: from the decoded body to
             (what tells an event from the others of it, the event) in order; ValueError for a body of another form.
@@ -112,6 +113,15 @@ VENDORS: Mapping[str, Vendor] = {
             reader=f"{_OURS}.lever_events:read_lever_event",
             scheme=f"{_OURS}.lever_signature:LeverSignature",
             shapes=f"{_OURS}.lever_shapes:SHAPES",
+        ),
+        Vendor(
+            SYSTEMS["radancy"],
+            connector=f"{_OURS}.radancy:build",
+            reader=f"{_OURS}.radancy_events:read_radancy_event",
+            scheme=f"{_OURS}.radancy_events:SenderAddress",
+            headers=(":client",),
+            splitter=f"{_OURS}.radancy_events:split_radancy_delivery",
+            shapes=f"{_OURS}.radancy_shapes:SHAPES",
         ),
     )
 }

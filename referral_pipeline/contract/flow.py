@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from referral_pipeline.contract.fields import PERSON_FIELDS, find_field
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.contract.problems import one_line
-from referral_pipeline.contract.systems import facts_of
+from referral_pipeline.contract.systems import LACKS, facts_of, lacking
 
 _NONE = "none"
 _PLACES = {
@@ -61,7 +61,8 @@ def flows_of(contract: Contract) -> list[Flow]:
     if contract.phases.candidate_creation:
         flows += _write_back(contract)
     if contract.phases.status_return:
-        flows += [_status_return(contract), _results()]
+        flows.append(_status_return(contract))
+        flows += [] if "results" in lacking(contract.advocacy.connector) else [_results()]
     flows.append(_recognitions())  # the lane tells of hires whichever phases are on
     flows.append(_jobs(contract))
     if contract.crm is not None and contract.phases.candidate_creation:
@@ -91,6 +92,18 @@ def data_flow_map(contract: Contract) -> str:
 # ---------------------------------------------------------------- the flows
 
 
+_LACKING_RECORDS = {"content": "content", "share": "shares", "click": "clicks"}
+_LACKING_FIELDS = {
+    "content": ("campaign_tag",),
+    "shares": ("share_id",),
+    "clicks": ("engagement",),
+    "consent": ("consent",),
+    "country": ("country",),
+    "status_at": ("status_at",),
+}
+"""What a pull does not bring from a platform that lacks something."""
+
+
 def _ingest(contract: Contract) -> Iterator[Flow]:
     sync = contract.sync
     trigger = (
@@ -117,6 +130,13 @@ def _ingest(contract: Contract) -> Iterator[Flow]:
         "candidate": (*_plain("id"), *_person("first_name", "last_name", "email", "phone")),
         "application": _plain("id", "candidate_id", "job_id", "stage", "status", "dates", "source", "custom fields"),
         "offer": _plain("id", "application_id", "status", "resolved_at", "starts_on"),
+    }
+    lacks = lacking(contract.advocacy.connector)
+    unknown = {field for name in lacks for field in _LACKING_FIELDS.get(name, ())}
+    advocacy = {
+        record: tuple(one for one in fields if one.name not in unknown)
+        for record, fields in advocacy.items()
+        if _LACKING_RECORDS.get(record) not in lacks
     }
     for origin, records in (("advocacy", advocacy), ("ats", ats)):
         for record, fields in records.items():
@@ -191,7 +211,9 @@ def _write_back(contract: Contract) -> Iterator[Flow]:
 
 
 def _status_return(contract: Contract) -> Flow:
-    fields = tuple(_mapped(f"ats.{path}", target) for target, path in contract.status_sources().items())
+    lacks = lacking(contract.advocacy.connector)
+    sources = {target: path for target, path in contract.status_sources().items() if target not in lacks}
+    fields = tuple(_mapped(f"ats.{path}", target) for target, path in sources.items())
     trigger = "the application's status has changed in the ATS"
     owner = _title(contract, contract.systems_of_record.application)
     return Flow("status return", "referral", "ats", "advocacy", trigger, fields, owner, _consent_words(contract))
@@ -257,9 +279,11 @@ def _record_owner(contract: Contract, record: str) -> str:
 
 
 def _consent_words(contract: Contract) -> str:
-    where = _title(contract, contract.systems_of_record.consent)
+    where = f"recorded in {_title(contract, contract.systems_of_record.consent)}"
+    if "consent" in lacking(contract.advocacy.connector):
+        where = "as this contract declares it"
     need = "required before any write" if contract.privacy.require_consent else "not required by this contract"
-    return f"the candidate's consent, recorded in {where}; {need}"
+    return f"the candidate's consent, {where}; {need}"
 
 
 def _title(contract: Contract, side: str) -> str:
@@ -327,6 +351,10 @@ def _conditions(contract: Contract) -> Iterator[str]:
     yield "Withdrawal or withdrawn consent ends every further write; what was written is kept."
     yield "The warehouse keeps personal data in `raw` and `staging` only; all that is published carries `person_id`."
     yield "The ledger keeps ids and keyed hashes; bodies that hold personal data are encrypted."
+    lacks = lacking(contract.advocacy.connector)
+    if declared := [LACKS[name] for name in ("consent", "country") if name in lacks]:
+        title = _title(contract, "advocacy")
+        yield f"{title} tells neither {' nor '.join(declared)}: advocacy.options declares it, in its owner's words."
     phases = contract.phases
     off = [name for name in type(phases).model_fields if not getattr(phases, name)]
     if off:

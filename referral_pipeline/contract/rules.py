@@ -15,7 +15,7 @@ from referral_pipeline.contract import sections
 from referral_pipeline.contract.fields import ANY_KIND, CUSTOM_FIELDS, FieldSpec, find_field, known_paths
 from referral_pipeline.contract.kpi_names import OBJECTIVES
 from referral_pipeline.contract.problems import Problem, close_match, listed, one_line, shown
-from referral_pipeline.contract.systems import connectors_of, facts_of
+from referral_pipeline.contract.systems import absent_fields, connectors_of, facts_of
 from referral_pipeline.contract.values import is_loopback
 from referral_pipeline.vocabulary import ATTRIBUTION_FIELDS, Side
 
@@ -174,6 +174,20 @@ def mapping_problems(mappings: Sequence[sections.Mapping]) -> list[Problem]:
     return [problems[index] for index in sorted(problems)]
 
 
+def lacking_problems(mappings: Sequence[sections.Mapping], advocacy: sections.System | None) -> Iterator[Problem]:
+    """A mapping of a field that the platform of this contract does not have: it would stay empty for ever."""
+    facts = facts_of(advocacy.connector) if advocacy is not None else None
+    absent = absent_fields(facts) if facts is not None else frozenset[str]()
+    for index, mapping in enumerate(mappings):
+        for end, path in (("from", mapping.source), ("to", mapping.target)):
+            if facts is not None and path in absent:
+                yield Problem(
+                    f"mappings[{index}].{end}",
+                    f"found {path}, which {facts.title} does not have; allowed: fields that it has",
+                    "Remove this mapping",
+                )
+
+
 def _field_or_problem(index: int, end: str, path: str) -> FieldSpec | Problem:
     spec = find_field(path)
     if spec is not None:
@@ -320,5 +334,6 @@ _RULES: tuple[tuple[tuple[str, ...], _Rule], ...] = (
     *(((side.value,), _connector_rule(side)) for side in Side),
     *((("environment", side.value), _production_rule(side)) for side in Side),
     (("mappings",), mapping_problems),
+    (("mappings", "advocacy"), lacking_problems),
     (("environment", "monitoring"), alert_problems),
 )

@@ -14,7 +14,7 @@ import yaml
 
 from referral_pipeline.contract.fields import REGULATED_NAMES
 from referral_pipeline.contract.kpi_names import KPI_NAMES, OBJECTIVES
-from referral_pipeline.contract.systems import SANDBOX_OPTIONS, SystemFacts, facts_of
+from referral_pipeline.contract.systems import SANDBOX_OPTIONS, SystemFacts, absent_fields, facts_of
 from referral_pipeline.vocabulary import CandidateStatus
 
 
@@ -123,7 +123,7 @@ def integration_yaml(choices: Choices) -> str:
         "phases:",
         "  candidate_creation: on # referrals become candidates and applications in the ATS",
         "  status_return: on # what happens to them is told to the advocacy platform",
-        "  content_enrichment: on # clicks, shares and reach on the application, for recruiters",
+        *_enrichment(known(choices.advocacy)),
         "",
         "# The systems. Secrets never stand here: each *_env names an environment variable (see .env.example).",
         *_system("advocacy", known(choices.advocacy), choices),
@@ -134,7 +134,7 @@ def integration_yaml(choices: Choices) -> str:
         "# What is carried from one side to the other. The ATS takes the integration's own fields only, the advocacy",
         "# platform takes status, dates and ids only; `referral-pipeline map` draws the whole.",
         "mappings:",
-        *(f"  - {{from: {source}, to: {target}}}" for source, target in _MAPPINGS),
+        *(f"  - {{from: {source}, to: {target}}}" for source, target in _mappings(known(choices.advocacy))),
         "",
         "# Your own stage names in the common words: " + ", ".join(CandidateStatus) + ".",
         "# A stage that is missing here counts as in_review and raises an alert.",
@@ -208,6 +208,18 @@ def _system(side: str, facts: SystemFacts, choices: Choices) -> list[str]:
     ]
 
 
+def _mappings(platform: SystemFacts) -> list[tuple[str, str]]:
+    """Those of which the platform has both ends."""
+    absent = absent_fields(platform)
+    return [pair for pair in _MAPPINGS if absent.isdisjoint(pair)]
+
+
+def _enrichment(platform: SystemFacts) -> list[str]:
+    if "clicks" in platform.lacks:
+        return [f"  content_enrichment: off # {platform.title} tells neither clicks nor reach"]
+    return ["  content_enrichment: on # clicks, shares and reach on the application, for recruiters"]
+
+
 def _options(options: Mapping[str, Any], indent: str) -> list[str]:
     lines: list[str] = []
     for name, value in options.items():
@@ -215,8 +227,12 @@ def _options(options: Mapping[str, Any], indent: str) -> list[str]:
         if isinstance(value, dict):
             lines += [f"{indent}{name}:{note}", *_options(value, indent + "  ")]
         else:
-            lines.append(f"{indent}{name}: {_scalar(value) if isinstance(value, str) else value}{note}")
+            lines.append(f"{indent}{name}: {_scalar(value) if isinstance(value, str) else _plain(value)}{note}")
     return lines
+
+
+def _plain(value: Any) -> Any:
+    return f"[{', '.join(_scalar(str(one)) for one in value)}]" if isinstance(value, list) else value
 
 
 def _stage_map(ats: str) -> list[str]:
@@ -300,6 +316,11 @@ _OPTION_NOTES = {
     "withdrawn_reasons": "archive reasons by which candidates withdraw",
     "calls_per_second": "what the vendor allows",
     "visibility_lag_seconds": "how long a fresh record may stay invisible in lists",
+    "company_id": "the id of your account: the first part of its API paths",
+    "consent_basis": "in your words: on what ground applicants' data may be passed on; the API has no field of it",
+    "residency": "where this account's applicants live, and in your words why; the API has no field of it",
+    "job_defaults": "ids of your account for jobs that the integration makes there",
+    "webhook_addresses": "from where webhooks are taken: nothing is signed",
     "max_attempts": "of one call, transient failures only",
 }
 
@@ -372,6 +393,8 @@ REFERRAL_PIPELINE_APPROVAL_KEY=
 REFERRAL_PIPELINE_HOME=
 # Optional: another contract than data/integration.yaml, relative to the home folder.
 REFERRAL_PIPELINE_CONFIG=
+# Optional: addresses of proxies before the webhook receiver, comma separated; only theirs X-Forwarded-For is believed.
+REFERRAL_PIPELINE_TRUSTED_PROXIES=
 # Optional: the address at which people open the Dagster UI, for the links in alerts (default: http://127.0.0.1:3000).
 REFERRAL_PIPELINE_UI_URL=
 """

@@ -12,7 +12,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, Literal
 
-from referral_pipeline.vocabulary import Side
+from referral_pipeline.vocabulary import CandidateStatus, Side
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,9 @@ class SystemFacts:
     asks for, each with its question, because nobody can guess them. `set_up`: what a person does there by hand before
     `check` passes, a sentence each. `webhooks_screen` and `fields_screen`: where its own screens have webhooks and
     custom fields, for what its API cannot do.
+
+    Of an advocacy platform: `lacks` are what it has no place for (words of `LACKS`), `shown_statuses` what it shows
+    once it was told a status, where that is not the same.
     """
 
     name: str
@@ -44,7 +47,36 @@ class SystemFacts:
     set_up: tuple[str, ...] = ()
     webhooks_screen: str | None = None
     fields_screen: str | None = None
+    lacks: frozenset[str] = frozenset()
+    shown_statuses: Mapping[CandidateStatus, CandidateStatus] = field(
+        default_factory=dict[CandidateStatus, CandidateStatus]
+    )
 
+
+LACKS: Mapping[str, str] = {
+    "status_at": "the time of a status",
+    "hired_at": "the time of a hire",
+    "starts_on_shown": "the first day of work to be read back",
+    "ats": "the ids of the ATS",
+    "content": "content and campaigns",
+    "shares": "a list of shares",
+    "clicks": "clicks and reach",
+    "results": "results of an advocate",
+    "consent": "consent",
+    "country": "the country of a candidate",
+}
+"""What an advocacy platform may have no place for, in words."""
+
+
+_FIELDS_OF: Mapping[str, tuple[str, ...]] = {
+    "status_at": ("advocacy.referral.status_at",),
+    "hired_at": ("advocacy.referral.hired_at",),
+    "ats": ("advocacy.referral.ats",),
+    "content": ("advocacy.content.id", "advocacy.referral.campaign_tag", "advocacy.content.campaign_tag"),
+    "shares": ("advocacy.share.id", "advocacy.referral.share_id"),
+    "clicks": ("advocacy.engagement.clicks", "advocacy.engagement.shares", "advocacy.engagement.reach"),
+}
+"""The fields of a contract's mappings that are not there on a platform that lacks something."""
 
 TAGS: tuple[str, ...] = (
     "referral_id",
@@ -58,6 +90,7 @@ TAGS: tuple[str, ...] = (
 )
 """Logical names of the fields that the integration keeps on an ATS application."""
 
+_NOBODY = "00000000-0000-0000-0000-000000000000"
 _HTTP_OPTIONS: dict[str, Any] = {"connect_timeout_seconds": 5, "read_timeout_seconds": 30, "max_attempts": 6}
 
 SANDBOX_OPTIONS: Mapping[str, Any] = {
@@ -67,6 +100,16 @@ SANDBOX_OPTIONS: Mapping[str, Any] = {
     "calls_per_second": 1000,
     "perform_as": "294d07bf-1fc1-4eb6-8478-211e5197037c",
     "withdrawn_reasons": ["Accepted another offer", "Compensation"],
+    "company_id": "0d9c3a2e-6f5b-4e1a-9c47-1b2f60a7d301",
+    "webhook_addresses": ["127.0.0.1", "::1"],
+    "consent_basis": "sandbox: invented people accept the terms of the referral form",
+    "residency": {"country": "FR", "basis": "sandbox: invented people of one country"},
+    "job_defaults": {
+        "department": "0d9c3a2e-6f5b-4e1a-9c47-1b2f60a7d302",
+        "location": "0d9c3a2e-6f5b-4e1a-9c47-1b2f60a7d303",
+        "contact_person": "0d9c3a2e-6f5b-4e1a-9c47-1b2f60a7d304",
+        "reward": "0d9c3a2e-6f5b-4e1a-9c47-1b2f60a7d305",
+    },
 }
 """What a loopback server needs less of: an injected timeout should not hold a run for half a minute."""
 
@@ -159,8 +202,31 @@ SYSTEMS: Mapping[str, SystemFacts] = {
             live_auth_url="https://auth.1brd.com/oauth/token",
             sandbox_url="http://127.0.0.1:8706/v1",
             sandbox_auth_url="http://127.0.0.1:8706/oauth/token",
-            options=_HTTP_OPTIONS,
+            options={
+                "company_id": _NOBODY,
+                "consent_basis": "",
+                "residency": {"country": "", "basis": ""},
+                "job_defaults": dict.fromkeys(("department", "location", "contact_person", "reward"), _NOBODY),
+                "webhook_addresses": ["52.57.76.133", "52.57.83.207"],
+                **_HTTP_OPTIONS,
+            },
             signs_webhooks=False,
+            asks={
+                "company_id": "id of your account: the first part of its API paths",
+                "consent_basis": "in your words, on what ground applicants' data may be passed on to the ATS",
+            },
+            set_up=(
+                "say under options.residency where this account's applicants live, and why",
+                "write the ids of your account for new jobs into options.job_defaults",
+                "each job's reference number must be the id of the ATS's job",
+            ),
+            lacks=frozenset(LACKS),
+            shown_statuses={
+                CandidateStatus.APPLIED: CandidateStatus.IN_REVIEW,
+                CandidateStatus.INTERVIEWED: CandidateStatus.IN_REVIEW,
+                CandidateStatus.OFFERED: CandidateStatus.IN_REVIEW,
+                CandidateStatus.WITHDRAWN: CandidateStatus.REJECTED,
+            },
         ),
         SystemFacts(
             name="hubspot",
@@ -183,6 +249,23 @@ ENTRY_POINTS = "referral_pipeline.connectors"
 def facts_of(name: str) -> SystemFacts | None:
     """The facts of a system, built in or added by a package; None when nobody knows it."""
     return SYSTEMS.get(name) or _added().get(name)
+
+
+def absent_fields(facts: SystemFacts) -> frozenset[str]:
+    """The paths of a contract's mappings that this platform does not have."""
+    return frozenset(path for name in facts.lacks for path in _FIELDS_OF.get(name, ()))
+
+
+def lacking(name: str) -> frozenset[str]:
+    """What the platform of this connector has no place for; nothing for one that nobody knows."""
+    facts = facts_of(name)
+    return facts.lacks if facts is not None else frozenset()
+
+
+def shown_status(name: str, status: CandidateStatus) -> CandidateStatus:
+    """What the platform of this connector shows once it was told a status."""
+    facts = facts_of(name)
+    return facts.shown_statuses.get(status, status) if facts is not None else status
 
 
 def connectors_of(side: Side) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from referral_pipeline.connectors.shapes import ShapeRecorder
 from referral_pipeline.connectors.vendors import shapes_of
 from referral_pipeline.contract.loader import load_contract
 from referral_pipeline.contract.models import Contract
+from referral_pipeline.contract.systems import lacking
 from referral_pipeline.identity.review_file import REVIEW_FILE
 from referral_pipeline.kpis.advocates import build_advocates, read_results
 from referral_pipeline.kpis.compute import compute_kpis
@@ -336,7 +337,7 @@ class Bridge:
         counts them as `results_backdated`.
         """
         report = SyncReport()
-        if not self.contract.phases.status_return:
+        if not self.contract.phases.status_return or "results" in lacking(self.advocacy.system):
             return report
         results = read_results(self.warehouse)
         if chosen_moment(self.warehouse, ("core.attribution", "mart.advocate")) is not None:

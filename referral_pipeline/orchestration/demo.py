@@ -91,7 +91,13 @@ class DemoFailedError(Exception):
 
 @contextmanager
 def demonstration(
-    settings: Settings, *, seed: int, faults: float, sink: Sink, ats: str = "greenhouse"
+    settings: Settings,
+    *,
+    seed: int,
+    faults: float,
+    sink: Sink,
+    ats: str = "greenhouse",
+    advocacy: str = "advocacy",
 ) -> Generator[tuple[Demonstration, Settings]]:
     """Run the demonstration and keep the sandboxes up until the block ends.
 
@@ -101,13 +107,14 @@ def demonstration(
         faults: share of calls that fail in one of seven ways, 0 to 1.
         sink: where progress goes.
         ats: connector of the ATS that is played (`sandbox.ats`).
+        advocacy: connector of the advocacy platform that is played (`sandbox.platforms`).
 
     Raises:
         DemoFailedError: a pass failed.
     """
     switches = {"visibility_lag_seconds": _VISIBILITY_LAG_SECONDS, "rate_limit": _CALLS_PER_WINDOW}
     sink("start the sandboxes", 0, 1)
-    played = Sandbox(seed=seed, faults=faults, ats=ats, ats_switches=switches)
+    played = Sandbox(seed=seed, faults=faults, ats=ats, advocacy=advocacy, ats_switches=switches)
     with with_sandbox(settings, played) as (sandbox, own):
         sink("start the sandboxes", 1, 1)
         truth = sandbox.control("advocacy").truth()
@@ -132,7 +139,7 @@ def with_sandbox(settings: Settings, sandbox: Sandbox) -> Generator[tuple[Sandbo
 
     What was written about earlier sandboxes is true of those only: each start has a fresh programme.
     """
-    home = demo_home(settings, sandbox.ats)
+    home = demo_home(settings, sandbox.ats, sandbox.advocacy)
     write_sample_costs(home, datetime.now(UTC).date())
     with sandbox, _environment(sandbox.environment(), home):
         platform = sandbox.control("advocacy")
@@ -140,19 +147,20 @@ def with_sandbox(settings: Settings, sandbox: Sandbox) -> Generator[tuple[Sandbo
         yield sandbox, load_settings(home)
 
 
-def demo_home(settings: Settings, ats: str = "greenhouse") -> Path:
+def demo_home(settings: Settings, ats: str = LOCAL_SANDBOX.ats, advocacy: str = LOCAL_SANDBOX.advocacy) -> Path:
     """An empty home for local sandboxes: the user's own when nothing else lives there, else one beside it.
 
-    The embedded contract is that of Greenhouse: any other ATS has a home of its own, with its contract.
+    The embedded contract is that of Greenhouse: any other ATS or platform has a home of its own, with its contract.
     """
     contract = settings.config_path
     own_contract = contract.exists() and contract.read_text(encoding="utf-8") != sandbox_contract()
     in_use = any(_is_in_use(folder) for folder in (settings.state_dir, settings.published_dir))
     home = state_folder(settings) / "demo" if own_contract or in_use else settings.home
-    if ats != LOCAL_SANDBOX.ats:
-        home = state_folder(settings) / f"demo-{ats}"
+    others = [name for name, usual in ((ats, LOCAL_SANDBOX.ats), (advocacy, LOCAL_SANDBOX.advocacy)) if name != usual]
+    if others:
+        home = state_folder(settings) / "-".join(["demo", *others])
         (home / "data").mkdir(parents=True, exist_ok=True)
-        text = integration_yaml(replace(LOCAL_SANDBOX, ats=ats))
+        text = integration_yaml(replace(LOCAL_SANDBOX, ats=ats, advocacy=advocacy))
         (home / "data" / "integration.yaml").write_text(text, encoding="utf-8")
     for folder in (home / "data" / "state", home / "data" / "published"):
         if (folder / _MARKER).exists():

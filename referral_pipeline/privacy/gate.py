@@ -42,7 +42,9 @@ class GatePolicy:
         )
 
 
-def blocked_by(referral: Referral, policy: GatePolicy, *, at: datetime, erased: bool) -> Block | None:
+def blocked_by(
+    referral: Referral, policy: GatePolicy, *, at: datetime, erased: bool, written: bool = False
+) -> Block | None:
     """Why this referral may not be written to the ATS at this time, or None when it may.
 
     Args:
@@ -50,8 +52,9 @@ def blocked_by(referral: Referral, policy: GatePolicy, *, at: datetime, erased: 
         policy: the contract's rules.
         at: the moment of the decision, aware UTC; consent that has expired by then does not count.
         erased: whether a tombstone stands for the person or for the candidate written from this referral.
+        written: whether an application is linked to it: then its end on the platform may be of our own telling.
     """
-    if referral.stage is ReferralStage.WITHDRAWN:
+    if referral.stage is ReferralStage.WITHDRAWN or (referral.is_ended and not written):
         return Block.WITHDRAWN
     if erased:
         return Block.ERASED

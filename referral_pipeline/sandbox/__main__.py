@@ -15,6 +15,7 @@ from typing import Any
 
 from referral_pipeline.sandbox.ats import ATS
 from referral_pipeline.sandbox.launch import environment
+from referral_pipeline.sandbox.platforms import PLATFORMS
 from referral_pipeline.sandbox.programme.size import ProgrammeSize
 from referral_pipeline.sandbox.server import Options, serve
 
@@ -25,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m referral_pipeline.sandbox", description="Both sandboxes on loopback."
     )
     parser.add_argument("--seed", type=int, default=7, help="of the programme and of the faults")
+    parser.add_argument(
+        "--advocacy", default="advocacy", choices=sorted(PLATFORMS), help="the advocacy platform that is played"
+    )
     parser.add_argument("--ats", default="greenhouse", choices=sorted(ATS), help="the ATS that is played")
     parser.add_argument("--faults", type=float, default=0.0, help="share of requests that fail, 0 to 1")
     parser.add_argument("--advocacy-port", type=int, default=0, help="0 for a free one")
@@ -55,6 +59,7 @@ def _options(given: argparse.Namespace) -> Options:
         return Options(**values)
     return Options(
         seed=given.seed,
+        advocacy=given.advocacy,
         ats=given.ats,
         faults=given.faults,
         as_of=given.as_of,
@@ -81,7 +86,7 @@ def _print_table(ready: dict[str, Any]) -> None:
         "Both sandboxes are up; Ctrl+C stops them.",
         "",
         f"  advocacy platform   {ready['advocacy_url']}",
-        f"  its contract        {ready['advocacy_url']}/openapi.json",
+        *([f"  its contract        {ready['advocacy_url']}/openapi.json"] if ready["advocacy"] == "advocacy" else []),
         f"  {ready['ats']:<19} {ready['ats_url']}",
         *([f"  its tokens          {ready['ats_auth_url']}"] if ready["ats_auth_url"] else []),
         f"  seed, as of         {ready['seed']}, {ready['as_of']}",
@@ -98,8 +103,9 @@ def _print_table(ready: dict[str, Any]) -> None:
 
 def _webhook_lines(ready: dict[str, Any]) -> list[str]:
     if ready["webhooks_to"]:
-        return [f"  webhooks go to      {ready['webhooks_to']}/webhooks/advocacy and .../webhooks/{ready['ats']}"]
-    roots = (ready["advocacy_url"], ready["ats_root"])
+        names = f"{ready['advocacy']} and .../webhooks/{ready['ats']}"
+        return [f"  webhooks go to      {ready['webhooks_to']}/webhooks/{names}"]
+    roots = (ready["advocacy_root"], ready["ats_root"])
     body = shlex.quote('{"url": "http://127.0.0.1:8780"}')
     return [
         "No webhooks are sent. To send them to a receiver, start with --webhooks-to URL, or now:",

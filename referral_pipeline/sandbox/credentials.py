@@ -17,6 +17,8 @@ GREENHOUSE_CLIENT_SECRET = "sandbox-greenhouse-secret"  # noqa: S105
 GREENHOUSE_INGESTION_API_KEY = "sandbox-greenhouse-partner-key"
 ASHBY_API_KEY = "sandbox-ashby-api-key"
 LEVER_API_KEY = "sandbox-lever-key"
+RADANCY_CLIENT_ID = "sandbox-radancy-key"
+RADANCY_CLIENT_SECRET = "sandbox-radancy-secret"  # noqa: S105
 
 
 def _digest(purpose: str) -> bytes:
@@ -45,6 +47,8 @@ SECRETS: Mapping[str, str] = {
     "ASHBY_WEBHOOK_SECRET": _derived("ashby webhooks"),
     "LEVER_API_KEY": LEVER_API_KEY,
     "LEVER_WEBHOOK_SECRET": _digest("lever webhooks").hex()[:48],
+    "RADANCY_CLIENT_ID": RADANCY_CLIENT_ID,
+    "RADANCY_CLIENT_SECRET": RADANCY_CLIENT_SECRET,
     "REFERRAL_PIPELINE_KEY": _derived("ledger encryption"),
     "REFERRAL_PIPELINE_HASH_KEY": _derived("keyed hashes"),
 }

@@ -160,7 +160,8 @@ class Sandbox:
         faults: share of requests that are spoilt.
         fault_kinds: which faults; None: all (`sandbox.faults.KINDS`).
         as_of: end of the programme's history; None: today, 00:00 UTC.
-        switches: of the advocacy sandbox.
+        advocacy: connector of the advocacy platform that is played (`sandbox.platforms`).
+        switches: of its sandbox.
         ats: connector of the ATS that is played (`sandbox.ats`).
         ats_switches: of its sandbox. `greenhouse` is the same, for the default.
         advocacy_port: 0 for a free one.
@@ -177,6 +178,7 @@ class Sandbox:
         faults: float = 0.0,
         fault_kinds: Sequence[str] | None = None,
         as_of: datetime | None = None,
+        advocacy: str = "advocacy",
         switches: Mapping[str, Any] | None = None,
         ats: str = "greenhouse",
         ats_switches: Mapping[str, Any] | None = None,
@@ -192,6 +194,7 @@ class Sandbox:
             "faults": faults,
             "fault_kinds": list(fault_kinds) if fault_kinds is not None else None,
             "as_of": as_of.isoformat() if as_of else None,
+            "advocacy": advocacy,
             "advocacy_switches": dict(switches or {}),
             "ats": ats,
             "ats_switches": dict(ats_switches or greenhouse or {}),
@@ -261,6 +264,11 @@ class Sandbox:
         return self._options["ats"]
 
     @property
+    def advocacy(self) -> str:
+        """The connector of the advocacy platform that is played."""
+        return self._options["advocacy"]
+
+    @property
     def advocacy_url(self) -> str:
         """The advocacy platform's base URL."""
         return self._ready["advocacy_url"]
@@ -280,7 +288,7 @@ class Sandbox:
         return environment(self._ready)
 
     def control(self, system: str) -> Control:
-        """The control plane of "advocacy", or of the ATS by its connector's name.
+        """The control plane of "advocacy", whichever platform is played, or of the ATS by its connector's name.
 
         Raises:
             ValueError: There is no such sandbox.
@@ -291,7 +299,7 @@ class Sandbox:
 
     @cached_property
     def _advocacy(self) -> Control:
-        return Control(self.advocacy_url)
+        return Control(self._ready["advocacy_root"])
 
     @cached_property
     def _ats(self) -> Control:
@@ -324,6 +332,7 @@ def environment(ready: Mapping[str, Any]) -> dict[str, str]:
     """The environment that goes with a ready line."""
     return {
         "REFERRAL_PIPELINE_ADVOCACY_BASE_URL": ready["advocacy_url"],
+        **({"REFERRAL_PIPELINE_ADVOCACY_AUTH_URL": ready["advocacy_auth_url"]} if ready["advocacy_auth_url"] else {}),
         "REFERRAL_PIPELINE_ATS_BASE_URL": ready["ats_url"],
         **({"REFERRAL_PIPELINE_ATS_AUTH_URL": ready["ats_auth_url"]} if ready["ats_auth_url"] else {}),
         **SECRETS,

@@ -26,18 +26,13 @@ from typing import Any, cast
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from referral_pipeline.sandbox.advocacy.app import create_app as create_advocacy
-from referral_pipeline.sandbox.advocacy.events import connect as connect_advocacy
-from referral_pipeline.sandbox.advocacy.store import AdvocacyStore
-from referral_pipeline.sandbox.advocacy.switches import Switches as AdvocacySwitches
 from referral_pipeline.sandbox.ats import AtsSandbox, ats_sandbox
-from referral_pipeline.sandbox.credentials import NEXT_WEBHOOK_SECRETS, SECRETS
 from referral_pipeline.sandbox.drift import Drift
 from referral_pipeline.sandbox.faults import Faults
+from referral_pipeline.sandbox.platforms import AdvocacySandbox, platform_of
 from referral_pipeline.sandbox.programme import Programme, ProgrammeSize, generate
 from referral_pipeline.sandbox.webhooks.emitter import Emitter
 from referral_pipeline.sandbox.webhooks.modes import check_address
-from referral_pipeline.sandbox.webhooks.signing import StandardSigner
 from referral_pipeline.sandbox.webhooks.surface import WithWebhooks
 
 HOST = "127.0.0.1"
@@ -55,6 +50,7 @@ class Options:
     advocacy_port: int = 0
     ats_port: int = 0
     rate_limit: int | None = None
+    advocacy: str = "advocacy"
     advocacy_switches: Mapping[str, Any] = field(default_factory=dict[str, Any])
     ats: str = "greenhouse"
     ats_switches: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -65,8 +61,9 @@ class Options:
 class Apps:
     """Both sandboxes, ready to be served."""
 
-    advocacy: ASGIApp
+    advocacy_app: ASGIApp
     ats_app: ASGIApp
+    advocacy: AdvocacySandbox
     ats: AtsSandbox
     programme: Programme
     emitters: tuple[Emitter, Emitter]
@@ -91,37 +88,28 @@ class WithTruth:
 
 def build(options: Options) -> Apps:
     """Generate the programme and put both apps over it."""
-    programme = generate(options.seed, options.as_of, options.size)
+    platform = platform_of(options.advocacy)
+    programme = generate(options.seed, options.as_of, options.size, platform.countries)
     ats = ats_sandbox(options.ats)(programme, options)
-    advocacy = AdvocacyStore()
-    for entity, rows in programme.advocacy.items():
-        advocacy.load(entity, [ats.advocacy_row(row) for row in rows])
-    advocacy_switches = AdvocacySwitches()
-    advocacy_switches.set({"rate_limit": options.rate_limit or 0, **options.advocacy_switches})
-    truth = ats.truth(programme.truth)
-    advocacy.open_jobs = ats.open_jobs
-    emitter = Emitter("advocacy", StandardSigner(), _keys("ADVOCACY_WEBHOOK_SECRET"), "msg")
-    connect_advocacy(advocacy, emitter)
+    advocacy = platform.make()(programme, ats, options)
+    truth = advocacy.truth
 
     def finish(app: ASGIApp, seed: int, emitter: Emitter, arrived: Sequence[dict[str, Any]]) -> ASGIApp:
         told = WithWebhooks(app, emitter, lambda since: list(arrived[bisect_left(arrived, since, key=_at) :]))
         return Faults(Drift(WithTruth(told, truth)), options.faults, options.fault_kinds, seed)
 
     return Apps(
-        finish(create_advocacy(advocacy, advocacy_switches), options.seed, emitter, advocacy.arrivals),
+        finish(advocacy.app, options.seed, advocacy.emitter, advocacy.arrivals),
         finish(ats.app, options.seed + 1, ats.emitter, ats.arrivals),
+        advocacy,
         ats,
         programme,
-        (emitter, ats.emitter),
+        (advocacy.emitter, ats.emitter),
     )
 
 
 def _at(row: dict[str, Any]) -> float:
     return row["at"]
-
-
-def _keys(name: str) -> tuple[str, str]:
-    return SECRETS[name], NEXT_WEBHOOK_SECRETS[name]
 
 
 class _Server(uvicorn.Server):
@@ -141,7 +129,8 @@ class _Server(uvicorn.Server):
 def serve(options: Options, on_ready: Callable[[dict[str, Any]], None], *, parent_pipe: bool) -> None:
     """Serve until SIGTERM or SIGINT, or, with `parent_pipe`, until standard input ends (the parent is gone).
 
-    `on_ready` gets {advocacy_url, ats, ats_root, ats_url, ats_auth_url, seed, as_of, size, webhooks_to}, once both do.
+    `on_ready` gets {advocacy, advocacy_root, advocacy_url, advocacy_auth_url, ats, ats_root, ats_url, ats_auth_url,
+    seed, as_of, size, webhooks_to}, once both do.
 
     Raises:
         OSError: A port is taken.
@@ -165,11 +154,14 @@ def serve(options: Options, on_ready: Callable[[dict[str, Any]], None], *, paren
                 backlog=256,
             )
         )
-        for app in (apps.advocacy, apps.ats_app)
+        for app in (apps.advocacy_app, apps.ats_app)
     ]
-    advocacy_url, ats_root = (f"http://{HOST}:{listener.getsockname()[1]}" for listener in sockets)
+    advocacy_root, ats_root = (f"http://{HOST}:{listener.getsockname()[1]}" for listener in sockets)
     ready = {
-        "advocacy_url": advocacy_url,
+        "advocacy": options.advocacy,
+        "advocacy_root": advocacy_root,
+        "advocacy_url": f"{advocacy_root}{apps.advocacy.base_path}",
+        "advocacy_auth_url": f"{advocacy_root}{apps.advocacy.token_path}" if apps.advocacy.token_path else None,
         "ats": options.ats,
         "ats_root": ats_root,
         "ats_url": f"{ats_root}{apps.ats.base_path}",

@@ -179,7 +179,10 @@ class CandidateWriteBack:
         allowed: list[Referral] = []
         blocked: list[Link] = []
         for referral in case.referrals:
-            block = blocked_by(referral, self._policy, at=now, erased=referral.id in case.erased)
+            link = links[referral.id]
+            is_written = link is not None and link.application_id is not None
+            erased = referral.id in case.erased
+            block = blocked_by(referral, self._policy, at=now, erased=erased, written=is_written)
             if block is None:
                 allowed.append(referral)
             else:

@@ -117,7 +117,7 @@ class Recogniser:
         for _ in range(_MOST_ROUNDS):
             decision = self._decider.decide(case, today)
             if decision.pending:
-                done += [self._tell(row) for row in in_order(decision.pending)]
+                done += [self._tell(row, application) for row in in_order(decision.pending)]
             elif decision.rows:
                 with self._ledger.atomic():
                     # Once more on what no other writer can change meanwhile, payroll's export among them.
@@ -246,10 +246,12 @@ class Recogniser:
 
     # ------------------------------------------------------------ telling
 
-    def _tell(self, row: Recognition) -> Recognition:
+    def _tell(self, row: Recognition, application: AtsApplication | None = None) -> Recognition:
         """Send one recognition as it is kept, and keep what the platform said."""
+        is_own = application is not None and (row.system, row.application_id) == (self._system, application.id)
+        day = application.starts_on if application is not None and is_own else None
         try:
-            self._advocacy.recognise(row.referral_id, row.kind, row.amount_cents, row.currency, row.key)
+            self._advocacy.recognise(row.referral_id, row.kind, row.amount_cents, row.currency, row.key, starts_on=day)
         except _REFUSALS as refusal:
             self._ledger.settle_recognition(row.key, "dead", str(refusal))
             return replace(row, state="dead", last_error=str(refusal))

@@ -172,7 +172,7 @@ def _differs(referral: Referral, link: Link, policy: GatePolicy, job: AtsJob | N
         link.touched_at,
     ):
         return True
-    verdict = blocked_by(referral, policy, at=now, erased=False)
+    verdict = blocked_by(referral, policy, at=now, erased=False, written=link.application_id is not None)
     if verdict is None and link.block == Block.JOB:
         return job is not None and job.status == "open"
     return verdict != link.block
@@ -217,7 +217,8 @@ def _applications(
     if not contract.phases.status_return:
         return
     referrals = {r.id: r for r in pulled.referrals}
-    due = statuses_due(links, applications, referrals, ledger=ledger, ats_system=system)
+    advocacy = contract.advocacy.connector
+    due = statuses_due(links, applications, referrals, ledger=ledger, ats_system=system, advocacy_system=advocacy)
     told = ledger.deliveries_by_key(status_key(link.referral_id) for link, _ in due)
     for link, update in due:
         application_id = update.ats_application_id

@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from referral_pipeline.connectors.failures import NotFound, PermanentFailure, TransientFailure
 from referral_pipeline.connectors.protocols import AdvocacyConnector
 from referral_pipeline.connectors.records import AtsApplication, Referral, StatusUpdate
+from referral_pipeline.contract.systems import shown_status
 from referral_pipeline.ledger.store import Delivery, DeliveryIntent, DeliveryState, Ledger, Link, StatusFact
 from referral_pipeline.sync.creation import digest
 from referral_pipeline.sync.evidence import Sealer
@@ -87,7 +88,14 @@ class StatusReturn:
             rounds: how often a passing failure is taken up again.
         """
         self._record_history(links, applications)
-        due = statuses_due(links, applications, referrals, ledger=self._ledger, ats_system=self._ats_system)
+        due = statuses_due(
+            links,
+            applications,
+            referrals,
+            ledger=self._ledger,
+            ats_system=self._ats_system,
+            advocacy_system=self._advocacy.system,
+        )
         self.report.count(
             "statuses_unchanged", sum(1 for x in links if x.block is None and x.application_id) - len(due)
         )
@@ -292,6 +300,7 @@ def statuses_due(
     *,
     ledger: Ledger,
     ats_system: str,
+    advocacy_system: str,
 ) -> list[tuple[Link, StatusUpdate]]:
     """What the platform was not told as the ATS has it now; blocked referrals are left alone.
 
@@ -301,6 +310,7 @@ def statuses_due(
         referrals: the platform's referrals by id: what it believes already.
         ledger: for what the platform was last told.
         ats_system: name of the ATS.
+        advocacy_system: name of the platform, which may show a status in fewer words than it was told.
     """
     told = ledger.confirmed_hashes(_KEY_PREFIX)
     return [
@@ -309,7 +319,7 @@ def statuses_due(
         if link.block is None and link.application_id and (application := applications.get(link.application_id))
         for referral in [referrals.get(link.referral_id)]
         for update in [_update(link, application, referral, ats_system)]
-        if _is_due(link, update, referral, told.get(status_key(link.referral_id)))
+        if _is_due(link, update, referral, told.get(status_key(link.referral_id)), advocacy_system)
     ]
 
 
@@ -329,11 +339,11 @@ def _update(link: Link, application: AtsApplication, referral: Referral | None, 
     )
 
 
-def _is_due(link: Link, update: StatusUpdate, referral: Referral | None, told: str | None) -> bool:
+def _is_due(link: Link, update: StatusUpdate, referral: Referral | None, told: str | None, system: str) -> bool:
     if referral is None:
         return False
     # The platform accepted this status once and shows another now: it was lost there, so it is told again.
-    lost = link.status is update.status and referral.status is not update.status
+    lost = link.status is update.status and referral.status is not shown_status(system, update.status)
     return told != request_hash(update) or lost
 
 

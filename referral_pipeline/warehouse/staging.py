@@ -58,7 +58,7 @@ _REFERRAL = columns(
     text="id advocate_id share_id job_id campaign_tag stage first_name last_name email email_key email_flag"
     " phone phone_key country consent_basis status ats_candidate_id ats_application_id",
     time="submitted_at applied_at touched_at consent_granted_at consent_expires_at status_at updated_at",
-    flag="consent_granted",
+    flag="consent_granted is_ended",
     whole="clicks shares reach",
 )
 _JOB = columns(text="id title status department location url", time="opened_at closed_at updated_at")

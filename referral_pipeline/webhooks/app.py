@@ -10,7 +10,7 @@ it is JSON. The answer is a small JSON object.
 |---|---|
 | 200 `{"status": "received"}` | committed to the inbox; also a duplicate, a ping, an event of unknown type |
 | 400 `{"error": "malformed"}` | no JSON object, broken UTF-8, nested too deeply, too many or too large headers |
-| 401 `{"error": "signature"}` | unsigned, wrong or stale |
+| 401 `{"error": "signature"}` | unsigned, wrong or stale; of a system that signs nothing: not from its addresses |
 | 404 | no such system, or none that this contract has |
 | 405 | not POST |
 | 413 `{"error": "too large"}` | a body over 1 MiB, with or without Content-Length |
@@ -285,8 +285,8 @@ class _Probes:
     async def ready(self, _: Request) -> Response:
         """Whether a delivery could be taken now."""
         wrong = {
-            keyring.env_name: problem
-            for keyring in self._keyrings.values()
+            keyring.env_name or system: problem
+            for system, keyring in self._keyrings.items()
             if (problem := keyring.problem()) is not None
         }
         try:
@@ -351,7 +351,7 @@ def create_app(
     if settings.key is None:
         raise MissingSecret(f"{PREFIX}KEY")
     keyrings = {
-        system.connector: Keyring(system.connector, system.webhook_secret_env, settings)
+        system.connector: Keyring(system.connector, system.webhook_secret_env, settings, system.options)
         for system in contract.systems().values()
         if scheme_of(system.connector) is not None
     }

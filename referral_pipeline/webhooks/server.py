@@ -14,7 +14,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -64,7 +64,7 @@ def serve(
         )
         # What a sender does to its own connection is no error of the server, and its log lines could show what it sent.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-        server = _Server(config(app))
+        server = _Server(config(app, settings.trusted_proxies))
         address = _address(listener)
 
         async def run() -> None:
@@ -92,8 +92,11 @@ def serve(
             runner.run(run())
 
 
-def config(app: Any) -> uvicorn.Config:
-    """How the receiver is served: also what a benchmark must serve its yardstick with."""
+def config(app: Any, trusted_proxies: Sequence[str] = ()) -> uvicorn.Config:
+    """How the receiver is served: also what a benchmark must serve its yardstick with.
+
+    Who a sender is, only these proxies are believed to tell; without any, it is whoever connects.
+    """
     return uvicorn.Config(
         app,
         http=BoundedHead,
@@ -103,7 +106,8 @@ def config(app: Any) -> uvicorn.Config:
         log_config=None,
         server_header=False,
         date_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
         backlog=512,
         limit_concurrency=_MOST_CONNECTIONS,
         timeout_keep_alive=30,

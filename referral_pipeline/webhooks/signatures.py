@@ -15,7 +15,9 @@ import hmac
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from time import monotonic
+from typing import Any
 
 from referral_pipeline.connectors.signing import STALE, SignatureRefused, UnusableSecret, Verifier
 from referral_pipeline.connectors.vendors import vendor_of
@@ -127,13 +129,21 @@ def headers_of(system: str) -> tuple[str, ...]:
 class Keyring:
     """The verifier of one system with the keys that are set now: a rotated key is seen within seconds."""
 
-    def __init__(self, system: str, env_name: str | None, settings: Settings) -> None:
-        """Read nothing yet; `env_name` is the contract's `webhook_secret_env`, None where nothing is signed."""
+    def __init__(
+        self, system: str, env_name: str | None, settings: Settings, options: Mapping[str, Any] | None = None
+    ) -> None:
+        """Read nothing yet; `env_name` is the contract's `webhook_secret_env`, None where nothing is signed.
+
+        `options` are the system's of the contract, for a scheme that asks for them.
+        """
         self.env_name = env_name
         scheme = scheme_of(system)
         if scheme is None:
             raise LookupError(f"{system} sends no webhooks")
-        self._scheme = scheme
+        configured = getattr(scheme, "configured", None)
+        self._scheme: Callable[[Iterable[str]], Verifier] = (
+            scheme if configured is None else partial(configured, options=options or {})
+        )
         self.headers = headers_of(system)
         self._settings = settings
         self._text: str | None = None

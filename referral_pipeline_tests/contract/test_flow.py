@@ -152,3 +152,13 @@ def test_an_owners_name_cannot_break_the_map():
     text = the_map(changed(('"Talent Operations"', '"<b>|`a`\\n```\\n|"')))
     assert text.count("```") == 2
     assert "<b>" not in text
+
+
+def test_what_a_platform_lacks_does_not_travel_and_what_its_owner_declares_is_said():
+    text = the_map(integration_yaml(Choices(advocacy="radancy")))
+    flows = {(cells[0], cells[1]) for cells in rows(text)[2:]}
+    assert ("results return", "advocate results") not in flows
+    assert not flows & {("ingest", "share"), ("ingest", "click"), ("ingest", "content")}
+    assert "hired_at" not in row(text, "status return", "referral")["Fields"]
+    assert "as this contract declares it" in row(text, "candidate creation", "candidate")["Consent basis"]
+    assert "tells neither consent nor the country" in text

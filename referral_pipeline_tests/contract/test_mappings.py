@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from referral_pipeline.contract.fields import CUSTOM_FIELDS, FIELDS, find_field
 from referral_pipeline.contract.loader import parse_contract
 from referral_pipeline.contract.problems import ContractError
-from referral_pipeline.contract.scaffold import sandbox_contract
+from referral_pipeline.contract.scaffold import Choices, integration_yaml, sandbox_contract
 from referral_pipeline.contract.systems import TAGS
 from referral_pipeline.vocabulary import Side
 from referral_pipeline_tests.contract.wrong import changed, problems_of, the_problem
@@ -159,3 +159,17 @@ def test_mappings_that_pass_never_write_what_belongs_to_the_other_side(pairs):
         assert source.side is not target.side
         assert target.written_by is source.side
         assert (target.path.startswith(CUSTOM_FIELDS)) is (source.side is Side.ADVOCACY)
+
+
+def test_a_field_that_the_platform_does_not_have_is_not_mapped_and_the_scaffold_maps_none():
+    text = integration_yaml(Choices(advocacy="radancy"))
+    contract = parse_contract(text)
+    assert contract.tag_sources() == {"referral_id": "referral.id", "advocate_id": "advocate.id"}
+    wrong = text.replace(
+        "mappings:\n", f"mappings:\n  - {{from: advocacy.referral.campaign_tag, to: {custom('campaign_tag')}}}\n"
+    )
+    with pytest.raises(ContractError) as refused:
+        parse_contract(wrong)
+    (problem,) = refused.value.problems
+    assert problem.key == "mappings[0].from"
+    assert "does not have" in problem.problem

@@ -26,6 +26,7 @@ from referral_pipeline.vocabulary import Side
 
 REPOSITORY = Path(__file__).parents[2]
 ATS = st.sampled_from(connectors_of(Side.ATS))
+ADVOCACY = st.sampled_from(connectors_of(Side.ADVOCACY))
 CRM = st.none() | st.sampled_from(connectors_of(Side.CRM))
 
 
@@ -50,6 +51,7 @@ def test_the_local_sandbox_is_set_up_for_greenhouse():
 @given(
     st.builds(
         Choices,
+        advocacy=ADVOCACY,
         ats=ATS,
         crm=CRM,
         environment=st.sampled_from(["sandbox", "production"]),
@@ -66,12 +68,13 @@ def test_what_is_written_always_loads_as_chosen(choices):
     assert contract.owner.email == choices.owner_email
     assert contract.privacy.allowed_countries == choices.countries
     assert contract.rules.bonus.currency == choices.currency
+    assert contract.advocacy.connector == choices.advocacy
     assert contract.ats.connector == choices.ats
     assert (contract.crm.connector if contract.crm else None) == choices.crm
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.builds(Choices, ats=ATS, crm=CRM))
+@given(st.builds(Choices, advocacy=ADVOCACY, ats=ATS, crm=CRM))
 def test_every_variable_of_the_example_has_a_comment_and_no_value_and_none_is_missing(choices):
     lines = env_example(choices).splitlines()
     names = set()

@@ -115,15 +115,12 @@ class Installation:
 
 
 def installed(home: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Installation:
-    if sandbox.ats != LOCAL_SANDBOX.ats:
-        # The embedded contract is that of Greenhouse.
+    choices = replace(LOCAL_SANDBOX, ats=sandbox.ats, advocacy=sandbox.advocacy)
+    if choices != LOCAL_SANDBOX:
+        # The embedded contract is that of Greenhouse and of our own platform.
         (home / "data").mkdir(parents=True, exist_ok=True)
-        contract = integration_yaml(replace(LOCAL_SANDBOX, ats=sandbox.ats))
-        (home / "data" / "integration.yaml").write_text(contract, encoding="utf-8")
+        (home / "data" / "integration.yaml").write_text(integration_yaml(choices), encoding="utf-8")
     write_sample_costs(home, datetime.now(UTC).date())
-    if sandbox.ats != LOCAL_SANDBOX.ats:
-        text = integration_yaml(replace(LOCAL_SANDBOX, ats=sandbox.ats))
-        (home / "data" / "integration.yaml").write_text(text, encoding="utf-8")
     platform = sandbox.control("advocacy")
     write_sample_manual_intake(home, lambda: platform.dump()["referrals"], platform.truth)
     environment = {**sandbox.environment(), "REFERRAL_PIPELINE_HOME": str(home)}

@@ -72,6 +72,7 @@ class Receiver:
         chunks: bytes | Iterable[bytes] = b"",
         headers: Mapping[str, str] | Iterable[tuple[bytes, bytes]] = (),
         method: str = "POST",
+        client: str = "127.0.0.1",
     ) -> tuple[int, str]:
         """Status and text of one request, by ASGI; raises when the application does not answer once and whole."""
         parts = [chunks] if isinstance(chunks, bytes) else list(chunks)
@@ -92,7 +93,7 @@ class Receiver:
             "query_string": b"",
             "headers": raw,
             "server": ("127.0.0.1", 80),
-            "client": ("127.0.0.1", 1),
+            "client": (client, 1),
         }
         coming = iter(parts)
         left = len(parts)

@@ -64,3 +64,9 @@ def test_what_the_candidate_decided_is_told_before_what_the_programme_decided():
     assert gate(referral) is Block.WITHDRAWN
     assert gate(make_referral(consent=None, country="FR"), erased=True) is Block.ERASED
     assert gate(make_referral(consent=None, country="FR")) is Block.NO_CONSENT
+
+
+def test_what_the_platform_holds_as_ended_is_not_begun_and_what_was_begun_goes_on():
+    ended = make_referral(is_ended=True)
+    assert gate(ended) is Block.WITHDRAWN
+    assert blocked_by(ended, POLICY, at=NOW, erased=False, written=True) is None

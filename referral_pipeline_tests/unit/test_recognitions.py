@@ -443,10 +443,10 @@ def test_one_application_that_fails_stops_no_other(world):
 def losing(world: World, when: Any, *, before: bool, error: Any = None) -> Any:
     """The platform's connector, failing where `when(referral_id, kind)` holds, before or after the platform did it."""
 
-    def recognise(referral_id: str, kind: str, *more: Any) -> None:
+    def recognise(referral_id: str, kind: str, *more: Any, **named: Any) -> None:
         fails = when(referral_id, kind)
         if not (fails and before):
-            world.platform.connector.recognise(referral_id, kind, *more)
+            world.platform.connector.recognise(referral_id, kind, *more, **named)
         if fails:
             raise error or TransientFailure("advocacy", "recognitions.create", detail="timed out")
 

@@ -82,7 +82,12 @@ class World:
     def told(self, link: Link, application: AtsApplication, referral: Referral) -> None:
         """The platform was told the application's status."""
         ((_, update),) = statuses_due(
-            [link], {application.id: application}, {referral.id: referral}, ledger=self.ledger, ats_system="greenhouse"
+            [link],
+            {application.id: application},
+            {referral.id: referral},
+            ledger=self.ledger,
+            ats_system="greenhouse",
+            advocacy_system="advocacy",
         )
         self.confirm(status_key(referral.id), request_hash(update))
 

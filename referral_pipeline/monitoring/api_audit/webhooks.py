@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from referral_pipeline.connectors.capabilities import ALWAYS, Area, Capability, Question
 from referral_pipeline.contract.models import System
+from referral_pipeline.contract.systems import facts_of
 from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.settings import Settings
 from referral_pipeline.webhooks.signatures import Keyring, scheme_of
@@ -39,12 +40,16 @@ def webhook_lines(system: System, ledger: Ledger, settings: Settings) -> list[Ca
     if scheme is None:
         return [_KEY.not_verified(f"the receiver knows no scheme of {system.connector}")]
     name = getattr(scheme, "__name__", system.connector)
-    problem = Keyring(system.connector, system.webhook_secret_env, settings).problem()
+    problem = Keyring(system.connector, system.webhook_secret_env, settings, system.options).problem()
     events = ledger.inbox_events(system=system.connector, limit=_LOOKED_AT)
     # What came in by itself; what reconciliation found and what people replayed did not.
     arrived = [event for event in events if event.origin == _WEBHOOK]
     lines: list[Capability] = []
-    if problem is not None:
+    facts = facts_of(system.connector)
+    if facts is not None and not facts.signs_webhooks:
+        where = f"it is told from where they come ({name})" if problem is None else problem
+        lines.append(_KEY.partial(f"nothing is signed; {where}", "each record is read anew before it counts"))
+    elif problem is not None:
         lines.append(_KEY.missing(f"{system.webhook_secret_env} {problem}"))
     elif arrived:
         lines.append(_KEY.covered(f"{name}: deliveries passed its verification"))

@@ -26,6 +26,7 @@ from typing import Any, Final
 from referral_pipeline.connectors.records import AtsApplication, AtsCandidate, Referral
 from referral_pipeline.contract.fields import find_field
 from referral_pipeline.contract.models import Contract
+from referral_pipeline.contract.systems import lacking, shown_status
 from referral_pipeline.identity.canonical import canonical_country, canonical_email, canonical_phone
 from referral_pipeline.identity.names import Name, names_contradict
 from referral_pipeline.ledger.records import DeliveryState
@@ -242,25 +243,27 @@ def _once(source: str, counting: Counting) -> tuple[Any, ...]:
 
 def _told(record: Gathered, application: AtsApplication, contract: Contract) -> Iterator[Comparison]:
     told, link, sources = record.live.told, record.link, contract.status_sources()
+    platform = contract.advocacy.connector
+    lacks = lacking(platform)
     before = tuple(entry.status.value for entry in application.history if entry.status is not application.status)
     status = told.status.value if told.status is not None else None
-    yield Comparison(
-        ADVOCACY, "status", Kind.WORD, application.status.value, status, older=(CandidateStatus.APPLIED.value, *before)
-    )
-    if link.status_at is not None:
+    shown = shown_status(platform, application.status)
+    yield Comparison(ADVOCACY, "status", Kind.WORD, shown.value, status, older=(CandidateStatus.APPLIED.value, *before))
+    if link.status_at is not None and "status_at" not in lacks:
         moments = tuple(entry.entered_at for entry in application.history)
         yield Comparison(ADVOCACY, "status_at", Kind.TIME, link.status_at, told.status_at, older=moments)
-    yield Comparison(ADVOCACY, "ats_system", Kind.ID, link.system, told.ats_system)
-    yield Comparison(ADVOCACY, "ats_application_id", Kind.ID, application.id, told.ats_application_id)
-    candidate = Comparison(ADVOCACY, "ats_candidate_id", Kind.ID, application.candidate_id, told.ats_candidate_id)
-    is_merged = told.ats_candidate_id is not None and told.ats_candidate_id not in record.shown
-    yield replace(candidate, difference=Difference.MERGED) if not agree(candidate) and is_merged else candidate
+    if "ats" not in lacks:
+        yield Comparison(ADVOCACY, "ats_system", Kind.ID, link.system, told.ats_system)
+        yield Comparison(ADVOCACY, "ats_application_id", Kind.ID, application.id, told.ats_application_id)
+        candidate = Comparison(ADVOCACY, "ats_candidate_id", Kind.ID, application.candidate_id, told.ats_candidate_id)
+        is_merged = told.ats_candidate_id is not None and told.ats_candidate_id not in record.shown
+        yield replace(candidate, difference=Difference.MERGED) if not agree(candidate) and is_merged else candidate
     is_hired = application.status is CandidateStatus.HIRED
     for name, kind, at_ats, at_platform in (
         ("hired_at", Kind.TIME, application.hired_at, told.hired_at),
         ("starts_on", Kind.DAY, application.starts_on, told.starts_on),
     ):
-        if name in sources:
+        if name in sources and lacks.isdisjoint({name, f"{name}_shown"}):
             # The dates of a hire go with any other status; a platform that keeps them all the same is right too.
             expected: datetime | date | None = at_ats if is_hired or at_platform == at_ats else None
             yield Comparison(ADVOCACY, name, kind, expected, at_platform)

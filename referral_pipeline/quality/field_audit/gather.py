@@ -176,7 +176,9 @@ class Gatherer:
         return Gathered(
             link=link,
             live=live,
-            block=blocked_by(live.referral, self._policy, at=look.now, erased=False),
+            block=blocked_by(
+                live.referral, self._policy, at=look.now, erased=False, written=link.application_id is not None
+            ),
             application=application,
             known_candidate_id=known,
             shown={i: look.candidates[i] for i in named if i is not None and i in look.candidates},
@@ -200,11 +202,12 @@ class Gatherer:
         s, programme, read = self._s, look.programme, look.referrals.found
         live = {x.referral_id: read[x.referral_id].referral for x in owned if x.referral_id in read}
         erased = {x.referral_id for x in owned if x.block == Block.ERASED}
+        written = {x.referral_id for x in owned if x.application_id}
         allowed = {
             i: r
             for i, r in live.items()
             if next(unfit_fields(r, has_advocate=r.advocate_id in programme.advocates), None) is None
-            and blocked_by(r, self._policy, at=look.now, erased=i in erased) is None
+            and blocked_by(r, self._policy, at=look.now, erased=i in erased, written=i in written) is None
         }
         mine = {x.referral_id for x in owned if x.application_id == application.id}
         assigned = mine & allowed.keys()

@@ -162,6 +162,8 @@ class LiveProgramme:
         )
 
     def _pulled(self, entity: str, window: Window, read: Callable[..., _T | RowProblem]) -> Iterable[_T]:
+        if entity not in self._s.advocacy.entities:
+            return
         self._s.progress(f"read {entity}", 0, 1)
         for page in self._s.advocacy.pull(entity, window):
             for row in page:

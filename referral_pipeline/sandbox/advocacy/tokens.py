@@ -22,7 +22,11 @@ from referral_pipeline.sandbox.advocacy.switches import Switches
 class Tokens:
     """The tokens that are alive, by value, with the monotonic second of their end."""
 
-    def __init__(self, client_id: str, client_secret: str, switches: Switches) -> None:
+    def __init__(
+        self, client_id: str, client_secret: str, switches: Switches, scopes: frozenset[str] = frozenset()
+    ) -> None:
+        """`scopes` are those that may be asked for."""
+        self._scopes = scopes
         self._client = (client_id, client_secret)
         self._switches = switches
         self._ends: dict[str, float] = {}
@@ -45,13 +49,15 @@ class Tokens:
             return token_error(400, "invalid_request", "grant_type is missing")
         if form["grant_type"] != "client_credentials":
             return token_error(400, "unsupported_grant_type", "only client_credentials is supported")
-        if form.get("scope"):
-            return token_error(400, "invalid_scope", "this platform knows no scopes")
+        scope = form.get("scope", "")
+        if not set(scope.split()) <= self._scopes:
+            return token_error(400, "invalid_scope", f"known scopes: {' '.join(sorted(self._scopes)) or 'none'}")
         lifetime = self._switches.token_lifetime_seconds
         token = secrets.token_urlsafe(24)
         self._forget_ended()
         self._ends[token] = time.monotonic() + lifetime
-        body = {"access_token": token, "token_type": "Bearer", "expires_in": lifetime}
+        body: dict[str, object] = {"access_token": token, "token_type": "Bearer", "expires_in": lifetime}
+        body |= {"scope": scope} if scope else {}
         return json_answer(body, headers={"Cache-Control": "no-store"})
 
     def check(self, request: Request) -> None:

@@ -6,10 +6,12 @@ Belongs here: the order of generation, which fixes what a seed means. Does not b
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from referral_pipeline.sandbox.programme import names
 from referral_pipeline.sandbox.programme.advocacy import AdvocacyWriter
 from referral_pipeline.sandbox.programme.ats import AtsWriter
 from referral_pipeline.sandbox.programme.ats_setup import Job
@@ -40,8 +42,15 @@ def today() -> datetime:
     return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def generate(seed: int = 7, as_of: datetime | None = None, size: ProgrammeSize | None = None) -> Programme:
+def generate(
+    seed: int = 7,
+    as_of: datetime | None = None,
+    size: ProgrammeSize | None = None,
+    countries: Sequence[str] = names.COUNTRIES,
+) -> Programme:
     """A programme with 14 months of history before `as_of` (aware; default today, 00:00 UTC).
+
+    Its people live in `countries`, but for those who are written down with a country that no contract allows.
 
     The truth about new applications supposes that they are created less than 80 days after `as_of`: later, the
     referrals' touches leave the look-back.
@@ -58,7 +67,7 @@ def generate(seed: int = 7, as_of: datetime | None = None, size: ProgrammeSize |
     rng = random.Random(f"programme {seed}")  # noqa: S311
     ats = AtsWriter(rng, as_of, size.jobs)
     advocacy = AdvocacyWriter(rng, as_of, ats.jobs, advocates=size.advocates, content=size.content)
-    plot = Plot(rng, as_of, ats, advocacy)
+    plot = Plot(rng, as_of, ats, advocacy, countries)
     for case in (*CASES, *REFUSALS):
         for number in range(size.per_case):
             case(plot, number)

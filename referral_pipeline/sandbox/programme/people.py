@@ -6,6 +6,7 @@ Belongs here: persons. Does not belong here: what they did.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from referral_pipeline.sandbox.programme import names
@@ -33,8 +34,10 @@ class Person:
 class People:
     """Makes persons, each with contact details that nobody else has."""
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, countries: Sequence[str] = names.COUNTRIES) -> None:
+        """`countries` are those that they live in."""
         self._rng = rng
+        self._countries = countries
         self._last = list(range(names.LAST_NAMES))
         self._phones = {"US": 0, "DE": 0, "FR": 0}
         self.all: list[Person] = []
@@ -51,7 +54,9 @@ class People:
         """A new person; what is not given is invented."""
         rng = self._rng
         number = len(self.all) + 1
-        country = country or rng.choice(names.COUNTRIES)
+        country = country or rng.choice(self._countries)
+        if country not in self._countries:
+            country = self._countries[0]
         first_name = first_name or rng.choice(names.FIRST)
         last_name = last_name or self._new_last_name()
         if email is None:

@@ -6,6 +6,7 @@ Belongs here: what several cases need of the writers at once. Does not belong he
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
 
@@ -45,12 +46,19 @@ class ReferralDetails(TypedDict, total=False):
 class Plot:
     """The writers, the clock and the dice of one programme."""
 
-    def __init__(self, rng: random.Random, as_of: datetime, ats: AtsWriter, advocacy: AdvocacyWriter) -> None:
+    def __init__(
+        self,
+        rng: random.Random,
+        as_of: datetime,
+        ats: AtsWriter,
+        advocacy: AdvocacyWriter,
+        countries: Sequence[str] = names.COUNTRIES,
+    ) -> None:
         self.rng = rng
         self.as_of = as_of
         self.ats = ats
         self.advocacy = advocacy
-        self.people = People(rng)
+        self.people = People(rng, countries)
         self.open_jobs = ats.job_list("open")
         self.stories: dict[str, str] = {}
 

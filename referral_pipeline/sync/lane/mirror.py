@@ -138,12 +138,14 @@ class Mirror:
         if self._primed:
             return
         for entity in ENTITIES:
-            if not self.is_complete(entity):
+            if entity in self._advocacy.entities and not self.is_complete(entity):
                 self.catch_up(entity)
         self._primed = True
 
     def catch_up(self, entity: str) -> None:
         """Pull what changed since the last time; of many threads that ask at once the first pulls for all."""
+        if entity not in self._advocacy.entities:
+            return  # a platform that does not list it has nothing more to say
         asked_at = self._clock()
         with self._pulling[entity]:
             last = self._pulled_at.get(entity)

@@ -22,6 +22,9 @@ link AS (
     WHERE block IN ('erased', 'country', 'job') -- the others are judged here, on facts that may be fresher
     GROUP BY referral_id
 ),
+written AS (
+    SELECT DISTINCT referral_id FROM staging.link WHERE application_id IS NOT NULL
+),
 referral AS (
     SELECT
         record.person_id,
@@ -35,6 +38,8 @@ referral AS (
         share.shared_at,
         CASE
             WHEN referral.stage = 'withdrawn' THEN 'withdrawn'
+            -- Ended on the platform before anything was made of it; later the end may be of our own telling.
+            WHEN referral.is_ended AND written.referral_id IS NULL THEN 'withdrawn'
             WHEN getvariable('require_consent') AND NOT coalesce(referral.consent_granted, false) THEN 'no_consent'
             WHEN getvariable('require_consent') AND referral.consent_expires_at <= getvariable('as_of')
                 THEN 'consent_expired'
@@ -45,6 +50,7 @@ referral AS (
     LEFT JOIN share ON share.id = referral.share_id
     LEFT JOIN staging.content AS content ON content.id = coalesce(referral.content_id, share.content_id)
     LEFT JOIN link ON link.referral_id = referral.id
+    LEFT JOIN written ON written.referral_id = referral.id
     WHERE referral.stage <> 'clicked'
 ),
 referred AS (

@@ -10,6 +10,7 @@ SELECT
     incoming.job_id::VARCHAR AS job_id,
     incoming.campaign_tag::VARCHAR AS campaign_tag,
     incoming.stage::VARCHAR AS stage,
+    incoming.is_ended::BOOLEAN AS is_ended,
     incoming.submitted_at::TIMESTAMPTZ AS submitted_at,
     incoming.applied_at::TIMESTAMPTZ AS applied_at,
     incoming.touched_at::TIMESTAMPTZ AS touched_at,
