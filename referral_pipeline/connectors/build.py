@@ -200,10 +200,12 @@ class Build:
             retry=retry,
             clock=self.clock,
             breaker=self.breaker,
-            guard=self._guard(),
+            guard=self.write_guard,
         )
 
-    def _guard(self) -> WriteGuard | None:
+    @property
+    def write_guard(self) -> WriteGuard | None:
+        """What is asked before each write; None where everything may be written."""
         if self.rehearses:
             return hold_back
         return None if self.contract.environment == "sandbox" else self.guard or _refuse_writes

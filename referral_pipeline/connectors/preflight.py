@@ -62,7 +62,7 @@ def _missing_secrets(side: Side, system: System, settings: Settings) -> list[Fin
     findings: list[Finding] = []
     for field in ("client_id_env", "client_secret_env", "webhook_secret_env"):
         variable: str | None = getattr(system, field)
-        if variable is None:
+        if not variable:
             continue
         try:
             settings.secret(variable)

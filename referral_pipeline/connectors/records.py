@@ -41,12 +41,14 @@ class Window:
 class Entity:
     """One kind of record that a connector can pull.
 
-    `children` marks entities without a dependable change stamp of their own. `key` is the field that names a row.
+    `key` is the field that names a row. `tells_gone`: whether a pull of everything shows everything, so that what it
+    misses is gone.
     """
 
     name: str
     key: str = "id"
     changed_field: str | None = "updated_at"
+    tells_gone: bool = True
 
 
 # ---------------------------------------------------------------- ATS: read

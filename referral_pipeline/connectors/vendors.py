@@ -91,6 +91,7 @@ VENDORS: Mapping[str, Vendor] = {
             headers=("webhook-id", "webhook-timestamp", "webhook-signature"),
             shapes=f"{_OURS}.advocacy_shapes:SHAPES",
         ),
+        Vendor(SYSTEMS["files"], connector=f"{_OURS}.files:build"),
         Vendor(
             SYSTEMS["greenhouse"],
             connector=f"{_OURS}.greenhouse:build",

@@ -93,6 +93,18 @@ def _connector_rule(side: Side) -> Callable[[sections.System | None], Iterator[P
         facts = facts_of(system.connector) if system is not None and system.connector in allowed else None
         if system is None or facts is None:
             return
+        if facts.auth != "none" and not system.base_url:
+            yield Problem(
+                f"{side}.base_url",
+                "found nothing; allowed: http(s)://host[:port][/path]",
+                f"Write the address of the API of {facts.title}" + (f": {facts.live_url}" if facts.live_url else ""),
+            )
+        if facts.auth != "none" and not system.client_secret_env:
+            yield Problem(
+                f"{side}.client_secret_env",
+                "found nothing; allowed: the name of an environment variable",
+                f"{facts.title} is called with a secret: name the variable that holds it",
+            )
         if facts.auth == "client" and system.client_id_env is None:
             yield Problem(
                 f"{side}.client_id_env",

@@ -162,6 +162,8 @@ def env_example(choices: Choices) -> str:
     chosen = [known(choices.advocacy), known(choices.ats), *([known(choices.crm)] if choices.crm else [])]
     blocks = [_ENV_HEAD]
     for facts in chosen:
+        if facts.auth == "none":
+            continue
         named = {secret_name(facts): "the API key" if facts.auth == "api_key" else "the secret of that client"}
         if facts.auth == "client":
             named = {f"{facts.stem}_CLIENT_ID": "the client that the integration signs in as", **named}
@@ -199,10 +201,17 @@ def _system(side: str, facts: SystemFacts, choices: Choices) -> list[str]:
     return [
         f"{side}:",
         f"  connector: {facts.name}",
-        f"  base_url: {_scalar(base_url)}" + (" # put the address of your platform here" if is_placeholder else ""),
+        *(
+            [
+                f"  base_url: {_scalar(base_url)}"
+                + (" # put the address of your platform here" if is_placeholder else "")
+            ]
+            if base_url
+            else []
+        ),
         *([f"  auth_url: {_scalar(auth_url)}"] if auth_url else []),
         *([f"  client_id_env: {facts.stem}_CLIENT_ID"] if facts.auth == "client" else []),
-        f"  client_secret_env: {secret_name(facts)}",
+        *([f"  client_secret_env: {secret_name(facts)}"] if facts.auth != "none" else []),
         *([f"  webhook_secret_env: {facts.stem}_WEBHOOK_SECRET"] if facts.signs_webhooks else []),
         *(["  options:", *_options(options, "    ")] if options else ["  options: {}"]),
     ]
@@ -224,7 +233,7 @@ def _options(options: Mapping[str, Any], indent: str) -> list[str]:
     lines: list[str] = []
     for name, value in options.items():
         note = f" # {_OPTION_NOTES[name]}" if name in _OPTION_NOTES else ""
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             lines += [f"{indent}{name}:{note}", *_options(value, indent + "  ")]
         else:
             lines.append(f"{indent}{name}: {_scalar(value) if isinstance(value, str) else _plain(value)}{note}")

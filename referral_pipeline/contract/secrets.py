@@ -42,7 +42,7 @@ def _of_systems(contract: Contract, settings: Settings) -> Iterator[Problem]:
     told: set[str] = set()
     for side, system in contract.systems().items():
         keys = ("client_id_env", "client_secret_env", "webhook_secret_env")
-        own = [(f"{side}.{key}", variable) for key in keys if (variable := getattr(system, key)) is not None]
+        own = [(f"{side}.{key}", variable) for key in keys if (variable := getattr(system, key))]
         for place, variable in [*own, *_named_in(system.options, f"{side}.options")]:
             try:
                 settings.secret(variable)

@@ -136,14 +136,14 @@ class System(Section):
     """An outside system: which connector, where, and the names of the variables that hold its secrets.
 
     A system that is called with an API key has no client id; the key is its client secret. One that signs no webhooks
-    has no secret of these.
+    has no secret of these, and one without an API neither an address nor a secret.
     """
 
     connector: str = Field(description="a connector's name", examples=["greenhouse"])
-    base_url: Url
+    base_url: Url = ""
     auth_url: Url | None = None
     client_id_env: EnvName | None = None
-    client_secret_env: EnvName
+    client_secret_env: EnvName = ""
     webhook_secret_env: EnvName | None = None
     options: dict[str, Any] = Field(
         default_factory=dict,

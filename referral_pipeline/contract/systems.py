@@ -21,10 +21,10 @@ class SystemFacts:
 
     `merges_candidates`: whether its connector can merge two candidates (`connectors.protocols.MergesCandidates`).
     `candidate_page`: where a recruiter looks at a candidate, `{id}` for its id. `auth`: whether it is called with a
-    client id and a secret, or with an API key alone. `signs_webhooks`: whether it does. `asks`: the options that `init`
-    asks for, each with its question, because nobody can guess them. `set_up`: what a person does there by hand before
-    `check` passes, a sentence each. `webhooks_screen` and `fields_screen`: where its own screens have webhooks and
-    custom fields, for what its API cannot do.
+    client id and a secret, with an API key alone, or not at all. `signs_webhooks`: whether it does. `asks`: the options
+    that `init` asks for, each with its question, because nobody can guess them. `set_up`: what a person does there by
+    hand before `check` passes, a sentence each. `webhooks_screen` and `fields_screen`: where its own screens have
+    webhooks and custom fields, for what its API cannot do.
 
     Of an advocacy platform: `lacks` are what it has no place for (words of `LACKS`), `shown_statuses` what it shows
     once it was told a status, where that is not the same.
@@ -41,7 +41,7 @@ class SystemFacts:
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     merges_candidates: bool = False
     candidate_page: str | None = None
-    auth: Literal["client", "api_key"] = "client"
+    auth: Literal["client", "api_key", "none"] = "client"
     signs_webhooks: bool = True
     asks: Mapping[str, str] = field(default_factory=dict[str, str])
     set_up: tuple[str, ...] = ()
@@ -227,6 +227,22 @@ SYSTEMS: Mapping[str, SystemFacts] = {
                 CandidateStatus.OFFERED: CandidateStatus.IN_REVIEW,
                 CandidateStatus.WITHDRAWN: CandidateStatus.REJECTED,
             },
+        ),
+        SystemFacts(
+            name="files",
+            side=Side.ADVOCACY,
+            title="Files of an advocacy platform",
+            stem="FILES",
+            live_url="",
+            sandbox_url="",
+            options={"folder": "data/drops", "outbox": "data/outbox", "time_zone": "UTC", "columns": {}},
+            auth="none",
+            signs_webhooks=False,
+            asks={
+                "folder": "folder in which its exports are dropped",
+                "time_zone": "time zone of times without one, such as Europe/Berlin",
+            },
+            set_up=("drop its exports there: referrals*.csv, advocates*.xlsx, shares*.parquet, content*, clicks*",),
         ),
         SystemFacts(
             name="hubspot",

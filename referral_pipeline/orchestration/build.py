@@ -27,6 +27,7 @@ from referral_pipeline.orchestration.assets import (
     sync,
 )
 from referral_pipeline.orchestration.checks import build_checks
+from referral_pipeline.orchestration.drops import dropped_files
 from referral_pipeline.orchestration.health import SENSORS
 from referral_pipeline.orchestration.jobs import JOBS
 from referral_pipeline.orchestration.pruning import prune
@@ -72,7 +73,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
         asset_checks=build_checks(),
         jobs=[*JOBS, events.process_events, prune, *alerting.JOBS],
         schedules=[*SCHEDULES, *alerting.SCHEDULES],
-        sensors=[*build_sensors(events.process_events), *alerting.SENSORS, *SENSORS],
+        sensors=[*build_sensors(events.process_events), dropped_files, *alerting.SENSORS, *SENSORS],
         resources={"bridge": BridgeResource(), **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )

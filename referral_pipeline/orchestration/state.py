@@ -98,6 +98,8 @@ def remember_system(side: Side, contract: Contract, settings: Settings) -> None:
 
 
 def _named(system: System) -> str:
+    if not system.base_url:
+        return f"{system.connector} {system.options.get('folder', '')}"
     parts = urlsplit(system.base_url)
     return f"{system.connector} {parts.scheme}://{parts.netloc.casefold()}{parts.path}"
 

@@ -109,7 +109,8 @@ def ingest(
     )
     total = _pull(source, kind, window, warehouse, pulled_at=now)
     absent, missing, doubt = 0, 0, None
-    unseen = warehouse.unseen(source.system, entity, full_pull_started_at=now) if window.is_full else None
+    is_told = window.is_full and kind.tells_gone
+    unseen = warehouse.unseen(source.system, entity, full_pull_started_at=now) if is_told else None
     if unseen is not None and unseen.records + unseen.keyless:
         total += _pull(source, kind, Window(now - lookback, later(), position=now), warehouse, pulled_at=now)
         unseen = warehouse.unseen(source.system, entity, full_pull_started_at=now)
@@ -143,7 +144,7 @@ def still_missing(source: Source, *, warehouse: Warehouse, ledger: Ledger) -> di
     with warehouse.connect():  # held: each opening of the file costs 20 to 40 ms
         for entity in source.entities:
             cursor = ledger.cursor(source.system, entity)
-            if cursor is None:
+            if cursor is None or not source.entities[entity].tells_gone:
                 continue
             unseen = warehouse.unseen(source.system, entity, full_pull_started_at=cursor.full_pull_at)
             if unseen.records:

@@ -113,7 +113,7 @@ def test_jobs_schedules_and_sensors_have_the_names_that_the_runbook_uses(defs):
         "prune_daily": "UTC",
         "alert_heartbeat_daily": "UTC",
     }
-    sensors = {"inbox", "alert_on_failed_runs", "alert_on_failed_checks", "health"}
+    sensors = {"inbox", "dropped_files", "alert_on_failed_runs", "alert_on_failed_checks", "health"}
     assert {s.name for s in repository.sensor_defs} == sensors
 
 

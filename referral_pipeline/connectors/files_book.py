@@ -1,0 +1,242 @@
+"""What the files connector remembers: which content it has seen since when, and what the platform was told.
+
+Belongs here: one SQLite file beside the other state, and the CSV files that are written from it. Does not belong here:
+reading drops (`files_folder`), what is told (sync).
+
+A platform without an API cannot be written to, so what would be written stands here, and in CSV files for people to
+upload: statuses, recognitions, jobs, results. They hold ids, words, dates and amounts, and no personal data. The same
+state gives the same bytes, and a reader never sees half a file.
+
+Why a file of its own and not the ledger: connectors know nothing of what comes after them, and this is the other
+system's memory, which the connector stands for.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import sqlite3
+import threading
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from referral_pipeline.connectors.values import instant_text
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS seen (
+    hash TEXT PRIMARY KEY, name TEXT NOT NULL, version_at TEXT NOT NULL, seen_at TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS statuses (
+    referral_id TEXT PRIMARY KEY, status TEXT NOT NULL, status_at TEXT NOT NULL, ats_system TEXT NOT NULL,
+    ats_candidate_id TEXT NOT NULL, ats_application_id TEXT NOT NULL, hired_at TEXT, starts_on TEXT,
+    told_at TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS recognitions (
+    key TEXT PRIMARY KEY, referral_id TEXT NOT NULL, kind TEXT NOT NULL, amount_cents INTEGER NOT NULL,
+    currency TEXT NOT NULL, told_at TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS jobs (
+    job_id TEXT PRIMARY KEY, title TEXT NOT NULL, status TEXT NOT NULL, location TEXT, url TEXT
+);
+CREATE TABLE IF NOT EXISTS results (
+    advocate_id TEXT PRIMARY KEY, as_of TEXT NOT NULL, shares INTEGER, clicks INTEGER, referrals INTEGER,
+    applications INTEGER, interviews INTEGER, offers INTEGER, hires INTEGER, credit TEXT, next_eligible_on TEXT
+);
+"""
+_EXPORTED: Mapping[str, Sequence[str]] = {
+    "statuses": (
+        "referral_id",
+        "status",
+        "status_at",
+        "hired_at",
+        "starts_on",
+        "ats_system",
+        "ats_candidate_id",
+        "ats_application_id",
+    ),
+    "recognitions": ("key", "referral_id", "kind", "amount_cents", "currency"),
+    "jobs": ("job_id", "title", "status", "location", "url"),
+    "results": (
+        "advocate_id",
+        "as_of",
+        "shares",
+        "clicks",
+        "referrals",
+        "applications",
+        "interviews",
+        "offers",
+        "hires",
+        "credit",
+        "next_eligible_on",
+    ),
+}
+_WAIT_SECONDS = 30.0
+_SOON_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Content of a file: when it was written as of its first sight, and when that was."""
+
+    hash: str
+    version_at: datetime
+    seen_at: datetime
+
+
+class Book:
+    """The memory. Safe for threads and processes."""
+
+    def __init__(self, path: Path, outbox: Path) -> None:
+        self._path = path
+        self._outbox = outbox
+        self._lock = threading.Lock()
+        self._flush: threading.Timer | None = None
+        path.parent.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, exist_ok=True)  # beside what holds personal data
+        with self._connection() as connection:
+            for statement in filter(str.strip, _SCHEMA.split(";")):
+                connection.execute(statement)
+
+    # ------------------------------------------------------------ what was seen
+
+    def seen(self, found: Mapping[str, tuple[str, datetime]], now: datetime) -> dict[str, Seen]:
+        """What is known of these contents, by hash; a new one is known from now on.
+
+        Args:
+            found: by hash the name and the time of the file.
+            now: the time of this look.
+        """
+        rows = [(h, name, _text(at), _text(now)) for h, (name, at) in found.items()]
+        with self._connection() as connection:
+            connection.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?)", rows)
+            known = connection.execute("SELECT hash, version_at, seen_at FROM seen").fetchall()
+        return {h: Seen(h, _time(version), _time(seen)) for h, version, seen in known if h in found}
+
+    # ------------------------------------------------------------ what was told
+
+    def tell_status(self, values: Mapping[str, Any]) -> bool:
+        """Keep a status; False when a later one is held."""
+        with self._connection() as connection:
+            held = connection.execute(
+                "SELECT status_at FROM statuses WHERE referral_id = ?", [values["referral_id"]]
+            ).fetchone()
+            if held is not None and _time(held[0]) > _time(values["status_at"]):
+                return False
+            _put(connection, "statuses", values)
+        self._export_soon()
+        return True
+
+    def told(self, *, since: datetime | None = None) -> dict[str, dict[str, Any]]:
+        """What was told by referral, of all or from a moment on."""
+        with self._connection() as connection:
+            cursor = connection.execute("SELECT * FROM statuses")
+            names = [column[0] for column in cursor.description]
+            rows = [dict(zip(names, row, strict=True)) for row in cursor]
+        return {row["referral_id"]: row for row in rows if since is None or _time(row["told_at"]) >= since}
+
+    def recognitions_of(self, referral_id: str) -> list[dict[str, Any]]:
+        """The recognitions of a referral, in the order in which they were told."""
+        with self._connection() as connection:
+            cursor = connection.execute(
+                "SELECT * FROM recognitions WHERE referral_id = ? ORDER BY told_at, rowid", [referral_id]
+            )
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor]
+
+    def put(self, table: str, values: Mapping[str, Any]) -> None:
+        """Keep a row, in place of the one with its key."""
+        with self._connection() as connection:
+            _put(connection, table, values)
+        self._export_soon()
+
+    def result_of(self, advocate_id: str) -> datetime | None:
+        """As of when the results of an advocate stand here; None for none."""
+        with self._connection() as connection:
+            row = connection.execute("SELECT as_of FROM results WHERE advocate_id = ?", [advocate_id]).fetchone()
+        return _time(row[0]) if row is not None else None
+
+    # ------------------------------------------------------------ the outbox
+
+    def _export_soon(self) -> None:
+        """Write the files in a moment, once for all that comes meanwhile."""
+        with self._lock:
+            if self._flush is None:
+                self._flush = threading.Timer(_SOON_SECONDS, self._exported)
+                self._flush.daemon = True
+                self._flush.start()
+
+    def _exported(self) -> None:
+        with self._lock:
+            self._flush = None
+        self.export()
+
+    def close(self) -> None:
+        """Write what is not written yet."""
+        with self._lock:
+            waiting, self._flush = self._flush, None
+        if waiting is not None:
+            waiting.cancel()
+        self.export()
+
+    def export(self) -> list[Path]:
+        """Write the CSV files, those that differ; their paths."""
+        written: list[Path] = []
+        with self._lock:
+            for table, columns in _EXPORTED.items():
+                with self._connection() as connection:
+                    rows = connection.execute(
+                        f"SELECT {', '.join(columns)} FROM {table} ORDER BY 1"  # noqa: S608 - our own names
+                    ).fetchall()
+                if rows or (self._outbox / f"{table}.csv").exists():
+                    written += self._write(table, columns, rows)
+        return written
+
+    def _write(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[Path]:
+        sheet = io.StringIO(newline="")
+        writer = csv.writer(sheet)
+        writer.writerow(columns)
+        writer.writerows([["" if cell is None else cell for cell in row] for row in rows])
+        content = sheet.getvalue().encode()
+        path = self._outbox / f"{table}.csv"
+        if path.exists() and path.read_bytes() == content:
+            return
+        self._outbox.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.new")
+        beside.write_bytes(content)
+        beside.replace(path)
+        yield path
+
+    @contextmanager
+    def _connection(self) -> Generator[sqlite3.Connection]:
+        connection = sqlite3.connect(self._path, timeout=_WAIT_SECONDS, isolation_level=None)
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        finally:
+            connection.close()
+
+
+def _put(connection: sqlite3.Connection, table: str, values: Mapping[str, Any]) -> None:
+    names = ", ".join(values)
+    marks = ", ".join("?" * len(values))
+    connection.execute(f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})", list(values.values()))  # noqa: S608
+
+
+def _text(moment: datetime) -> str:
+    return instant_text(moment)
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)

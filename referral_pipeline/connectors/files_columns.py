@@ -1,0 +1,244 @@
+"""The columns of an advocacy export, and what becomes of a line: the row that the advocacy contract's API would give.
+
+Belongs here: which columns an entity has and needs, cells as values of the contract. Does not belong here: reading
+files (`table_file`, `files_folder`), whether a row keeps the contract (`advocacy_rows`, whose readers judge it).
+
+No cell is guessed: one that cannot be what its column says is left as it is, so that the reader refuses it by name and
+shape. A time without a zone is of the contract's `time_zone`, a day without a time its beginning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from referral_pipeline.connectors.table_file import is_empty, plain_name
+from referral_pipeline.connectors.values import instant_text
+
+PLACE: Final = "_place"
+"""Where a row stands, "referrals.csv:12"; part of the row in raw."""
+PROBLEM: Final = "_problem"
+"""What is wrong with a whole file, in the row that stands for it."""
+
+_YES: Final = frozenset({"yes", "true", "1", "y", "ja", "oui", "si", "granted"})
+_NO: Final = frozenset({"no", "false", "0", "n", "nein", "non", "withdrawn", "revoked"})
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: how its cells are read, where the value goes ("candidate.email"), and whether a file must have it."""
+
+    read: Callable[[Any, Cells], Any]
+    goes_to: str
+    needed: bool = False
+
+
+@dataclass(frozen=True)
+class Cells:
+    """How cells are read."""
+
+    zone: ZoneInfo
+    date_formats: Sequence[str] = ()
+
+
+def text(cell: Any, how: Cells) -> Any:
+    """A text; whole numbers of a spreadsheet as they look."""
+    del how
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    if isinstance(cell, int | float | Decimal) and not isinstance(cell, bool):
+        return str(cell)
+    return cell.strip() if isinstance(cell, str) else cell if cell is None else str(cell)
+
+
+def word(cell: Any, how: Cells) -> Any:
+    """A word of a vocabulary, in lower case."""
+    found = text(cell, how)
+    return found.casefold() if isinstance(found, str) else found
+
+
+def moment(cell: Any, how: Cells) -> Any:
+    """A time, as RFC 3339 in UTC."""
+    found = _moment(cell, how)
+    return instant_text(found) if found is not None else text(cell, how)
+
+
+def count(cell: Any, how: Cells) -> Any:
+    """A whole number."""
+    if isinstance(cell, float) and cell.is_integer():
+        return int(cell)
+    found = text(cell, how)
+    return int(found) if isinstance(found, str) and found.isascii() and found.isdecimal() else cell
+
+
+def flag(cell: Any, how: Cells) -> Any:
+    """Yes or no."""
+    if isinstance(cell, bool):
+        return cell
+    found = word(cell, how)
+    return True if found in _YES else False if found in _NO else cell
+
+
+def _moment(cell: Any, how: Cells) -> datetime | None:
+    if isinstance(cell, datetime):
+        return _aware(cell, how)
+    if isinstance(cell, date):
+        return datetime.combine(cell, time(), how.zone).astimezone(UTC)
+    if not isinstance(cell, str):
+        return None
+    written = cell.strip()
+    for form in how.date_formats:
+        try:
+            return _aware(datetime.strptime(written, form), how)  # noqa: DTZ007 - it is of the contract's zone
+        except ValueError:
+            continue
+    try:
+        return _aware(datetime.fromisoformat(written), how)
+    except ValueError:
+        return None
+
+
+def _aware(found: datetime, how: Cells) -> datetime:
+    try:
+        return (found if found.tzinfo is not None else found.replace(tzinfo=how.zone)).astimezone(UTC)
+    except (OverflowError, ValueError):
+        raise ValueError("no time that can be told") from None
+
+
+COLUMNS: Mapping[str, Mapping[str, Column]] = {
+    "referrals": {
+        "id": Column(text, "id", needed=True),
+        "advocate_id": Column(text, "advocate_id", needed=True),
+        "advocate_email": Column(text, "advocate_email"),
+        "job_id": Column(text, "job_id", needed=True),
+        "share_id": Column(text, "share_id"),
+        "campaign_tag": Column(text, "campaign_tag"),
+        "stage": Column(word, "stage"),
+        "submitted_at": Column(moment, "submitted_at", needed=True),
+        "applied_at": Column(moment, "applied_at"),
+        "first_name": Column(text, "candidate.first_name"),
+        "last_name": Column(text, "candidate.last_name"),
+        "email": Column(text, "candidate.email"),
+        "phone": Column(text, "candidate.phone"),
+        "country": Column(text, "candidate.country"),
+        "consent_granted": Column(flag, "consent.granted"),
+        "consent_basis": Column(text, "consent.basis"),
+        "consent_granted_at": Column(moment, "consent.granted_at"),
+        "consent_expires_at": Column(moment, "consent.expires_at"),
+        "clicks": Column(count, "engagement.clicks"),
+        "shares": Column(count, "engagement.shares"),
+        "reach": Column(count, "engagement.reach"),
+        "updated_at": Column(moment, "updated_at"),
+    },
+    "advocates": {
+        "id": Column(text, "id", needed=True),
+        "email": Column(text, "email"),
+        "department": Column(text, "department"),
+        "eligible": Column(flag, "eligible"),
+        "joined_at": Column(moment, "joined_at"),
+        "left_at": Column(moment, "left_at"),
+        "updated_at": Column(moment, "updated_at"),
+    },
+    "content": {
+        "id": Column(text, "id", needed=True),
+        "title": Column(text, "title"),
+        "campaign_tag": Column(text, "campaign_tag"),
+        "job_id": Column(text, "job_id"),
+        "published_at": Column(moment, "published_at"),
+        "updated_at": Column(moment, "updated_at"),
+    },
+    "shares": {
+        "id": Column(text, "id", needed=True),
+        "advocate_id": Column(text, "advocate_id", needed=True),
+        "content_id": Column(text, "content_id"),
+        "job_id": Column(text, "job_id"),
+        "channel": Column(word, "channel"),
+        "shared_at": Column(moment, "shared_at", needed=True),
+        "reach": Column(count, "reach"),
+        "updated_at": Column(moment, "updated_at"),
+    },
+    "clicks": {
+        "id": Column(text, "id", needed=True),
+        "share_id": Column(text, "share_id", needed=True),
+        "visitor_id": Column(text, "visitor_id"),
+        "clicked_at": Column(moment, "clicked_at", needed=True),
+        "updated_at": Column(moment, "updated_at"),
+    },
+}
+"""The columns of each entity by our names."""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Turns the lines of one entity's files into rows.
+
+    `names` are the plain names of their columns by ours; a name left out is ours.
+    """
+
+    entity: str
+    cells: Cells
+    names: Mapping[str, str] = field(default_factory=dict[str, str])
+    consent_basis: str | None = None
+
+    def column(self, name: str) -> str:
+        """The plain name of the column of one of our fields."""
+        return plain_name(self.names.get(name, name))
+
+    def missing(self, columns: Sequence[str]) -> list[str]:
+        """Our needed fields for which a header has no column."""
+        return [n for n, one in COLUMNS[self.entity].items() if one.needed and self.column(n) not in columns]
+
+    def unknown(self, columns: Sequence[str]) -> list[str]:
+        """Columns that nothing is read from."""
+        known = {self.column(name) for name in COLUMNS[self.entity]}
+        return [name for name in columns if name not in known]
+
+    def row(self, cells: Mapping[str, Any], *, place: str, version_at: datetime, declares: bool) -> dict[str, Any]:
+        """One line as the advocacy contract's API would give it.
+
+        Args:
+            cells: by plain name of their column.
+            place: where the line stands.
+            version_at: when the file was written: the row's change, where no column says it.
+            declares: whether the contract's basis of consent stands for the file, which has no column of consent.
+        """
+        row: dict[str, Any] = {PLACE: place}
+        for name, column in COLUMNS[self.entity].items():
+            cell = cells.get(self.column(name))
+            if is_empty(cell):
+                continue
+            inner, _, last = column.goes_to.rpartition(".")
+            holder: dict[str, Any] = row.setdefault(inner, {}) if inner else row
+            holder[last] = _read(column, cell, self.cells)
+        row.setdefault("updated_at", instant_text(version_at))
+        if self.entity == "advocates":
+            row.setdefault("eligible", True)
+        if self.entity == "referrals":
+            self._complete(row, declares=declares)
+        return row
+
+    def declares_consent(self, columns: Sequence[str]) -> bool:
+        """Whether nothing in a file tells of consent, so that the contract's basis stands for it."""
+        return self.consent_basis is not None and self.column("consent_granted") not in columns
+
+    def _complete(self, row: dict[str, Any], *, declares: bool) -> None:
+        """What an export of referrals alone leaves out."""
+        row.setdefault("stage", "applied")
+        if row["stage"] == "applied":
+            row.setdefault("applied_at", row.get("submitted_at"))
+        consent = row.get("consent")
+        if consent is not None and "granted" not in consent:
+            del row["consent"]  # a basis or a date alone says nothing of a consent
+        if declares:
+            row["consent"] = {"granted": True, "basis": self.consent_basis, "granted_at": row.get("submitted_at")}
+
+
+def _read(column: Column, cell: Any, how: Cells) -> Any:
+    try:
+        return column.read(cell, how)
+    except ValueError:
+        return text(cell, how)
