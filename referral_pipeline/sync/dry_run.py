@@ -108,14 +108,19 @@ class Rehearsal:
         forgotten = self.ledger.tombstoned(near.hashes_of.get(referral_id, ()))
         is_erased = bool(forgotten) or (link is not None and link.block is Block.ERASED)
         policy = GatePolicy.of(self.contract)
-        block = blocked_by(referral, policy, at=now, erased=is_erased)
+        written = {i for i, x in near.links.items() if x.application_id}
+        block = blocked_by(referral, policy, at=now, erased=is_erased, written=referral_id in written)
         if referral_id in near.unfit:
             raise UnknownReferral(
                 f"its {near.unfit[referral_id]} cannot be used; `referral-pipeline quarantine` says why"
             )
         if block is not None or not self.contract.phases.candidate_creation:
             return DryRun(referral_id, block, "nothing")
-        allowed = [r for r in members if r.id == referral_id or blocked_by(r, policy, at=now, erased=False) is None]
+        allowed = [
+            r
+            for r in members
+            if r.id == referral_id or blocked_by(r, policy, at=now, erased=False, written=r.id in written) is None
+        ]
         candidates = set(near.members(person, self.ats.system)) | self._found(referral)
         applications = self.ats.applications_of(sorted(candidates)) if candidates else []
         linked = {i: x.application_id for i, x in near.links.items() if x.application_id}

@@ -31,3 +31,20 @@ def test_the_contract_that_init_writes_for_an_ats_passes_check_against_it(
             monkeypatch.setenv(name, value)
         checked = CliRunner().invoke(main, ["check", "--json"])
     assert json.loads(checked.stdout) == {"ok": True, "problems": []}
+
+
+@pytest.mark.parametrize("advocacy", connector_names(Side.ADVOCACY))
+def test_the_contract_that_init_writes_for_a_platform_passes_check_against_it(
+    advocacy: str, clean_environment: Path, monkeypatch: pytest.MonkeyPatch
+):
+    chosen = ["--advocacy", advocacy, "--country", "FR"]
+    written = CliRunner().invoke(main, ["init", "--no-ask", "--owner-email", "somebody@example.com", *chosen])
+    assert written.exit_code == 0, written.output
+    if advocacy == "files":
+        (clean_environment / "data" / "drops").mkdir()
+        assert "drop its exports there" in written.output
+    with Sandbox(size=TINY, advocacy="advocacy" if advocacy == "files" else advocacy) as sandbox:
+        for name, value in sandbox.environment().items():
+            monkeypatch.setenv(name, value)
+        checked = CliRunner().invoke(main, ["check", "--json"])
+    assert json.loads(checked.stdout) == {"ok": True, "problems": []}
