@@ -32,8 +32,8 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from referral_pipeline.connectors.advocacy_rows import (
+    READERS,
     read_advocate,
-    read_click,
     read_content,
     read_one,
     read_referral,
@@ -251,14 +251,8 @@ class FilesConnector:
     def stage(self, raw: RawReader) -> AdvocacyStaged:
         """(5) Read raw rows into canonical records. Pure."""
         problems: list[RowProblem] = []
-        return AdvocacyStaged(
-            advocates=list(_all("advocates", raw, read_advocate, problems)),
-            content=list(_all("content", raw, read_content, problems)),
-            shares=list(_all("shares", raw, read_share, problems)),
-            clicks=list(_all("clicks", raw, read_click, problems)),
-            referrals=list(_all("referrals", raw, read_referral, problems)),
-            problems=problems,
-        )
+        found = {entity: list(_all(entity, raw, read, problems)) for entity, read in READERS.items()}
+        return AdvocacyStaged(**found, problems=problems)
 
     def referral_of(self, row: Row) -> Referral | RowProblem:
         """(5) One row as a referral. Pure."""
@@ -410,7 +404,7 @@ class FilesConnector:
 
     def row_problem(self, entity: str, row: Row) -> RowProblem | None:
         """(5) Why a row cannot be read; None when it can. Pure."""
-        found = _one(entity, row, _READERS[entity])
+        found = _one(entity, row, READERS[entity])
         return found if isinstance(found, RowProblem) else None
 
     def close(self) -> None:
@@ -418,13 +412,6 @@ class FilesConnector:
         self._book.close()
 
 
-_READERS: Mapping[str, Any] = {
-    "advocates": read_advocate,
-    "content": read_content,
-    "shares": read_share,
-    "clicks": read_click,
-    "referrals": read_referral,
-}
 _PULL = Question(
     Area.ENDPOINTS,
     "files.read",
