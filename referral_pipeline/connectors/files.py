@@ -1,13 +1,14 @@
 """The connector for an advocacy platform without an API: exports that are dropped as files, and files for the way back.
 
 Belongs here: the advocacy protocol over a folder of exports. Does not belong here: files (`files_folder`), columns
-(`files_columns`), memory and outbox (`files_book`), what a row of the contract means (`advocacy_rows`).
+(`files_columns`), memory (`files_book`), telling (`files_outbox`), what a row of the contract means (`advocacy_rows`).
 
 Invariants, each with a test of the same number
 1.  A file is known by its content: a copy under another name brings nothing, and an edited file is another file. Its
     time is that of its first sight, whatever is done to it later.
-2.  Content is seen once, and read until a pull that began after it was kept: a crash at any line repeats a file and
-    never skips one. What is read again changes nothing.
+2.  Content is read until a pull that began after it was seen was kept: a crash at any line repeats a file and never
+    skips one, and so does a file that was away, being written, of another kind, or read by other options meanwhile.
+    What is read again changes nothing.
 3.  A row supersedes another of its id by `updated_at`, or where no column says it by the time of its file.
 4.  A file that is still being written is left to the next look; files are never moved or changed.
 5.  A row that cannot be read is set aside by file and line; a file that cannot is told by its name, until one of that
@@ -17,19 +18,20 @@ Invariants, each with a test of the same number
 8.  Nothing can be told to such a platform: statuses, recognitions, jobs and results are kept as if they had been, and
     written to CSV files in the outbox.
 9.  A status older than the one held is refused; a recognition is kept once by its key.
+10. An e-mail address where an advocate's id should be is kept as the address, and its keyed hash is the id.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
-
-from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from referral_pipeline.connectors.advocacy_rows import (
     READERS,
@@ -41,11 +43,14 @@ from referral_pipeline.connectors.advocacy_rows import (
     read_told,
 )
 from referral_pipeline.connectors.build import Build
-from referral_pipeline.connectors.capabilities import Area, AuditScope, Capability, Question
-from referral_pipeline.connectors.failures import Conflict, Evidence, HttpFailure, Invalid, TransientFailure
+from referral_pipeline.connectors.capabilities import AuditScope, Capability
+from referral_pipeline.connectors.failures import Invalid, TransientFailure
 from referral_pipeline.connectors.files_book import Book, Seen
 from referral_pipeline.connectors.files_columns import COLUMNS, PLACE, PROBLEM, Cells, Lines
 from referral_pipeline.connectors.files_folder import Drop, Look, digest, look, table_of
+from referral_pipeline.connectors.files_options import FilesOptions
+from referral_pipeline.connectors.files_outbox import Outbox
+from referral_pipeline.connectors.files_probe import audit, probe, refuse_missing
 from referral_pipeline.connectors.http import WriteGuard
 from referral_pipeline.connectors.protocols import RawReader
 from referral_pipeline.connectors.records import (
@@ -64,59 +69,19 @@ from referral_pipeline.connectors.records import (
     Told,
     Window,
 )
-from referral_pipeline.connectors.table_file import Table, TableFileError
+from referral_pipeline.connectors.table_file import TableFileError
 from referral_pipeline.connectors.values import instant_text
 
 SYSTEM = "files"
 BOOK_FILE = "files.sqlite"
 PAGE_SIZE = 2_000
 _MADE_AT = datetime(1970, 1, 1, tzinfo=UTC)
-"""When advocates were changed that were made of referrals: before any file that says more (7)."""
+"""When advocates were changed that were made of referrals: before any file that says more (7); a second later where
+their address is told, which a later file without it must not take away."""
 _MEND = "correct it in the file and drop that anew"
 ENTITIES: Mapping[str, Entity] = {
     name: Entity(name, tells_gone=False) for name in ("advocates", "content", "shares", "clicks", "referrals")
 }
-
-
-class FilesOptions(BaseModel):
-    """`advocacy.options` of a contract whose connector is files."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    folder: str = Field(min_length=1)
-    """Where exports are dropped, relative to the home folder."""
-    outbox: str = "data/outbox"
-    """Where files for the platform are written, relative to the home folder."""
-    time_zone: str = "UTC"
-    """The zone of times without one."""
-    date_formats: tuple[str, ...] = ()
-    """Further forms of a time, as strptime writes them; year first is always read."""
-    columns: Mapping[str, Mapping[str, str]] = Field(default_factory=dict[str, Mapping[str, str]])
-    """By entity: our field -> their column. A field left out is read from the column of its own name."""
-    consent_basis: str | None = None
-    """In the owner's words: on what ground people of files without a column of consent may be passed on."""
-    settle_seconds: float = Field(default=5.0, ge=0)
-    """How long a file must be unchanged before it is read."""
-
-    @field_validator("time_zone")
-    @classmethod
-    def _is_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (KeyError, ValueError, OSError):
-            raise ValueError("is no name of the IANA time zones; write it like Europe/Berlin") from None
-        return value
-
-    @field_validator("columns")
-    @classmethod
-    def _are_known(cls, value: Mapping[str, Mapping[str, str]]) -> Mapping[str, Mapping[str, str]]:
-        for entity, names in value.items():
-            if entity not in COLUMNS:
-                raise ValueError(f"{entity} is no kind of row; allowed: {', '.join(COLUMNS)}")
-            for name in names:
-                if name not in COLUMNS[entity]:
-                    raise ValueError(f"{entity}.{name} is no field; allowed: {', '.join(COLUMNS[entity])}")
-        return value
 
 
 @dataclass(frozen=True)
@@ -127,22 +92,41 @@ class _Read:
     problem: Mapping[str, str] | None = None
 
 
+@dataclass(frozen=True)
+class _Found:
+    """One content that lies there."""
+
+    drop: Drop
+    seen: Seen
+
+
 class FilesConnector:
     """Implements `protocols.AdvocacyConnector`. Safe for threads."""
 
     system: str = SYSTEM
     entities: Mapping[str, Entity] = ENTITIES
 
-    def __init__(self, options: FilesOptions, *, folder: Path, book: Book, guard: WriteGuard | None = None) -> None:
-        self._guard = guard
+    def __init__(
+        self,
+        options: FilesOptions,
+        *,
+        folder: Path,
+        book: Book,
+        hash_key: Callable[[], str] | None = None,
+        guard: WriteGuard | None = None,
+    ) -> None:
+        self._outbox = Outbox(book, SYSTEM, guard)
         self._lock = threading.Lock()
         self._newest: tuple[object, Mapping[str, Row]] | None = None
         cells = Cells(ZoneInfo(options.time_zone), options.date_formats)
         self._folder = folder
         self._settle_seconds = options.settle_seconds
         self._book = book
+        self._hash_key = hash_key
+        self._readings = {kind: options.reading(kind) for kind in COLUMNS}
         self._lines = {
-            kind: Lines(kind, cells, options.columns.get(kind, {}), options.consent_basis) for kind in COLUMNS
+            kind: Lines(kind, cells, options.columns.get(kind, {}), options.consent_basis, self._digest)
+            for kind in COLUMNS
         }
 
     # ------------------------------------------------------------ reading
@@ -152,15 +136,13 @@ class FilesConnector:
         kinds = {entity, "referrals"} if entity == "advocates" else {entity}
         told = self._book.told(since=window.since) if entity == "referrals" else {}
         waiting = dict(told)
-        for drop, seen, content in self._found(kinds):
-            if window.since is not None and seen.seen_at < window.since:
-                continue
-            read = self._read(drop, seen, content)
+        for one in _from_first_new(self._found(kinds), window.since):
+            read = self._read(one)
             rows = list(read.rows)
-            if entity == "advocates" and drop.kind == "referrals":
+            if entity == "advocates" and one.drop.kind == "referrals":
                 rows = _advocates_of(rows)
-            elif drop.kind == entity:
-                yield [_file_row(drop, seen, read)]
+            elif one.drop.kind == entity:
+                yield [_file_row(one, read)]
             if entity == "referrals":
                 held = self._book.told()
                 rows = [_overlaid(row, held) for row in rows]
@@ -178,41 +160,52 @@ class FilesConnector:
         except OSError as error:
             raise TransientFailure(SYSTEM, "folder.list", detail=f"the folder: {error.strerror}") from None
 
-    def _found(self, kinds: set[str]) -> Iterator[tuple[Drop, Seen, bytes]]:
-        """(1) Each content once, under the first of its names."""
-        now = datetime.now(UTC)
-        contents: dict[str, tuple[Drop, bytes]] = {}
-        for drop in self._look().drops:
-            if drop.kind not in kinds:
-                continue
-            try:
-                content = drop.path.read_bytes()
-            except FileNotFoundError:
-                continue  # taken away since
-            except OSError as error:
-                raise TransientFailure(SYSTEM, "file.read", detail=f"{drop.name}: {error.strerror}") from None
-            if len(content) == drop.size:  # (4) else it grew between the look and the reading
-                contents.setdefault(digest(content), (drop, content))
-        seen = self._book.seen({h: (drop.name, drop.modified_at) for h, (drop, _) in contents.items()}, now)
-        for known in sorted(seen.values(), key=lambda one: (one.version_at, contents[one.hash][0].name)):
-            drop, content = contents[known.hash]
-            yield drop, known, content
+    def _found(self, kinds: set[str]) -> list[_Found]:
+        """(1) Each content once, under the first of its names, oldest first."""
+        drops = [drop for drop in self._look().drops if drop.kind in kinds]
+        known = self._book.hashes()
+        fresh: dict[tuple[str, str], str] = {}
+        found: list[_Found] = []
+        for kind in sorted(kinds):
+            contents: dict[str, Drop] = {}
+            for drop in (drop for drop in drops if drop.kind == kind):
+                key = (drop.name, drop.stamp) if drop.stamp is not None else None
+                hashed = known.get(key) if key is not None else None
+                if hashed is None:
+                    content = _content(drop)
+                    if content is None:
+                        continue
+                    hashed = digest(content)
+                    if key is not None:
+                        fresh[key] = hashed
+                contents.setdefault(hashed, drop)
+            at = {h: drop.modified_at for h, drop in contents.items()}
+            seen = self._book.seen(kind, self._readings[kind], at)
+            found += [_Found(contents[h], one) for h, one in seen.items()]
+        if fresh:
+            self._book.keep_hashes(fresh)
+        return sorted(found, key=lambda one: (one.seen.version_at, one.drop.name))
 
-    def _read(self, drop: Drop, seen: Seen, content: bytes) -> _Read:
+    def _read(self, one: _Found) -> _Read:
+        drop = one.drop
+        content = _content(drop)
+        if content is None or digest(content) != one.seen.hash:
+            raise TransientFailure(SYSTEM, "file.read", detail=f"{drop.name}: was changed while it was read")
         lines = self._lines[drop.kind]
         names = [lines.column(name) for name in COLUMNS[drop.kind]]
         try:
             table = table_of(drop.name, content, columns=names)
-            _refuse_missing(lines, table)
+            refuse_missing(lines, table)
         except TableFileError as error:
             return _Read(problem={"field": error.field, "reason": error.reason, "shape": error.shape})
-        declares = drop.kind == "referrals" and lines.declares_consent(table.columns)
-        return _Read(
-            rows=tuple(
-                lines.row(one.cells, place=f"{drop.name}:{one.line}", version_at=seen.version_at, declares=declares)
-                for one in table.rows
-            )
-        )
+        row = lines.reader(table.columns, name=drop.name, version_at=one.seen.version_at)
+        return _Read(rows=tuple(map(row, table.rows)))
+
+    def _digest(self, address: str) -> str:
+        """(10) An address as an id: the same for the same address, and nobody's who has not the key."""
+        if self._hash_key is None:
+            raise Invalid(SYSTEM, "file.read", detail="advocates are known by address, and there is no hash key")
+        return hmac.new(self._hash_key().encode(), address.encode(), hashlib.sha256).hexdigest()[:24]
 
     def _referrals(self) -> Mapping[str, Row]:
         """The newest row of each referral, without what was told; read again when the folder has changed."""
@@ -222,8 +215,8 @@ class FilesConnector:
             if self._newest is not None and self._newest[0] == state:
                 return self._newest[1]
         newest: dict[str, Row] = {}
-        for drop, seen, content in self._found({"referrals"}):
-            for row in self._read(drop, seen, content).rows:
+        for one in self._found({"referrals"}):
+            for row in self._read(one).rows:
                 record_id = str(row.get("id"))
                 held = newest.get(record_id)
                 if held is None or _comparable(str(row["updated_at"])) >= _comparable(str(held["updated_at"])):
@@ -278,57 +271,15 @@ class FilesConnector:
 
     def return_status(self, update: StatusUpdate) -> bool:
         """(8, 9) Keep a status for the outbox. False when a later one is held."""
-        values: dict[str, Any] = {
-            "referral_id": update.referral_id,
-            "status": update.status.value,
-            "status_at": instant_text(update.status_at),
-            "ats_system": update.ats_system,
-            "ats_candidate_id": update.ats_candidate_id,
-            "ats_application_id": update.ats_application_id,
-            "hired_at": instant_text(update.hired_at) if update.hired_at else None,
-            "starts_on": update.starts_on.isoformat() if update.starts_on else None,
-            "told_at": instant_text(datetime.now(UTC)),
-        }
-        self._ask("statuses", values)
-        return self._book.tell_status(values)
-
-    def _ask(self, table: str, values: Mapping[str, Any]) -> None:
-        """(8) What is kept for the platform counts as written to it: the same guard stands before it."""
-        if self._guard is None:
-            return
-        try:
-            self._guard(SYSTEM, f"{table}.keep")
-        except HttpFailure as refused:
-            refused.evidence = Evidence("KEEP", f"{table}.csv", dict(values))
-            raise
-
-    def _keep(self, table: str, values: Mapping[str, Any]) -> None:
-        self._ask(table, values)
-        self._book.put(table, values)
+        return self._outbox.return_status(update)
 
     def put_job(self, job: AtsJob) -> None:
         """(8) Keep a job posting for the outbox."""
-        values = {"job_id": job.id, "title": job.title, "status": job.status}
-        self._keep("jobs", {**values, "location": job.location or None, "url": job.url or None})
+        self._outbox.put_job(job)
 
     def put_results(self, results: AdvocateResults) -> bool:
         """(8) Keep an advocate's results for the outbox. False when later ones are held."""
-        held = self._book.result_of(results.advocate_id)
-        if held is not None and held > results.as_of:
-            return False
-        counts = ("shares", "clicks", "referrals", "applications", "interviews", "offers", "hires")
-        day = results.next_eligible_on
-        self._keep(
-            "results",
-            {
-                "advocate_id": results.advocate_id,
-                "as_of": instant_text(results.as_of),
-                **{name: getattr(results, name) for name in counts},
-                "credit": f"{results.credit:f}",
-                "next_eligible_on": day.isoformat() if day is not None else None,
-            },
-        )
-        return True
+        return self._outbox.put_results(results)
 
     def recognise(
         self,
@@ -347,60 +298,18 @@ class FilesConnector:
             Invalid: The key stands for another recognition.
         """
         del starts_on
-        values = {"referral_id": referral_id, "kind": kind, "amount_cents": amount_cents, "currency": currency}
-        before = self._book.recognitions_of(referral_id)
-        same = next((one for one in before if one["key"] == key), None)
-        if same is not None:
-            if any(same[name] != value for name, value in values.items()):
-                raise Invalid(SYSTEM, "recognitions.create", detail="the key stands for another recognition")
-            return
-        since = max((i + 1 for i, one in enumerate(before) if one["kind"] == "reversed"), default=0)
-        standing = {one["kind"] for one in before[since:]}
-        if kind in standing or (kind == "reversed" and not standing):
-            raise Conflict(SYSTEM, "recognitions.create", detail="it stands already, or there is nothing to reverse")
-        self._keep("recognitions", {"key": key, **values, "told_at": instant_text(datetime.now(UTC))})
+        self._outbox.recognise(referral_id, kind, amount_cents, currency, key)
 
     # ------------------------------------------------------------ looking
 
     def probe(self) -> list[Finding]:
         """Look, without writing, at the folder and at the headers of what lies there."""
-        key = "advocacy.options.folder"
-        try:
-            found = look(self._folder, now=datetime.now(UTC), settle_seconds=self._settle_seconds)
-        except OSError as error:
-            return [Finding(key, False, f"{error.strerror}", "Make the folder, or name another here")]
-        by_kind = {kind: sum(drop.kind == kind for drop in found.drops) for kind in COLUMNS}
-        counted = ", ".join(f"{kind} {count}" for kind, count in by_kind.items() if count)
-        findings = [Finding(key, True, f"files there: {counted or 'none yet'}")]
-        if found.unknown:
-            mend = f"Begin their names with one of {', '.join(COLUMNS)}, and save them as .csv, .xlsx or .parquet"
-            findings.append(Finding(key, False, f"{len(found.unknown)} files are of no kind that is read", mend))
-        for drop in found.drops:
-            findings += self._columns_of(drop)
-        return findings
-
-    def _columns_of(self, drop: Drop) -> list[Finding]:
-        lines = self._lines[drop.kind]
-        try:
-            table = table_of(drop.name, drop.path.read_bytes(), columns=[lines.column(n) for n in COLUMNS[drop.kind]])
-            _refuse_missing(lines, table)
-        except TableFileError as error:
-            place = f"advocacy.options.columns.{drop.kind}"
-            return [Finding(place, False, f"{drop.name}: {error.field} {error.reason}", "Drop a corrected file")]
-        except OSError as error:
-            return [Finding("advocacy.options.folder", False, f"{drop.name}: {error.strerror}", "Let it be read")]
-        unread = len(lines.unknown(table.columns))
-        if not unread:
-            return []
-        return [Finding(f"advocacy.options.columns.{drop.kind}", True, f"{drop.name}: {unread} columns are not read")]
+        return probe(self._folder, self._book.outbox, self._lines, self._settle_seconds)
 
     def audit(self, scope: AuditScope) -> list[Capability]:
         """What a platform without an API can do for the integration."""
         del scope
-        reached = [finding for finding in self.probe() if finding.key == "advocacy.options.folder"]
-        lines = [_PULL.covered(reached[0].found) if reached[0].ok else _PULL.missing(reached[0].found)]
-        lines.append(_RETURN.partial("kept and written to CSV files; somebody uploads them"))
-        return [*lines, _WEBHOOKS.missing("there is no API"), _SINCE.partial("a new file is found within a minute")]
+        return audit(self.probe())
 
     def row_problem(self, entity: str, row: Row) -> RowProblem | None:
         """(5) Why a row cannot be read; None when it can. Pure."""
@@ -412,49 +321,32 @@ class FilesConnector:
         self._book.close()
 
 
-_PULL = Question(
-    Area.ENDPOINTS,
-    "files.read",
-    "Read exports of referrals, advocates, shares, clicks and content",
-    "referrals become candidates once their file is dropped",
-    "nothing comes from the advocacy platform",
-    ("always",),
-)
-_RETURN = Question(
-    Area.ENDPOINTS,
-    "files.return",
-    "Tell the platform a status, a recognition, a job, results",
-    "advocates see what became of their referrals",
-    "advocates see it once somebody has uploaded the files of the outbox",
-    ("status_return",),
-)
-_WEBHOOKS = Question(
-    Area.WEBHOOKS,
-    "files.webhooks",
-    "Hear of a referral within seconds",
-    "a referral is a candidate in seconds",
-    "a referral is a candidate once the next export is dropped",
-)
-_SINCE = Question(
-    Area.ENDPOINTS,
-    "files.changed_since",
-    "Ask for what changed",
-    "only news is read",
-    "an export holds all rows, and all are read",
-)
+def _content(drop: Drop) -> bytes | None:
+    """(4) A file's bytes; None when it was taken away, or grew, since the look."""
+    try:
+        content = drop.path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise TransientFailure(SYSTEM, "file.read", detail=f"{drop.name}: {error.strerror}") from None
+    return content if len(content) == drop.size else None
 
 
-def _refuse_missing(lines: Lines, table: Table) -> None:
-    missing = lines.missing(table.columns)
-    if missing:
-        name = missing[0]
-        reason = f"has no column {lines.column(name)}; add it, or name yours in options.columns.{lines.entity}.{name}"
-        raise TableFileError(name, reason, f"{len(table.columns)} columns")
+def _from_first_new(found: Sequence[_Found], since: datetime | None) -> Sequence[_Found]:
+    """(3) What was first seen from then on, and whatever is newer.
+
+    Else an old file that comes late would have the last word on a row whose change a newer file tells with the same
+    time.
+    """
+    if since is None:
+        return found
+    first = next((i for i, one in enumerate(found) if one.seen.seen_at >= since), len(found))
+    return found[first:]
 
 
-def _file_row(drop: Drop, seen: Seen, read: _Read) -> Row:
+def _file_row(one: _Found, read: _Read) -> Row:
     """(5) The row that stands for a whole file: what is wrong with it, or that nothing is."""
-    return {"id": f"?{drop.name}", "updated_at": instant_text(seen.version_at), PROBLEM: read.problem}
+    return {"id": f"?{one.drop.name}", "updated_at": instant_text(one.seen.version_at), PROBLEM: read.problem}
 
 
 def _advocates_of(rows: Sequence[Row]) -> list[Row]:
@@ -463,10 +355,14 @@ def _advocates_of(rows: Sequence[Row]) -> list[Row]:
     for row in rows:
         advocate_id = row.get("advocate_id")
         if isinstance(advocate_id, str) and advocate_id:
-            made = {"id": advocate_id, "eligible": True, "updated_at": instant_text(_MADE_AT), PLACE: row[PLACE]}
             address = row.get("advocate_email")
-            if isinstance(address, str) or advocate_id not in found:
-                found[advocate_id] = {**made, **({"email": address} if isinstance(address, str) else {})}
+            if isinstance(address, str):
+                told = {"email": address, "updated_at": instant_text(_MADE_AT + timedelta(seconds=1))}
+            elif advocate_id in found:
+                continue
+            else:
+                told = {"updated_at": instant_text(_MADE_AT)}
+            found[advocate_id] = {"id": advocate_id, "eligible": True, **told, PLACE: row[PLACE]}
     return list(found.values())
 
 
@@ -534,4 +430,10 @@ def build(of: Build) -> FilesConnector:
     options = of.options(FilesOptions)
     home = of.settings.home
     book = Book((of.state_dir or of.settings.state_dir) / BOOK_FILE, home / options.outbox)
-    return FilesConnector(options, folder=home / options.folder, book=book, guard=of.write_guard)
+    return FilesConnector(
+        options,
+        folder=home / options.folder,
+        book=book,
+        hash_key=lambda: of.settings.secret("REFERRAL_PIPELINE_HASH_KEY"),
+        guard=of.write_guard,
+    )

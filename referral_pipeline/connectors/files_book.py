@@ -26,11 +26,16 @@ from pathlib import Path
 from typing import Any
 
 from referral_pipeline.connectors.values import instant_text
+from referral_pipeline.escapes import safe_cell
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS seen (
-    hash TEXT PRIMARY KEY, name TEXT NOT NULL, version_at TEXT NOT NULL, seen_at TEXT NOT NULL
+CREATE TABLE IF NOT EXISTS contents (hash TEXT PRIMARY KEY, version_at TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS sightings (
+    kind TEXT NOT NULL, reading TEXT NOT NULL, hash TEXT NOT NULL, seen_at TEXT NOT NULL, is_there INTEGER NOT NULL,
+    PRIMARY KEY (kind, reading, hash)
 );
+CREATE TABLE IF NOT EXISTS stamps (name TEXT PRIMARY KEY, stamp TEXT NOT NULL, hash TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS looks (one INTEGER PRIMARY KEY CHECK (one = 1), at TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS statuses (
     referral_id TEXT PRIMARY KEY, status TEXT NOT NULL, status_at TEXT NOT NULL, ats_system TEXT NOT NULL,
     ats_candidate_id TEXT NOT NULL, ats_application_id TEXT NOT NULL, hired_at TEXT, starts_on TEXT,
@@ -58,6 +63,9 @@ _EXPORTED: Mapping[str, Sequence[str]] = {
         "ats_system",
         "ats_candidate_id",
         "ats_application_id",
+        "bonus_kind",
+        "bonus_amount_cents",
+        "bonus_currency",
     ),
     "recognitions": ("key", "referral_id", "kind", "amount_cents", "currency"),
     "jobs": ("job_id", "title", "status", "location", "url"),
@@ -75,6 +83,16 @@ _EXPORTED: Mapping[str, Sequence[str]] = {
         "next_eligible_on",
     ),
 }
+_QUERIES: Mapping[str, str] = {
+    "statuses": f"""
+        SELECT {", ".join(_EXPORTED["statuses"])} FROM statuses LEFT JOIN (
+            SELECT referral_id, kind AS bonus_kind, amount_cents AS bonus_amount_cents, currency AS bonus_currency
+            FROM recognitions WHERE rowid IN (SELECT max(rowid) FROM recognitions GROUP BY referral_id)
+        ) USING (referral_id) ORDER BY 1
+    """,  # noqa: S608 - our own names
+}
+"""Where a file is not a table as it stands: with each status goes what was told last of the referral's bonus."""
+_ANYBODYS_TEXT = frozenset({"title", "location", "url"})
 _WAIT_SECONDS = 30.0
 _SOON_SECONDS = 2.0
 
@@ -92,8 +110,8 @@ class Book:
     """The memory. Safe for threads and processes."""
 
     def __init__(self, path: Path, outbox: Path) -> None:
+        self.outbox = outbox
         self._path = path
-        self._outbox = outbox
         self._lock = threading.Lock()
         self._flush: threading.Timer | None = None
         path.parent.parent.mkdir(parents=True, exist_ok=True)
@@ -104,18 +122,60 @@ class Book:
 
     # ------------------------------------------------------------ what was seen
 
-    def seen(self, found: Mapping[str, tuple[str, datetime]], now: datetime) -> dict[str, Seen]:
+    def seen(self, kind: str, reading: str, found: Mapping[str, datetime]) -> dict[str, Seen]:
         """What is known of these contents, by hash; a new one is known from now on.
 
+        Content that a look misses (taken away, being written anew) counts as new when it is back: somebody who pulled
+        meanwhile, and asks for news since then, has not read it. So does all content once it is read in another way.
+
         Args:
-            found: by hash the name and the time of the file.
-            now: the time of this look.
+            kind: whose rows the files hold; the same bytes may be dropped as two kinds.
+            reading: how they are read, in a word.
+            found: everything of that kind that is there, by hash with the time of its file.
         """
-        rows = [(h, name, _text(at), _text(now)) for h, (name, at) in found.items()]
         with self._connection() as connection:
-            connection.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?)", rows)
-            known = connection.execute("SELECT hash, version_at, seen_at FROM seen").fetchall()
+            now = self._looked(connection)
+            connection.executemany(
+                "INSERT OR IGNORE INTO contents VALUES (?, ?)", [(h, _text(at)) for h, at in found.items()]
+            )
+            connection.executemany(
+                "INSERT INTO sightings VALUES (?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET"
+                " seen_at = CASE is_there WHEN 1 THEN seen_at ELSE excluded.seen_at END, is_there = 1",
+                [(kind, reading, h, now) for h in found],
+            )
+            known = connection.execute(
+                "SELECT hash, version_at, seen_at FROM sightings JOIN contents USING (hash)"
+                " WHERE kind = ? AND reading = ? AND is_there = 1",
+                [kind, reading],
+            ).fetchall()
+            left = [(kind, reading, h) for h, _, _ in known if h not in found]
+            connection.executemany(
+                "UPDATE sightings SET is_there = 0 WHERE kind = ? AND reading = ? AND hash = ?", left
+            )
+            connection.execute(
+                "UPDATE sightings SET is_there = 0 WHERE kind = ? AND reading <> ? AND is_there = 1", [kind, reading]
+            )
         return {h: Seen(h, _time(version), _time(seen)) for h, version, seen in known if h in found}
+
+    def hashes(self) -> dict[tuple[str, str], str]:
+        """The hash of each file that was read before, by its name and stamp."""
+        with self._connection() as connection:
+            return {(n, stamp): h for n, stamp, h in connection.execute("SELECT name, stamp, hash FROM stamps")}
+
+    def keep_hashes(self, found: Mapping[tuple[str, str], str]) -> None:
+        """Keep hashes, so that a file which nobody wrote to need not be read to know it."""
+        with self._connection() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO stamps VALUES (?, ?, ?)", [(*key, h) for key, h in found.items()]
+            )
+
+    def _looked(self, connection: sqlite3.Connection) -> str:
+        """The time of this look, taken while no other process can look, and never before that of the one before."""
+        held = connection.execute("SELECT at FROM looks").fetchone()
+        now = datetime.now(UTC)
+        at = _text(now if held is None else max(now, _time(held[0])))
+        connection.execute("INSERT OR REPLACE INTO looks VALUES (1, ?)", [at])
+        return at
 
     # ------------------------------------------------------------ what was told
 
@@ -143,7 +203,7 @@ class Book:
         """The recognitions of a referral, in the order in which they were told."""
         with self._connection() as connection:
             cursor = connection.execute(
-                "SELECT * FROM recognitions WHERE referral_id = ? ORDER BY told_at, rowid", [referral_id]
+                "SELECT * FROM recognitions WHERE referral_id = ? ORDER BY rowid", [referral_id]
             )
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor]
@@ -186,13 +246,12 @@ class Book:
     def export(self) -> list[Path]:
         """Write the CSV files, those that differ; their paths."""
         written: list[Path] = []
-        with self._lock:
+        # Written while it is locked: else another process could put what it read earlier over what is newer.
+        with self._lock, self._connection() as connection:
             for table, columns in _EXPORTED.items():
-                with self._connection() as connection:
-                    rows = connection.execute(
-                        f"SELECT {', '.join(columns)} FROM {table} ORDER BY 1"  # noqa: S608 - our own names
-                    ).fetchall()
-                if rows or (self._outbox / f"{table}.csv").exists():
+                query = _QUERIES.get(table) or f"SELECT {', '.join(columns)} FROM {table} ORDER BY 1"  # noqa: S608
+                rows = connection.execute(query).fetchall()
+                if rows or (self.outbox / f"{table}.csv").exists():
                     written += self._write(table, columns, rows)
         return written
 
@@ -200,12 +259,12 @@ class Book:
         sheet = io.StringIO(newline="")
         writer = csv.writer(sheet)
         writer.writerow(columns)
-        writer.writerows([["" if cell is None else cell for cell in row] for row in rows])
+        writer.writerows([[_cell(*one) for one in zip(columns, row, strict=True)] for row in rows])
         content = sheet.getvalue().encode()
-        path = self._outbox / f"{table}.csv"
+        path = self.outbox / f"{table}.csv"
         if path.exists() and path.read_bytes() == content:
             return
-        self._outbox.mkdir(parents=True, exist_ok=True)
+        self.outbox.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.new")
         beside.write_bytes(content)
         beside.replace(path)
@@ -232,6 +291,13 @@ def _put(connection: sqlite3.Connection, table: str, values: Mapping[str, Any]) 
     names = ", ".join(values)
     marks = ", ".join("?" * len(values))
     connection.execute(f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})", list(values.values()))  # noqa: S608
+
+
+def _cell(column: str, value: Any) -> Any:
+    """A value in a file that people may open in a spreadsheet. Ids stay as they are: they are matched by them."""
+    if value is None:
+        return ""
+    return safe_cell(value) if column in _ANYBODYS_TEXT else value
 
 
 def _text(moment: datetime) -> str:

@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from referral_pipeline.connectors.table_file import is_empty, plain_name
+from referral_pipeline.connectors.table_file import TableRow, is_empty, plain_name
 from referral_pipeline.connectors.values import instant_text
 
 PLACE: Final = "_place"
@@ -172,17 +172,29 @@ COLUMNS: Mapping[str, Mapping[str, Column]] = {
 """The columns of each entity by our names."""
 
 
+_ADVOCATE: Final[Mapping[str, str]] = {"referrals": "advocate_id", "shares": "advocate_id", "advocates": "id"}
+_ADDRESS: Final[Mapping[str, str]] = {"referrals": "advocate_email", "advocates": "email"}
+"""Which field names an advocate, and which their address, by entity."""
+_MOST_KNOWN: Final = 50_000
+
+
+def _undigested(address: str) -> str:
+    raise ValueError("an advocate is known by an address, and there is no key to hash it with")
+
+
 @dataclass(frozen=True)
 class Lines:
     """Turns the lines of one entity's files into rows.
 
-    `names` are the plain names of their columns by ours; a name left out is ours.
+    `names` are the plain names of their columns by ours; a name left out is ours. `digest` is the keyed hash of an
+    address that stands in the place of an advocate's id.
     """
 
     entity: str
     cells: Cells
     names: Mapping[str, str] = field(default_factory=dict[str, str])
     consent_basis: str | None = None
+    digest: Callable[[str], str] = _undigested
 
     def column(self, name: str) -> str:
         """The plain name of the column of one of our fields."""
@@ -197,29 +209,56 @@ class Lines:
         known = {self.column(name) for name in COLUMNS[self.entity]}
         return [name for name in columns if name not in known]
 
-    def row(self, cells: Mapping[str, Any], *, place: str, version_at: datetime, declares: bool) -> dict[str, Any]:
-        """One line as the advocacy contract's API would give it.
+    def reader(
+        self, columns: Sequence[str], *, name: str, version_at: datetime
+    ) -> Callable[[TableRow], dict[str, Any]]:
+        """Turns a line of one file into the row that the advocacy contract's API would give.
+
+        What is the same for all lines is found out once: a file may have a hundred thousand of them.
 
         Args:
-            cells: by plain name of their column.
-            place: where the line stands.
+            columns: the plain names of the file's header.
+            name: the file's name.
             version_at: when the file was written: the row's change, where no column says it.
-            declares: whether the contract's basis of consent stands for the file, which has no column of consent.
         """
-        row: dict[str, Any] = {PLACE: place}
-        for name, column in COLUMNS[self.entity].items():
-            cell = cells.get(self.column(name))
-            if is_empty(cell):
-                continue
-            inner, _, last = column.goes_to.rpartition(".")
-            holder: dict[str, Any] = row.setdefault(inner, {}) if inner else row
-            holder[last] = _read(column, cell, self.cells)
-        row.setdefault("updated_at", instant_text(version_at))
-        if self.entity == "advocates":
-            row.setdefault("eligible", True)
-        if self.entity == "referrals":
-            self._complete(row, declares=declares)
+        there = set(columns)
+        plan = [
+            (plain, _remembering(column.read, self.cells), *column.goes_to.rpartition(".")[::2])
+            for ours, column in COLUMNS[self.entity].items()
+            if (plain := self.column(ours)) in there
+        ]
+        written = instant_text(version_at)
+        declares = self.entity == "referrals" and self.declares_consent(columns)
+
+        def row(line: TableRow) -> dict[str, Any]:
+            found: dict[str, Any] = {PLACE: f"{name}:{line.line}"}
+            cells = line.cells
+            for plain, read, inner, last in plan:
+                cell = cells.get(plain)
+                if is_empty(cell) or cell != cell:  # not a number: how a data frame writes nothing
+                    continue
+                holder: dict[str, Any] = found.setdefault(inner, {}) if inner else found
+                holder[last] = read(cell)
+            found.setdefault("updated_at", written)
+            self._hide_addresses(found)
+            if self.entity == "advocates":
+                found.setdefault("eligible", True)
+            if self.entity == "referrals":
+                self._complete(found, declares=declares)
+            return found
+
         return row
+
+    def _hide_addresses(self, row: dict[str, Any]) -> None:
+        """Where a platform knows advocates by their e-mail address alone, that is no id to be shown everywhere."""
+        field = _ADVOCATE.get(self.entity)
+        named = row.get(field) if field is not None else None
+        if field is None or not isinstance(named, str) or "@" not in named:
+            return
+        address = _ADDRESS.get(self.entity)
+        if address is not None:
+            row.setdefault(address, named)
+        row[field] = f"mail-{self.digest(named.strip().casefold())}"
 
     def declares_consent(self, columns: Sequence[str]) -> bool:
         """Whether nothing in a file tells of consent, so that the contract's basis stands for it."""
@@ -237,8 +276,26 @@ class Lines:
             row["consent"] = {"granted": True, "basis": self.consent_basis, "granted_at": row.get("submitted_at")}
 
 
-def _read(column: Column, cell: Any, how: Cells) -> Any:
+def _remembering(read: Callable[[Any, Cells], Any], how: Cells) -> Callable[[Any], Any]:
+    """A cell as `read` reads it, or as it is where it cannot be; of texts, which repeat, each once."""
+    known: dict[str, Any] = {}
+
+    def one(cell: Any) -> Any:
+        if isinstance(cell, bytes):
+            cell = cell.decode("utf-8", "replace")  # a Parquet file need not say that its bytes are text
+        if not isinstance(cell, str):
+            return _read(read, cell, how)
+        if cell not in known:
+            if len(known) >= _MOST_KNOWN:
+                known.clear()
+            known[cell] = _read(read, cell, how)
+        return known[cell]
+
+    return one
+
+
+def _read(read: Callable[[Any, Cells], Any], cell: Any, how: Cells) -> Any:
     try:
-        return column.read(cell, how)
+        return read(cell, how)
     except ValueError:
         return text(cell, how)

@@ -23,6 +23,8 @@ from referral_pipeline.connectors.table_file import Table, TableFileError, Table
 SUFFIXES: Final = (".csv", ".xlsx", ".parquet")
 _UNFINISHED: Final = (".part", ".tmp", ".crdownload", ".filepart", ".partial", ".new")
 _FUTURE_SECONDS: Final = 120.0
+_CLOCK_TICK_SECONDS: Final = 2.0
+"""Two changes within one tick of a file system's clock look the same; the coarsest tick is of two seconds."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Drop:
     kind: str
     size: int
     modified_at: datetime
+    stamp: str | None = None
+    """Another one once the file is written to; None while it is so young that it might be the same."""
 
     @property
     def name(self) -> str:
@@ -68,14 +72,19 @@ def look(folder: Path, *, now: datetime, settle_seconds: float) -> Look:
         if kind is None:
             unknown.append(path.name)
             continue
-        status = path.stat()
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            continue  # taken away since
         modified_at = datetime.fromtimestamp(status.st_mtime, UTC)
         age = (now - modified_at).total_seconds()
         # A time that lies well ahead is a clock's fault, and says nothing of whether somebody is writing.
         if -_FUTURE_SECONDS < age < settle_seconds:
             unsettled.append(path.name)
             continue
-        drops.append(Drop(path, kind, status.st_size, min(modified_at, now)))
+        is_old = now.timestamp() - status.st_ctime > _CLOCK_TICK_SECONDS
+        stamp = f"{status.st_size}.{status.st_mtime_ns}.{status.st_ctime_ns}.{status.st_ino}" if is_old else None
+        drops.append(Drop(path, kind, status.st_size, min(modified_at, now), stamp))
     return Look(sorted(drops, key=lambda one: (one.modified_at, one.name)), unsettled, unknown)
 
 
