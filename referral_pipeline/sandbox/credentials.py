@@ -17,6 +17,7 @@ GREENHOUSE_CLIENT_SECRET = "sandbox-greenhouse-secret"  # noqa: S105
 GREENHOUSE_INGESTION_API_KEY = "sandbox-greenhouse-partner-key"
 ASHBY_API_KEY = "sandbox-ashby-api-key"
 LEVER_API_KEY = "sandbox-lever-key"
+HUBSPOT_API_KEY = "sandbox-hubspot-key"
 
 
 def _digest(purpose: str) -> bytes:
@@ -45,6 +46,8 @@ SECRETS: Mapping[str, str] = {
     "ASHBY_WEBHOOK_SECRET": _derived("ashby webhooks"),
     "LEVER_API_KEY": LEVER_API_KEY,
     "LEVER_WEBHOOK_SECRET": _digest("lever webhooks").hex()[:48],
+    "HUBSPOT_API_KEY": HUBSPOT_API_KEY,
+    "HUBSPOT_WEBHOOK_SECRET": _digest("hubspot webhooks").hex()[:36],
     "REFERRAL_PIPELINE_KEY": _derived("ledger encryption"),
     "REFERRAL_PIPELINE_HASH_KEY": _derived("keyed hashes"),
 }
@@ -55,5 +58,6 @@ NEXT_WEBHOOK_SECRETS: Mapping[str, str] = {
     "GREENHOUSE_WEBHOOK_SECRET": _derived("greenhouse webhooks, rotated"),
     "ASHBY_WEBHOOK_SECRET": _derived("ashby webhooks, rotated"),
     "LEVER_WEBHOOK_SECRET": _digest("lever webhooks, rotated").hex()[:48],
+    "HUBSPOT_WEBHOOK_SECRET": _digest("hubspot webhooks, rotated").hex()[:36],
 }
 """The keys that webhooks are signed with after a rotation."""
