@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from referral_pipeline.connectors.factory import ConnectorError, build_advocacy, build_ats
+from referral_pipeline.connectors.factory import ConnectorError, build_advocacy, build_ats, build_crm
 from referral_pipeline.connectors.protocols import Source
 from referral_pipeline.connectors.records import Finding
 from referral_pipeline.contract.models import Contract, System

@@ -154,6 +154,7 @@ class Webhooks:
         headers = _headers(scope["headers"], self._reads[system])
         for name, value in _of_the_request(scope, keyring.headers):
             headers[name] = value
+        headers[":public_url"] = keyring.public_url
         message = await receive()
         if message["type"] != "http.request":
             raise _Gone
@@ -351,7 +352,12 @@ def create_app(
     if settings.key is None:
         raise MissingSecret(f"{PREFIX}KEY")
     keyrings = {
-        system.connector: Keyring(system.connector, system.webhook_secret_env, settings)
+        system.connector: Keyring(
+            system.connector,
+            system.webhook_secret_env,
+            settings,
+            public_url=system.options.get("webhook_url"),
+        )
         for system in contract.systems().values()
         if scheme_of(system.connector) is not None
     }

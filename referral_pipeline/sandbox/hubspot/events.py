@@ -10,7 +10,7 @@ import hmac
 import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import batched, count
+from itertools import count
 from typing import Any
 
 from referral_pipeline.sandbox.hubspot.book import Book, Change
@@ -61,8 +61,8 @@ def connect(book: Book, emitter: Emitter) -> None:
     def told(changes: list[Change]) -> None:
         if not emitter.is_on:
             return
-        for some in batched(changes, MOST_EVENTS):
-            emitter.emit(event(some, book.clock(), numbers.__next__))
+        for start in range(0, len(changes), MOST_EVENTS):
+            emitter.emit(event(changes[start : start + MOST_EVENTS], book.clock(), numbers.__next__))
 
     def describe(kind: str, record_id: str) -> Event:
         if kind not in SUBSCRIPTIONS or not record_id.isdecimal():

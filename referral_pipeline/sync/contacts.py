@@ -1,0 +1,346 @@
+"""Contacts: each person with an application from a referral is one contact in the CRM, kept level once per change.
+
+Belongs here: who has a contact and what it holds, sending it, erasing it, what the ledger remembers. Does not belong
+here: a vendor's words (connectors), who may pass (privacy.gate), who earned it (crediting).
+
+A contact is due when what the CRM was last told differs from what stands now. What was told is kept as a hash of the
+integration's own properties: names and addresses are written once, when the contact is created, and belong to people
+from then on.
+
+Invariants
+1. Nobody is written whom the gate of candidates holds back at this moment, or who has no application.
+2. A contact holds what the contract's mappings name, and nothing else of ours.
+3. One address is one contact. Of persons who share one, the first has it; the others are counted and left out.
+4. A contact that people deleted is not made again for the same referrals, whatever the person is called by then.
+5. The contact of a person who was erased is erased in the CRM; one that was erased there is not made again.
+6. The intent is committed before the call and the confirmation after it; whoever finds an intent puts the same again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from enum import Enum
+from typing import Any
+
+from referral_pipeline.connectors.failures import PermanentFailure, TransientFailure
+from referral_pipeline.connectors.protocols import CrmConnector
+from referral_pipeline.connectors.records import AtsApplication, ContactPut, ContactWish, Referral
+from referral_pipeline.contract.models import Contract
+from referral_pipeline.ledger.store import Delivery, DeliveryIntent, DeliveryState, Ledger
+from referral_pipeline.privacy.gate import GatePolicy, blocked_by
+from referral_pipeline.sync.cases import PersonCase
+from referral_pipeline.sync.creation import digest
+from referral_pipeline.sync.crediting import Crediting
+from referral_pipeline.sync.evidence import Sealer
+from referral_pipeline.sync.facts import Programme
+from referral_pipeline.sync.overrides import decisions_on, with_chosen
+from referral_pipeline.sync.report import SyncFailure, SyncReport
+
+PUT = "put_contact"
+ERASE = "erase_contact"
+DELETED, ERASED = "deleted", "erased"
+_BATCH = 50
+"""Contacts whose intents and confirmations share a commit: a repeat is harmless, the call is idempotent by state."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A contact that was written before. `gone` is deleted, erased, or None while it lives as far as we know."""
+
+    key: str
+    contact_id: str
+    referral_ids: frozenset[str]
+    request_hash: str
+    gone: str | None
+    is_confirmed: bool
+
+
+@dataclass(frozen=True)
+class _Due:
+    """One contact on its way."""
+
+    person_id: str
+    key: str
+    referral_ids: tuple[str, ...]
+    wish: ContactWish = field(repr=False)
+    request_hash: str
+
+
+def contact_key(person_id: str) -> str:
+    """The key of the delivery of a person's contact."""
+    return f"contact:{person_id}"
+
+
+def known_contacts(ledger: Ledger, system: str) -> list[Known]:
+    """Every contact that was ever written, in order of the last attempt."""
+    return [one for d in ledger.deliveries(system=system, operation=PUT) if (one := _known(d)) is not None]
+
+
+def _known(delivery: Delivery) -> Known | None:
+    result = delivery.result or {}
+    if not result.get("contact_id"):
+        return None
+    return Known(
+        key=delivery.key,
+        contact_id=str(result["contact_id"]),
+        referral_ids=frozenset(map(str, result.get("referral_ids", ()))),
+        request_hash=delivery.request_hash,
+        gone=result.get("gone"),
+        is_confirmed=delivery.state is DeliveryState.CONFIRMED,
+    )
+
+
+def note_gone(ledger: Ledger, system: str, contact_id: str, gone: str) -> str:
+    """Remember that the CRM told of a contact's end (5); the outcome: noted, or not_ours."""
+    own = [one for one in known_contacts(ledger, system) if one.contact_id == contact_id]
+    if gone == ERASED:
+        ledger.add_tombstone("contact", f"{system}:{contact_id}", "contact.privacyDeletion")
+    for one in own:
+        if one.gone != ERASED:
+            ledger.confirm(one.key, _result(contact_id, one.referral_ids, gone))
+    return "noted" if own else "not_ours"
+
+
+def _result(contact_id: str, referral_ids: Iterable[str], gone: str | None) -> dict[str, Any]:
+    return {"contact_id": contact_id, "referral_ids": sorted(referral_ids), "gone": gone}
+
+
+class ContactWriteBack:
+    """Writes contacts to the CRM; one instance a run."""
+
+    def __init__(
+        self,
+        *,
+        crm: CrmConnector,
+        ledger: Ledger,
+        contract: Contract,
+        programme: Callable[[], Programme],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        workers: int = 4,
+        sealer: Sealer | None = None,
+    ) -> None:
+        """Bind it to its systems.
+
+        Args:
+            crm: the connector to write to.
+            ledger: what the CRM was told so far, and who asked to be forgotten.
+            contract: rules, mappings and privacy.
+            programme: gives advocates, shares and content.
+            clock: the time, aware UTC.
+            workers: how many calls are on their way at once.
+            sealer: keeps request and answer of what is refused for good.
+        """
+        self._crm = crm
+        self._ledger = ledger
+        self._contract = contract
+        self._clock = clock
+        self._workers = workers
+        self._sealer = sealer or Sealer(None)
+        self._policy = GatePolicy.of(contract)
+        self._sources = contract.crm_sources()
+        self._transforms = contract.crm_transforms()
+        advocacy = {
+            name: path.removeprefix("advocacy.") for name, path in self._sources.items() if path.startswith("advocacy.")
+        }
+        self._crediting = Crediting(contract, programme, sources=advocacy, transforms=self._transforms)
+        self.report = SyncReport()
+
+    def run(
+        self, cases: Sequence[PersonCase], *, progress: Callable[[int, int], None] | None = None, rounds: int = 3
+    ) -> SyncReport:
+        """Erase whom the platform erased, then bring every contact that changed; passing failures are repeated."""
+        if not self._sources:
+            return self.report
+        known = self._erase(known_contacts(self._ledger, self._crm.system))
+        due = self._due(cases, known)
+        if due:
+            try:
+                self.report.count("properties_made", self._crm.ensure_properties())
+            except (TransientFailure, PermanentFailure) as failure:
+                # Without them every contact would be refused for the same reason.
+                is_passing = isinstance(failure, TransientFailure)
+                self.report.fail(SyncFailure("properties", "ensure_properties", str(failure), transient=is_passing))
+                return self.report
+        done, total = 0, len(due)
+        for number in range(1, rounds + 1):
+            again: list[_Due] = []
+            for start in range(0, len(due), _BATCH):
+                batch = due[start : start + _BATCH]
+                left = self._send(batch, is_last_round=number == rounds)
+                again.extend(left)
+                done = min(total, done + len(batch) - len(left))
+                if progress is not None:
+                    progress(done, total)
+            due = again if number < rounds else []
+        return self.report
+
+    # ------------------------------------------------------------ what is due
+
+    def wish_of(self, case: PersonCase, known: Known | None) -> ContactWish | None:
+        """(1, 2) What the person's contact should hold; None where there is to be none."""
+        now = self._clock()
+        allowed: list[Referral] = []
+        for referral in case.referrals:
+            block = blocked_by(referral, self._policy, at=now, erased=referral.id in case.erased)
+            if block is None:
+                allowed.append(referral)
+            else:
+                self.report.block(referral.id, block)
+        links = {r.id: case.links[r.id] for r in allowed if r.id in case.links}
+        linked = {x.application_id for x in links.values() if x.application_id and x.block is None}
+        applications = [a for a in case.applications if a.id in linked and a.id not in case.foreign]
+        if not allowed or not applications:
+            return None
+        latest = max(applications, key=lambda a: (a.status_at, a.id))
+        job_ids = {latest.job_id, *(r.job_id for r in allowed if r.id in links and links[r.id].application_id == latest.id)}
+        opened_for = {i for i, x in links.items() if x.created_application and x.application_id == latest.id}
+        decisions = decisions_on(self._ledger, self._contract.ats.connector, latest.id)
+        may_count = with_chosen([r for r in allowed if r.job_id in job_ids], allowed, decisions)
+        credited = self._crediting.tags(may_count, latest.applied_at, opened_for, decisions)
+        writer = next(r for r in reversed(allowed) if r.id in links and links[r.id].application_id == latest.id)
+        return ContactWish(
+            emails=tuple(dict.fromkeys(r.email.strip().lower() for r in (writer, *allowed) if r.email)),
+            first_name=writer.first_name,
+            last_name=writer.last_name,
+            phone=writer.phone,
+            properties={**dict.fromkeys(self._sources), **credited, **self._of_application(latest)},
+            contact_id=known.contact_id if known is not None else None,
+        )
+
+    def _of_application(self, application: AtsApplication) -> dict[str, str | None]:
+        found: dict[str, str | None] = {}
+        for name, path in self._sources.items():
+            if path.startswith("ats.application."):
+                value = getattr(application, path.removeprefix("ats.application."), None)
+                transform = self._transforms.get(name)
+                found[name] = transform.apply(value) if transform is not None else _text(value)
+        return found
+
+    def _due(self, cases: Sequence[PersonCase], known: Sequence[Known]) -> list[_Due]:
+        of_referral = {i: one for one in known for i in one.referral_ids}
+        tombstoned = self._ledger.tombstoned(f"{self._crm.system}:{one.contact_id}" for one in known)
+        owned: dict[str, str] = {}
+        due: list[_Due] = []
+
+        def before(case: PersonCase) -> Known | None:
+            # The person's own delivery first: another may have had its referrals once.
+            own = [of_referral[r.id] for r in case.referrals if r.id in of_referral]
+            return next((one for one in own if one.key == contact_key(case.person_id)), own[0] if own else None)
+
+        # (3) Who has a contact keeps the address; among others the earliest referral decides.
+        order = sorted(cases, key=lambda c: (before(c) is None, c.referrals[0].touched_at, c.person_id))
+        for case in order:
+            earlier = before(case)
+            wish = self.wish_of(case, earlier)
+            if wish is None:
+                continue
+            emails = tuple(email for email in wish.emails if owned.get(email, case.person_id) == case.person_id)
+            if wish.emails and not emails:
+                self.report.count("contacts_shared_mailbox")
+                continue
+            if not emails:
+                self.report.count("contacts_without_email")
+                continue
+            owned |= dict.fromkeys(emails, case.person_id)
+            if earlier is not None and (
+                earlier.gone == ERASED or f"{self._crm.system}:{earlier.contact_id}" in tombstoned
+            ):
+                self.report.count("contacts_gone")  # (5)
+                continue
+            request_hash = digest(dict(wish.properties))
+            key = contact_key(case.person_id)
+            if (
+                earlier is not None
+                and earlier.key == key
+                and earlier.is_confirmed
+                and earlier.request_hash == request_hash
+            ):
+                self.report.count("contacts_gone" if earlier.gone else "contacts_unchanged")
+                continue
+            ids = tuple(sorted({r.id for r in case.referrals}))
+            due.append(_Due(case.person_id, key, ids, _with_emails(wish, emails), request_hash))
+        return due
+
+    # ------------------------------------------------------------ sending
+
+    def _send(self, batch: Sequence[_Due], *, is_last_round: bool) -> list[_Due]:
+        """Send a batch; answers what failed in passing."""
+        self._ledger.begin_many([self._intent(one) for one in batch])
+        again: list[_Due] = []
+        confirmed: list[tuple[str, dict[str, Any]]] = []
+        with ThreadPoolExecutor(max_workers=self._workers, thread_name_prefix="contacts") as pool:
+            futures = {pool.submit(self._crm.put_contact, one.wish): one for one in batch}
+            for future in as_completed(futures):
+                one = futures[future]
+                try:
+                    put = future.result()
+                except TransientFailure as failure:
+                    again.append(one)
+                    if is_last_round:
+                        self._failed(one.key, one.person_id, PUT, failure, transient=True)
+                except PermanentFailure as failure:
+                    self._failed(one.key, one.person_id, PUT, failure, transient=False)
+                else:
+                    self.report.count(f"contacts_{'matched' if put.outcome == 'unchanged' else put.outcome}")
+                    confirmed.append((one.key, self._settled(one, put)))
+        self._ledger.confirm_many(confirmed)
+        return again
+
+    @staticmethod
+    def _settled(one: _Due, put: ContactPut) -> dict[str, Any]:
+        return _result(put.contact_id, one.referral_ids, DELETED if put.outcome == "gone" else None)
+
+    def _intent(self, one: _Due) -> DeliveryIntent:
+        return DeliveryIntent(
+            key=one.key,
+            system=self._crm.system,
+            operation=PUT,
+            target=one.person_id,
+            request_hash=one.request_hash,
+            referral_id=one.referral_ids[0],
+        )
+
+    # ------------------------------------------------------------ erasing
+
+    def _erase(self, known: Sequence[Known]) -> list[Known]:
+        """(5) Erase the contacts of those who were erased on the platform; answers all contacts that are left."""
+        advocacy = self._contract.advocacy.connector
+        forgotten = self._ledger.tombstoned({f"{advocacy}:{i}" for one in known for i in one.referral_ids})
+        left: list[Known] = []
+        for one in known:
+            if one.gone == ERASED or not any(f"{advocacy}:{i}" in forgotten for i in one.referral_ids):
+                left.append(one)
+                continue
+            key = f"contact-erasure:{one.contact_id}"
+            request_hash = digest({"contact_id": one.contact_id})
+            self._ledger.begin(DeliveryIntent(key, self._crm.system, ERASE, one.contact_id, request_hash))
+            try:
+                self._crm.erase_contact(one.contact_id)
+            except (TransientFailure, PermanentFailure) as failure:
+                self._failed(key, one.contact_id, ERASE, failure, transient=isinstance(failure, TransientFailure))
+                continue  # it is left to the next run, and nothing else of it is written
+            with self._ledger.atomic():
+                self._ledger.confirm(key, {"contact_id": one.contact_id})
+                self._ledger.confirm(one.key, _result(one.contact_id, one.referral_ids, ERASED))
+            self.report.count("contacts_erased")
+        return left
+
+    def _failed(self, key: str, subject: str, operation: str, failure: Exception, *, transient: bool) -> None:
+        request, response = (None, None) if transient else self._sealer.of(failure)
+        self._ledger.fail(key, str(failure), dead=not transient, request=request, response=response)
+        self.report.fail(SyncFailure(subject, operation, str(failure), transient=transient))
+
+
+def _with_emails(wish: ContactWish, emails: tuple[str, ...]) -> ContactWish:
+    return ContactWish(emails, wish.first_name, wish.last_name, wish.phone, wish.properties, wish.contact_id)
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return str(value.value) if isinstance(value, Enum) else str(value)
