@@ -95,6 +95,7 @@ def main(debug: bool) -> None:
 
 @main.command()
 @click.option("--ats", default="greenhouse", show_default=True, help="Connector of the ATS that is played.")
+@click.option("--crm", help="Connector of the CRM that is played, beside the others.")
 @click.option("--seed", default=7, show_default=True, help="Seed of the programme.")
 @click.option(
     "--faults",
@@ -106,20 +107,23 @@ def main(debug: bool) -> None:
 @click.option("--keep-running", is_flag=True, help="Leave the sandboxes and the Dagster UI up afterwards.")
 @click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI with --keep-running.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def demo(ats: str, seed: int, faults: float, keep_running: bool, port: int, as_json: bool) -> None:
+def demo(ats: str, crm: str | None, seed: int, faults: float, keep_running: bool, port: int, as_json: bool) -> None:
     """Run the whole flow both ways, twice, against local sandboxes, and hold every outcome against the truth."""
     from referral_pipeline.orchestration.demo import demonstration
     from referral_pipeline.sandbox.ats import ATS
+    from referral_pipeline.sandbox.crm import CRM
     from referral_pipeline.settings import load_settings
 
     if ats not in ATS:
         raise click.ClickException(f"no sandbox plays the ATS {ats}; there are: {', '.join(ATS)}")
+    if crm is not None and crm not in CRM:
+        raise click.ClickException(f"no sandbox plays the CRM {crm}; there are: {', '.join(CRM)}")
     if keep_running:
         from referral_pipeline.orchestration.up import require_free
 
         require_free("127.0.0.1", port)
     with progress(quiet=as_json) as sink:
-        run = demonstration(load_settings(), seed=seed, faults=faults, sink=sink, ats=ats)
+        run = demonstration(load_settings(), seed=seed, faults=faults, sink=sink, ats=ats, crm=crm)
         result, settings = run.__enter__()
     try:
         if as_json:

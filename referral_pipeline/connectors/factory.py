@@ -19,7 +19,16 @@ from referral_pipeline.contract.models import Contract
 from referral_pipeline.settings import Settings
 from referral_pipeline.vocabulary import Side
 
-__all__ = ["BUDGET_FILE", "Build", "ConnectorError", "Recorder", "build_advocacy", "build_ats", "build_crm", "connector_names"]
+__all__ = [
+    "BUDGET_FILE",
+    "Build",
+    "ConnectorError",
+    "Recorder",
+    "build_advocacy",
+    "build_ats",
+    "build_crm",
+    "connector_names",
+]
 
 
 def connector_names(side: Side) -> list[str]:

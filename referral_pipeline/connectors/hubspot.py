@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from referral_pipeline.connectors.build import Build
-from referral_pipeline.connectors.capabilities import Capability
+from referral_pipeline.connectors.capabilities import AuditScope, Capability
 from referral_pipeline.connectors.failures import AmbiguousOutcome, Conflict, Forbidden, Invalid, NotFound
 from referral_pipeline.connectors.http import HttpClient, RetryPolicy, Timeouts
 from referral_pipeline.connectors.hubspot_api import HubSpotApi
@@ -91,7 +91,6 @@ class HubSpotConnector:
             raise Forbidden(SYSTEM, refused.operation, status=refused.status, detail=mend) from None
         return len(missing)
 
-
     # ------------------------------------------------------------ contacts
 
     def find_contact(self, email: str) -> str | None:
@@ -139,7 +138,12 @@ class HubSpotConnector:
 
     def _create(self, wish: ContactWish) -> ContactPut:
         """(2, 3, 5) Create; look by address whenever it may be there already."""
-        person = {"email": wish.emails[0], "firstname": wish.first_name, "lastname": wish.last_name, "phone": wish.phone}
+        person = {
+            "email": wish.emails[0],
+            "firstname": wish.first_name,
+            "lastname": wish.last_name,
+            "phone": wish.phone,
+        }
         own = {name: written(self._kinds.get(name, "string"), value) for name, value in wish.properties.items()}
         body = {name: value for name, value in {**person, **own}.items() if value}
         for attempt in range(1, _CREATE_ATTEMPTS + 1):
@@ -166,9 +170,9 @@ class HubSpotConnector:
         """Look, without writing, whether the account is reachable and set up as the contract needs."""
         return probe(self._api, self._kinds)
 
-    def audit(self) -> list[Capability]:
-        """What the account can do, line by line. Writes nothing."""
-        return audit(self._api, self._kinds)
+    def audit(self, scope: AuditScope) -> list[Capability]:
+        """What the account can do, line by line."""
+        return audit(self._api, self._kinds, scope)
 
     def close(self) -> None:
         """Close the session."""

@@ -13,8 +13,8 @@ from urllib.parse import quote
 from pydantic import BaseModel, ValidationError
 
 from referral_pipeline.connectors.failures import Invalid, NotFound
-from referral_pipeline.connectors.hubspot_models import GROUP_LABEL, SYSTEM, ContactRow, GroupRow, PropertyRow
 from referral_pipeline.connectors.http import HttpClient
+from referral_pipeline.connectors.hubspot_models import GROUP_LABEL, SYSTEM, ContactRow, GroupRow, PropertyRow
 
 CONTACTS = "crm/v3/objects/contacts"
 PROPERTIES = "crm/v3/properties/contacts"
@@ -54,6 +54,10 @@ class HubSpotApi:
         """(8) Erase for good. Whoever repeats it is told that there is none."""
         body = {"objectId": contact_id}
         self.client.call("contacts.erase", "POST", f"{CONTACTS}/gdpr-delete", json=body, repeatable=True)
+
+    def archive(self, contact_id: str) -> None:
+        """Delete as people do, for what an audit has made."""
+        self.client.call("contacts.archive", "DELETE", f"{CONTACTS}/{contact_id}")
 
     def _read(self, operation: str, which: str, params: Mapping[str, str]) -> ContactRow | None:
         try:

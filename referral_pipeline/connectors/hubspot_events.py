@@ -51,4 +51,5 @@ def read_hubspot_event(payload: Any) -> Hint:
         subject=f"contact:{contact_id}",
         occurred_at=instant_or_none(event.get("occurredAt")),
         bulk=kind in ("contact.creation", "contact.propertyChange"),
+        gone_contact={DELETED: "deleted", ERASED: "erased"}.get(kind),
     )

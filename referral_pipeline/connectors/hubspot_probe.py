@@ -33,7 +33,7 @@ def probe(api: HubSpotApi, kinds: Mapping[str, Kind]) -> list[Finding]:
     except HttpFailure as failure:
         return [Finding(_URL, False, str(failure), "Check crm.base_url: the vendor's is https://api.hubapi.com")]
     findings = [Finding(_URL, True, f"{api.client.base_url} answers"), _contacts(api)]
-    missing = {name: kind for name, kind in kinds.items() if name not in there}
+    missing: dict[str, Kind] = {name: kind for name, kind in kinds.items() if name not in there}
     for name, kind in kinds.items():
         if name in there:
             found = there[name].type

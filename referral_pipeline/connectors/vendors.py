@@ -37,8 +37,8 @@ class Vendor:
         connector: "module:function" that takes a `Build` and answers a connector of the facts' side.
         reader: "module:function" that tells what a decoded webhook is about, and never raises; None: it sends none.
         scheme: "module:class" of the signature of its webhooks (`connectors.signing.Verifier`), made from the keys.
-        headers: what the scheme reads, in lower case. ":method", ":path" and ":client" are the request's own, ":public_url" is
-            `options.webhook_url` of the contract ("" for none).
+        headers: what the scheme reads, in lower case. ":method", ":path" and ":client" are the request's own,
+            ":public_url" is `options.webhook_url` of the contract ("" for none).
         splitter: "module:function" for a system that puts many events into one delivery: from the decoded body to
             (what tells an event from the others of it, the event) in order; ValueError for a body of another form.
             None: a delivery is one event.

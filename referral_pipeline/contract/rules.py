@@ -12,7 +12,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from referral_pipeline.contract import sections
-from referral_pipeline.contract.fields import ANY_KIND, CRM_PROPERTIES, CUSTOM_FIELDS, FieldSpec, find_field, known_paths
+from referral_pipeline.contract.fields import (
+    ANY_KIND,
+    CRM_PROPERTIES,
+    CUSTOM_FIELDS,
+    FieldSpec,
+    find_field,
+    known_paths,
+)
 from referral_pipeline.contract.kpi_names import OBJECTIVES
 from referral_pipeline.contract.problems import Problem, close_match, listed, one_line, shown
 from referral_pipeline.contract.systems import connectors_of, facts_of

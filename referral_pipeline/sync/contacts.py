@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from enum import Enum
 from typing import Any
@@ -195,7 +195,10 @@ class ContactWriteBack:
         if not allowed or not applications:
             return None
         latest = max(applications, key=lambda a: (a.status_at, a.id))
-        job_ids = {latest.job_id, *(r.job_id for r in allowed if r.id in links and links[r.id].application_id == latest.id)}
+        job_ids = {
+            latest.job_id,
+            *(r.job_id for r in allowed if r.id in links and links[r.id].application_id == latest.id),
+        }
         opened_for = {i for i, x in links.items() if x.created_application and x.application_id == latest.id}
         decisions = decisions_on(self._ledger, self._contract.ats.connector, latest.id)
         may_count = with_chosen([r for r in allowed if r.job_id in job_ids], allowed, decisions)
@@ -261,7 +264,7 @@ class ContactWriteBack:
                 self.report.count("contacts_gone" if earlier.gone else "contacts_unchanged")
                 continue
             ids = tuple(sorted({r.id for r in case.referrals}))
-            due.append(_Due(case.person_id, key, ids, _with_emails(wish, emails), request_hash))
+            due.append(_Due(case.person_id, key, ids, replace(wish, emails=emails), request_hash))
         return due
 
     # ------------------------------------------------------------ sending
@@ -321,10 +324,12 @@ class ContactWriteBack:
                 self._crm.erase_contact(one.contact_id)
             except (TransientFailure, PermanentFailure) as failure:
                 self._failed(key, one.contact_id, ERASE, failure, transient=isinstance(failure, TransientFailure))
-                continue  # it is left to the next run, and nothing else of it is written
+                left.append(replace(one, gone=ERASED))  # the next run tries again, and nobody writes it meanwhile
+                continue
             with self._ledger.atomic():
                 self._ledger.confirm(key, {"contact_id": one.contact_id})
                 self._ledger.confirm(one.key, _result(one.contact_id, one.referral_ids, ERASED))
+            left.append(replace(one, gone=ERASED))
             self.report.count("contacts_erased")
         return left
 
@@ -332,10 +337,6 @@ class ContactWriteBack:
         request, response = (None, None) if transient else self._sealer.of(failure)
         self._ledger.fail(key, str(failure), dead=not transient, request=request, response=response)
         self.report.fail(SyncFailure(subject, operation, str(failure), transient=transient))
-
-
-def _with_emails(wish: ContactWish, emails: tuple[str, ...]) -> ContactWish:
-    return ContactWish(emails, wish.first_name, wish.last_name, wish.phone, wish.properties, wish.contact_id)
 
 
 def _text(value: Any) -> str | None:

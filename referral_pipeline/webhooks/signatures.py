@@ -127,9 +127,7 @@ def headers_of(system: str) -> tuple[str, ...]:
 class Keyring:
     """The verifier of one system with the keys that are set now: a rotated key is seen within seconds."""
 
-    def __init__(
-        self, system: str, env_name: str | None, settings: Settings, *, public_url: str | None = None
-    ) -> None:
+    def __init__(self, system: str, env_name: str | None, settings: Settings, *, public_url: str | None = None) -> None:
         """Read nothing yet; `env_name` is the contract's `webhook_secret_env`, None where nothing is signed.
 
         `public_url` is the address that the system was given, where that is not the one at which we are reached.

@@ -111,7 +111,12 @@ class Book:
         self.contacts[contact.id] = contact
         if email:
             self._by_email[email] = contact.id
-        self._tell([Change("contact.creation", contact.id, {"changeFlag": "CREATED"}), *_values(contact.id, contact.properties)])
+        self._tell(
+            [
+                Change("contact.creation", contact.id, {"changeFlag": "CREATED"}),
+                *_values(contact.id, contact.properties),
+            ]
+        )
         return contact
 
     def update(self, contact: Contact, wish: Mapping[str, str]) -> Contact:

@@ -34,9 +34,7 @@ def invalid(message: str) -> Refusal:
 def bad_properties(problems: Sequence[tuple[str, str, str]]) -> Refusal:
     """Values that no property takes: (property, code, words). The list is text inside the message."""
     told = [{"isValid": False, "message": words, "error": code, "name": name} for name, code, words in problems]
-    errors = [
-        {"message": words, "code": code, "context": {"propertyName": [name]}} for name, code, words in problems
-    ]
+    errors = [{"message": words, "code": code, "context": {"propertyName": [name]}} for name, code, words in problems]
     return Refusal(400, "VALIDATION_ERROR", f"Property values were not valid: {json.dumps(told)}", errors=errors)
 
 
@@ -48,7 +46,12 @@ def unauthorized() -> Refusal:
 def forbidden(scopes: Sequence[str]) -> Refusal:
     """The app lacks a scope."""
     words = "This app hasn't been granted all required scopes to make this call"
-    errors = [{"message": "One or more of the following scopes are required.", "context": {"requiredGranularScopes": list(scopes)}}]
+    errors = [
+        {
+            "message": "One or more of the following scopes are required.",
+            "context": {"requiredGranularScopes": list(scopes)},
+        }
+    ]
     return Refusal(403, "MISSING_SCOPES", words, errors=errors)
 
 

@@ -6,30 +6,18 @@ Belongs here: book, app and webhooks put together. Does not belong here: serving
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from starlette.types import ASGIApp
-
 from referral_pipeline.sandbox.credentials import HUBSPOT_API_KEY, NEXT_WEBHOOK_SECRETS, SECRETS
+from referral_pipeline.sandbox.crm import CrmSandbox
 from referral_pipeline.sandbox.hubspot.app import create_app
 from referral_pipeline.sandbox.hubspot.book import Book
 from referral_pipeline.sandbox.hubspot.events import connect, made_emitter
 from referral_pipeline.sandbox.hubspot.switches import HubSpotSwitches
-from referral_pipeline.sandbox.webhooks.emitter import Emitter
 
 _KEY = "HUBSPOT_WEBHOOK_SECRET"
 DEFAULT_RATE = 10_000
 """Calls in ten seconds. HubSpot takes 190, which would make a demonstration wait."""
-
-
-@dataclass(frozen=True)
-class CrmSandbox:
-    """A CRM, ready to be served: an empty one, which only the pipeline fills."""
-
-    app: ASGIApp
-    emitter: Emitter
-    book: Book
 
 
 def create(switches: Mapping[str, Any]) -> CrmSandbox:
@@ -38,4 +26,4 @@ def create(switches: Mapping[str, Any]) -> CrmSandbox:
     book = Book(HubSpotSwitches.model_validate({**paced, **switches}))
     emitter = made_emitter((SECRETS[_KEY], NEXT_WEBHOOK_SECRETS[_KEY]))
     connect(book, emitter)
-    return CrmSandbox(create_app(book, key=HUBSPOT_API_KEY), emitter, book)
+    return CrmSandbox(create_app(book, key=HUBSPOT_API_KEY), emitter)

@@ -51,7 +51,7 @@ class NewGroup(BaseModel):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,99}$")
     label: str = Field(min_length=1)
-    displayOrder: int = -1  # noqa: N815 - the vendor's word
+    displayOrder: int = -1
 
 
 class Choice(BaseModel):
@@ -62,7 +62,7 @@ class Choice(BaseModel):
     label: str
     value: str
     hidden: bool
-    displayOrder: int = -1  # noqa: N815
+    displayOrder: int = -1
     description: str = ""
 
 
@@ -73,15 +73,15 @@ class NewProperty(BaseModel):
 
     name: str
     label: str = Field(min_length=1)
-    groupName: str  # noqa: N815
+    groupName: str
     type: Literal["string", "number", "date", "datetime", "enumeration", "bool"]
-    fieldType: str  # noqa: N815
+    fieldType: str
     description: str = ""
     options: list[Choice] = Field(default_factory=list[Choice])
-    displayOrder: int = -1  # noqa: N815
-    hasUniqueValue: bool = False  # noqa: N815
+    displayOrder: int = -1
+    hasUniqueValue: bool = False
     hidden: bool = False
-    formField: bool = False  # noqa: N815
+    formField: bool = False
 
 
 class Schema:

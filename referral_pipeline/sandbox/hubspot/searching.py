@@ -28,11 +28,11 @@ class Filter(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    propertyName: str  # noqa: N815 - the vendor's word
+    propertyName: str
     operator: _Operator
     value: str | None = None
     values: list[str] | None = None
-    highValue: str | None = None  # noqa: N815
+    highValue: str | None = None
 
 
 class FilterGroup(BaseModel):
@@ -48,7 +48,7 @@ class SearchRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    filterGroups: list[FilterGroup] = Field(max_length=5)  # noqa: N815
+    filterGroups: list[FilterGroup] = Field(max_length=5)
     sorts: list[str]
     properties: list[str]
     limit: int = Field(ge=1, le=200)

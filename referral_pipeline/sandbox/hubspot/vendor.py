@@ -92,7 +92,7 @@ class NewContact(Values):
     """The body of a create. Required by the document, although it may be empty."""
 
     associations: list[dict[str, Any]]
-    objectWriteTraceId: str | None = None  # noqa: N815 - the vendor's word
+    objectWriteTraceId: str | None = None
 
 
 class _Id(_Body):
@@ -104,22 +104,22 @@ class BatchRead(_Body):
 
     inputs: list[_Id] = Field(min_length=1, max_length=100)
     properties: list[str]
-    propertiesWithHistory: list[str]  # noqa: N815
-    idProperty: str | None = None  # noqa: N815
+    propertiesWithHistory: list[str]
+    idProperty: str | None = None
 
 
 class Merge(_Body):
     """The body of a merge."""
 
-    primaryObjectId: str  # noqa: N815
-    objectIdToMerge: str  # noqa: N815
+    primaryObjectId: str
+    objectIdToMerge: str
 
 
 class Erasure(_Body):
     """The body of an erasure."""
 
-    objectId: str  # noqa: N815
-    idProperty: str | None = None  # noqa: N815
+    objectId: str
+    idProperty: str | None = None
 
 
 class Vendor:
