@@ -42,6 +42,8 @@ from referral_pipeline.connectors.records import ContactPut, ContactWish, Findin
 
 _WINDOW_SECONDS = 10.0
 _CREATE_ATTEMPTS = 3
+RETRY_BASE_SECONDS = 1.0
+"""A refusal for too many calls says not how long it lasts, and a window is ten seconds."""
 
 
 class HubSpotConnector:
@@ -185,7 +187,7 @@ def build(of: Build) -> HubSpotConnector:
     client = of.api_key_client(
         scheme="bearer",
         timeouts=Timeouts(options.connect_timeout_seconds, options.read_timeout_seconds),
-        retry=RetryPolicy(max_attempts=options.max_attempts),
+        retry=RetryPolicy(max_attempts=options.max_attempts, base_seconds=RETRY_BASE_SECONDS),
         default_limit=options.calls_per_ten_seconds,
         window_seconds=_WINDOW_SECONDS,
     )
