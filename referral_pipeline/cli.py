@@ -426,6 +426,7 @@ def _show_demo(result: Demonstration) -> None:
     for name in (
         *("candidates_created", "applications_created", "candidates_updated"),
         *("statuses_sent", "results_sent", "quarantined"),
+        *(["contacts_written"] if any(p.contacts_written is not None for p in result.passes) else []),
     ):
         passes.add_row(name.replace("_", " "), *(str(getattr(p, name)) for p in result.passes))
     for reason in sorted({r for p in result.passes for r in p.blocked}):

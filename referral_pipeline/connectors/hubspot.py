@@ -112,7 +112,7 @@ class HubSpotConnector:
         for email in wish.emails:
             found = self._api.by_email(email)
             if found is not None:
-                return self._bring(found, wish)
+                return self._bring_found(found, wish)
         return self._create(wish)
 
     def erase_contact(self, contact_id: str) -> bool:
@@ -122,6 +122,10 @@ class HubSpotConnector:
         except NotFound:
             return False
         return True
+
+    def _bring_found(self, contact: ContactRow, wish: ContactWish) -> ContactPut:
+        """What an address found may be another person's, whom people here or there have joined with this one."""
+        return ContactPut(contact.id, "taken") if contact.id in wish.not_these else self._bring(contact, wish)
 
     def _bring(self, contact: ContactRow, wish: ContactWish) -> ContactPut:
         """(4) Write what differs. People may delete it meanwhile: then it is gone."""
@@ -155,12 +159,12 @@ class HubSpotConnector:
                 found = self._api.by_email(wish.emails[0])
                 if found is None:
                     raise
-                return self._bring(found, wish)
+                return self._bring_found(found, wish)
             except AmbiguousOutcome:
                 self._client.pause(attempt)
                 found = self._api.by_email(wish.emails[0])
                 if found is not None:
-                    put = self._bring(found, wish)
+                    put = self._bring_found(found, wish)
                     return ContactPut(put.contact_id, "created" if put.outcome == "unchanged" else put.outcome)
                 if attempt == _CREATE_ATTEMPTS:
                     raise

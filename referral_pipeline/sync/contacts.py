@@ -39,6 +39,13 @@ from referral_pipeline.sync.facts import Programme
 from referral_pipeline.sync.overrides import decisions_on, with_chosen
 from referral_pipeline.sync.report import SyncFailure, SyncReport
 
+_COUNTED = {
+    "created": "contacts_created",
+    "updated": "contacts_updated",
+    "unchanged": "contacts_matched",
+    "gone": "contacts_gone",
+    "taken": "contacts_shared_mailbox",
+}
 PUT = "put_contact"
 ERASE = "erase_contact"
 DELETED, ERASED = "deleted", "erased"
@@ -203,7 +210,7 @@ class ContactWriteBack:
         decisions = decisions_on(self._ledger, self._contract.ats.connector, latest.id)
         may_count = with_chosen([r for r in allowed if r.job_id in job_ids], allowed, decisions)
         credited = self._crediting.tags(may_count, latest.applied_at, opened_for, decisions)
-        writer = next(r for r in reversed(allowed) if r.id in links and links[r.id].application_id == latest.id)
+        writer = next(r for r in allowed if r.id in links and links[r.id].application_id == latest.id)
         return ContactWish(
             emails=tuple(dict.fromkeys(r.email.strip().lower() for r in (writer, *allowed) if r.email)),
             first_name=writer.first_name,
@@ -226,6 +233,7 @@ class ContactWriteBack:
         of_referral = {i: one for one in known for i in one.referral_ids}
         tombstoned = self._ledger.tombstoned(f"{self._crm.system}:{one.contact_id}" for one in known)
         owned: dict[str, str] = {}
+        claimed: dict[str, str] = {}
         due: list[_Due] = []
 
         def before(case: PersonCase) -> Known | None:
@@ -233,10 +241,17 @@ class ContactWriteBack:
             own = [of_referral[r.id] for r in case.referrals if r.id in of_referral]
             return next((one for one in own if one.key == contact_key(case.person_id)), own[0] if own else None)
 
-        # (3) Who has a contact keeps the address; among others the earliest referral decides.
-        order = sorted(cases, key=lambda c: (before(c) is None, c.referrals[0].touched_at, c.person_id))
-        for case in order:
+        def rank(case: PersonCase) -> tuple[Any, ...]:
+            # (3) Who has a contact keeps it, and its address; among others the earliest referral decides.
+            one = before(case)
+            standing = 2 if one is None else 0 if one.key == contact_key(case.person_id) else 1
+            return standing, case.referrals[0].touched_at, case.person_id
+
+        for case in sorted(cases, key=rank):
             earlier = before(case)
+            if earlier is not None and earlier.gone is None:
+                if claimed.setdefault(earlier.contact_id, case.person_id) != case.person_id:
+                    earlier = None  # two persons were one: the other keeps the contact
             wish = self.wish_of(case, earlier)
             if wish is None:
                 continue
@@ -265,7 +280,8 @@ class ContactWriteBack:
                 continue
             ids = tuple(sorted({r.id for r in case.referrals}))
             due.append(_Due(case.person_id, key, ids, replace(wish, emails=emails), request_hash))
-        return due
+        taken = frozenset(claimed)
+        return [replace(one, wish=replace(one.wish, not_these=taken)) for one in due]
 
     # ------------------------------------------------------------ sending
 
@@ -287,7 +303,9 @@ class ContactWriteBack:
                 except PermanentFailure as failure:
                     self._failed(one.key, one.person_id, PUT, failure, transient=False)
                 else:
-                    self.report.count(f"contacts_{'matched' if put.outcome == 'unchanged' else put.outcome}")
+                    self.report.count(_COUNTED[put.outcome])
+                    if put.outcome == "taken":
+                        continue  # asked again the next time: people may part the two
                     confirmed.append((one.key, self._settled(one, put)))
         self._ledger.confirm_many(confirmed)
         return again

@@ -115,14 +115,14 @@ class Installation:
 
 
 def installed(home: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Installation:
-    if sandbox.ats != LOCAL_SANDBOX.ats:
-        # The embedded contract is that of Greenhouse.
+    if sandbox.ats != LOCAL_SANDBOX.ats or sandbox.crm is not None:
+        # The embedded contract is that of Greenhouse alone.
         (home / "data").mkdir(parents=True, exist_ok=True)
-        contract = integration_yaml(replace(LOCAL_SANDBOX, ats=sandbox.ats))
+        contract = integration_yaml(replace(LOCAL_SANDBOX, ats=sandbox.ats, crm=sandbox.crm))
         (home / "data" / "integration.yaml").write_text(contract, encoding="utf-8")
     write_sample_costs(home, datetime.now(UTC).date())
-    if sandbox.ats != LOCAL_SANDBOX.ats:
-        text = integration_yaml(replace(LOCAL_SANDBOX, ats=sandbox.ats))
+    if sandbox.ats != LOCAL_SANDBOX.ats or sandbox.crm is not None:
+        text = integration_yaml(replace(LOCAL_SANDBOX, ats=sandbox.ats, crm=sandbox.crm))
         (home / "data" / "integration.yaml").write_text(text, encoding="utf-8")
     platform = sandbox.control("advocacy")
     write_sample_manual_intake(home, lambda: platform.dump()["referrals"], platform.truth)

@@ -49,7 +49,7 @@ def test_2_a_contact_that_came_between_look_and_create_is_brought_to_the_wish(ac
         account.book.told = None
         account.book.create({"email": "ada@example.com", "firstname": "Augusta"})
 
-    real = account.connector._api.by_email  # noqa: SLF001 - the moment between two calls
+    real = account.connector._api.by_email
     first = [True]
 
     def by_email(email: str) -> Any:
@@ -58,7 +58,7 @@ def test_2_a_contact_that_came_between_look_and_create_is_brought_to_the_wish(ac
             meddle(None)
         return found
 
-    account.connector._api.by_email = by_email  # type: ignore[method-assign]  # noqa: SLF001
+    account.connector._api.by_email = by_email  # type: ignore[method-assign]
     put = account.connector.put_contact(ADA)
     assert put.outcome == "updated"
     (contact,) = account.contacts()
@@ -142,6 +142,14 @@ def test_7_a_contact_that_was_merged_away_is_followed(account: Account) -> None:
     assert account.connector.put_contact(changed) == ContactPut(other["id"], "updated")
     assert account.connector.find_contact("ada@example.com") == other["id"]
     assert len(account.contacts()) == 1
+
+
+def test_7_a_contact_that_is_another_persons_is_left_alone(account: Account) -> None:
+    made = account.connector.put_contact(ADA)
+    account.sent.clear()
+    other = replace(ADA, properties={"referral_id": "R2"}, not_these=frozenset({made.contact_id}))
+    assert account.connector.put_contact(other) == ContactPut(made.contact_id, "taken")
+    assert account.writes() == []
 
 
 def test_8_what_people_deleted_is_not_made_again(account: Account) -> None:
