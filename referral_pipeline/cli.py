@@ -150,8 +150,18 @@ def demo(ats: str, crm: str | None, seed: int, faults: float, keep_running: bool
 )
 @click.option("--advocacy-port", default=8701, show_default=True, help="Port of the advocacy platform.")
 @click.option("--ats-port", default=8702, show_default=True, help="Port of the ATS.")
+@click.option("--crm", help="Connector of the CRM that is played, beside the others.")
+@click.option("--crm-port", default=8705, show_default=True, help="Port of the CRM.")
 @click.option("--webhooks-to", metavar="URL", help="Send signed webhooks there, such as http://127.0.0.1:8780.")
-def sandbox(seed: int, faults: float, advocacy_port: int, ats_port: int, webhooks_to: str | None) -> None:
+def sandbox(
+    seed: int,
+    faults: float,
+    advocacy_port: int,
+    ats_port: int,
+    crm: str | None,
+    crm_port: int,
+    webhooks_to: str | None,
+) -> None:
     """Run the sandboxes alone, until Ctrl-C."""
     from referral_pipeline.sandbox.__main__ import main as serve
 
@@ -160,6 +170,8 @@ def sandbox(seed: int, faults: float, advocacy_port: int, ats_port: int, webhook
         "--faults": faults,
         "--advocacy-port": advocacy_port,
         "--ats-port": ats_port,
+        "--crm": crm,
+        "--crm-port": crm_port if crm else None,
         "--webhooks-to": webhooks_to,
     }
     sys.exit(serve([text for name, value in options.items() if value is not None for text in (name, str(value))]))

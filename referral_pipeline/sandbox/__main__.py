@@ -104,7 +104,8 @@ def _print_table(ready: dict[str, Any]) -> None:
 
 def _webhook_lines(ready: dict[str, Any]) -> list[str]:
     if ready["webhooks_to"]:
-        return [f"  webhooks go to      {ready['webhooks_to']}/webhooks/advocacy and .../webhooks/{ready['ats']}"]
+        others = " and ".join(f".../webhooks/{ready[side]}" for side in ("ats", "crm") if ready[side])
+        return [f"  webhooks go to      {ready['webhooks_to']}/webhooks/advocacy and {others}"]
     roots = (ready["advocacy_url"], ready["ats_root"], *([ready["crm_url"]] if ready["crm_url"] else []))
     body = shlex.quote('{"url": "http://127.0.0.1:8780"}')
     return [

@@ -249,9 +249,8 @@ class ContactWriteBack:
 
         for case in sorted(cases, key=rank):
             earlier = before(case)
-            if earlier is not None and earlier.gone is None:
-                if claimed.setdefault(earlier.contact_id, case.person_id) != case.person_id:
-                    earlier = None  # two persons were one: the other keeps the contact
+            if earlier is not None and self._is_of_another(earlier, case, claimed):
+                earlier = None
             wish = self.wish_of(case, earlier)
             if wish is None:
                 continue
@@ -282,6 +281,11 @@ class ContactWriteBack:
             due.append(_Due(case.person_id, key, ids, replace(wish, emails=emails), request_hash))
         taken = frozenset(claimed)
         return [replace(one, wish=replace(one.wish, not_these=taken)) for one in due]
+
+    @staticmethod
+    def _is_of_another(contact: Known, case: PersonCase, claimed: dict[str, str]) -> bool:
+        """Whether another person keeps this contact: two persons were one. What is gone is gone for both (4)."""
+        return contact.gone is None and claimed.setdefault(contact.contact_id, case.person_id) != case.person_id
 
     # ------------------------------------------------------------ sending
 

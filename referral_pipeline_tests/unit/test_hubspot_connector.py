@@ -19,7 +19,8 @@ from referral_pipeline.connectors.failures import (
     Unauthorized,
 )
 from referral_pipeline.connectors.hubspot_models import ContactRow, written
-from referral_pipeline.connectors.records import ContactPut
+from referral_pipeline.connectors.records import ContactPut, ContactWish
+from referral_pipeline.connectors.testing_crm import CrmTenant, crm_gaps
 from referral_pipeline.sandbox.hubspot.switches import CONTACTS_READ, CONTACTS_WRITE, SCHEMAS_READ
 from referral_pipeline_tests.openapi import HUBSPOT_SAMPLES
 from referral_pipeline_tests.unit.hubspot_account import ADA, CONTACTS, KINDS, Account, account_with
@@ -230,6 +231,43 @@ def test_no_failure_names_a_person(account: Account) -> None:
 def test_an_answer_of_another_form_is_an_error_that_names_the_place(account: Account) -> None:
     with serving(lambda _: Reply(body={"id": "x", "properties": {}})) as server, pytest.raises(Invalid, match="id:"):
         account.connect(root=server.url).find_contact("ada@example.com")
+
+
+# ---------------------------------------------------------------- the kit
+
+
+def _tenant(account: Account, connector: Any = None) -> CrmTenant:
+    def read(contact_id: str) -> tuple[str | None, str | None] | None:
+        found = account.book.find(contact_id)
+        return found and (found.value("firstname"), found.value("referral_id"))
+
+    return CrmTenant(
+        connector=connector or account.connector,
+        text_property="referral_id",
+        read=read,
+        rename=lambda contact_id, name: account.act("edit_contact", id=contact_id, properties={"firstname": name}),
+        delete=lambda contact_id: account.act("delete_contact", id=contact_id),
+    )
+
+
+def test_the_kit_finds_nothing_lacking(account: Account) -> None:
+    assert crm_gaps(_tenant(account)) == []
+
+
+def test_the_kit_finds_a_connector_that_writes_names_again_and_makes_deleted_ones_anew(account: Account) -> None:
+    class Careless:
+        system = "hubspot"
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(account.connector, name)
+
+        def put_contact(self, wish: ContactWish) -> ContactPut:
+            put = account.connector.put_contact(replace(wish, contact_id=None))
+            account.act("edit_contact", id=put.contact_id, properties={"firstname": wish.first_name or ""})
+            return put
+
+    found = {gap.follows for gap in crm_gaps(_tenant(account, Careless()))}
+    assert found == {"what people wrote is lost", "what people deleted comes back"}
 
 
 # ---------------------------------------------------------------- looking
