@@ -28,6 +28,7 @@ from referral_pipeline.connectors.hubspot_api import CONTACTS, HubSpotApi
 from referral_pipeline.connectors.hubspot_models import Kind
 from referral_pipeline.connectors.hubspot_probe import how_to_make
 
+_NOBODY = "9000000000000000001"
 _ADDRESS = "api-audit@referral-pipeline.example.com"
 _CRM = ("candidate_creation",)
 
@@ -154,8 +155,8 @@ def _round_trip(api: HubSpotApi) -> Iterator[Capability]:
             yield _UPDATE.failed(failure)
         api.archive(made.id)
     try:
-        # An id that nobody has: whether it is refused for the scope shows all the same.
-        api.erase("1")
+        # An id that nobody has (they are counted up from 1): whether it is refused for the scope shows all the same.
+        api.erase(_NOBODY)
         yield _ERASE.covered("an unknown contact was accepted")
     except NotFound:
         yield _ERASE.covered("an unknown contact was not found")

@@ -213,6 +213,12 @@ def test_too_many_calls_are_waited_for_though_nothing_says_how_long() -> None:
         assert len(account.slept) == len(refused)
 
 
+def test_the_limit_is_learned_from_the_headers() -> None:
+    with account_with(rate_limit=100) as account:
+        line = next(one for one in account.connector.audit(AuditScope(False)) if one.name == "rate_limit")
+        assert (line.standing, line.evidence) == (Standing.COVERED, "100 calls a window, 97 left")
+
+
 def test_what_stays_refused_is_told_as_a_rate_limit() -> None:
     with account_with(daily_limit=1) as account:
         account.connector.find_contact("ada@example.com")
