@@ -19,14 +19,14 @@ Invariants of the vendor's API, each with a test of the same number
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from referral_pipeline.connectors.build import Build
 from referral_pipeline.connectors.capabilities import AuditScope, Capability
 from referral_pipeline.connectors.failures import AmbiguousOutcome, Conflict, Forbidden, Invalid, NotFound
 from referral_pipeline.connectors.http import HttpClient, RetryPolicy, Timeouts
-from referral_pipeline.connectors.hubspot_api import HubSpotApi
+from referral_pipeline.connectors.hubspot_api import MOST_GROUPS, HubSpotApi
 from referral_pipeline.connectors.hubspot_audit import audit
 from referral_pipeline.connectors.hubspot_models import (
     SYSTEM,
@@ -99,6 +99,11 @@ class HubSpotConnector:
         """(1) The id of the contact with this address."""
         found = self._api.by_email(email)
         return found.id if found is not None else None
+
+    def contacts_having(self, name: str, values: Sequence[str]) -> list[str]:
+        """Ids of the contacts whose own property has one of these values; by search, which lags (1)."""
+        some = [values[start : start + MOST_GROUPS] for start in range(0, len(values), MOST_GROUPS)]
+        return list(dict.fromkeys(row.id for part in some for row in self._api.having(name, part)))
 
     def put_contact(self, wish: ContactWish) -> ContactPut:
         """(2-5, 7, 8) Bring a contact to a wish.

@@ -26,5 +26,9 @@ SHAPES = Shapes(
         **dict.fromkeys(("contacts.read", "contacts.read_by_email", "contacts.create", "contacts.update"), _CONTACT),
         "properties.list": {**_LIST, "results[].type": Field(frozenset({TEXT}), required=True, nullable=False)},
         "groups.list": _LIST,
+        "contacts.search": {
+            **{path: field for path, field in _LIST.items() if not path.endswith("name")},
+            **{f"results[].{path}": field for path, field in _CONTACT.items() if path},
+        },
     }
 )

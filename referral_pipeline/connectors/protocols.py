@@ -162,6 +162,10 @@ class CrmConnector(Protocol):
         """The id of the contact with this address, at once; None for none."""
         ...
 
+    def contacts_having(self, name: str, values: Sequence[str]) -> list[str]:
+        """Ids of the contacts whose own property `name` has one of these values. May lag behind the writes."""
+        ...
+
     def put_contact(self, wish: ContactWish) -> ContactPut:
         """Bring a contact to a wish: idempotent by state, and never over what people wrote.
 

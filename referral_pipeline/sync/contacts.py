@@ -1,7 +1,7 @@
 """Contacts: each person with an application from a referral is one contact in the CRM, kept level once per change.
 
-Belongs here: who has a contact and what it holds, sending it, erasing it, what the ledger remembers. Does not belong
-here: a vendor's words (connectors), who may pass (privacy.gate), who earned it (crediting).
+Belongs here: who has a contact and what it holds, sending it. Does not belong here: a vendor's words (connectors), who
+may pass (privacy.gate), who earned it (crediting), erasing (contact_erasure), what is remembered (contact_memory).
 
 A contact is due when what the CRM was last told differs from what stands now. What was told is kept as a hash of the
 integration's own properties: names and addresses are written once, when the contact is created, and belong to people
@@ -18,7 +18,7 @@ Invariants
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -29,9 +29,11 @@ from referral_pipeline.connectors.failures import PermanentFailure, TransientFai
 from referral_pipeline.connectors.protocols import CrmConnector
 from referral_pipeline.connectors.records import AtsApplication, ContactPut, ContactWish, Referral
 from referral_pipeline.contract.models import Contract
-from referral_pipeline.ledger.store import Delivery, DeliveryIntent, DeliveryState, Ledger
+from referral_pipeline.ledger.store import DeliveryIntent, Ledger
 from referral_pipeline.privacy.gate import GatePolicy, blocked_by
 from referral_pipeline.sync.cases import PersonCase
+from referral_pipeline.sync.contact_erasure import ContactErasure
+from referral_pipeline.sync.contact_memory import DELETED, ERASED, PUT, Known, contact_key, result_of
 from referral_pipeline.sync.creation import digest
 from referral_pipeline.sync.crediting import Crediting
 from referral_pipeline.sync.evidence import Sealer
@@ -46,23 +48,8 @@ _COUNTED = {
     "gone": "contacts_gone",
     "taken": "contacts_shared_mailbox",
 }
-PUT = "put_contact"
-ERASE = "erase_contact"
-DELETED, ERASED = "deleted", "erased"
 _BATCH = 50
 """Contacts whose intents and confirmations share a commit: a repeat is harmless, the call is idempotent by state."""
-
-
-@dataclass(frozen=True)
-class Known:
-    """A contact that was written before. `gone` is deleted, erased, or None while it lives as far as we know."""
-
-    key: str
-    contact_id: str
-    referral_ids: frozenset[str]
-    request_hash: str
-    gone: str | None
-    is_confirmed: bool
 
 
 @dataclass(frozen=True)
@@ -74,45 +61,6 @@ class _Due:
     referral_ids: tuple[str, ...]
     wish: ContactWish = field(repr=False)
     request_hash: str
-
-
-def contact_key(person_id: str) -> str:
-    """The key of the delivery of a person's contact."""
-    return f"contact:{person_id}"
-
-
-def known_contacts(ledger: Ledger, system: str) -> list[Known]:
-    """Every contact that was ever written, in order of the last attempt."""
-    return [one for d in ledger.deliveries(system=system, operation=PUT) if (one := _known(d)) is not None]
-
-
-def _known(delivery: Delivery) -> Known | None:
-    result = delivery.result or {}
-    if not result.get("contact_id"):
-        return None
-    return Known(
-        key=delivery.key,
-        contact_id=str(result["contact_id"]),
-        referral_ids=frozenset(map(str, result.get("referral_ids", ()))),
-        request_hash=delivery.request_hash,
-        gone=result.get("gone"),
-        is_confirmed=delivery.state is DeliveryState.CONFIRMED,
-    )
-
-
-def note_gone(ledger: Ledger, system: str, contact_id: str, gone: str) -> str:
-    """Remember that the CRM told of a contact's end (5); the outcome: noted, or not_ours."""
-    own = [one for one in known_contacts(ledger, system) if one.contact_id == contact_id]
-    if gone == ERASED:
-        ledger.add_tombstone("contact", f"{system}:{contact_id}", "contact.privacyDeletion")
-    for one in own:
-        if one.gone != ERASED:
-            ledger.confirm(one.key, _result(contact_id, one.referral_ids, gone))
-    return "noted" if own else "not_ours"
-
-
-def _result(contact_id: str, referral_ids: Iterable[str], gone: str | None) -> dict[str, Any]:
-    return {"contact_id": contact_id, "referral_ids": sorted(referral_ids), "gone": gone}
 
 
 class ContactWriteBack:
@@ -154,14 +102,17 @@ class ContactWriteBack:
         }
         self._crediting = Crediting(contract, programme, sources=advocacy, transforms=self._transforms)
         self.report = SyncReport()
+        self._erasure = ContactErasure(
+            crm=crm, ledger=ledger, contract=contract, clock=clock, report=self.report, failed=self._failed
+        )
 
     def run(
         self, cases: Sequence[PersonCase], *, progress: Callable[[int, int], None] | None = None, rounds: int = 3
     ) -> SyncReport:
         """Erase whom the platform erased, then bring every contact that changed; passing failures are repeated."""
+        known = self._erasure.run(self._ledger.deliveries(system=self._crm.system, operation=PUT))
         if not self._sources:
             return self.report
-        known = self._erase(known_contacts(self._ledger, self._crm.system))
         due = self._due(cases, known)
         if due:
             try:
@@ -303,9 +254,9 @@ class ContactWriteBack:
                 except TransientFailure as failure:
                     again.append(one)
                     if is_last_round:
-                        self._failed(one.key, one.person_id, PUT, failure, transient=True)
+                        self._failed(one.key, one.person_id, PUT, failure)
                 except PermanentFailure as failure:
-                    self._failed(one.key, one.person_id, PUT, failure, transient=False)
+                    self._failed(one.key, one.person_id, PUT, failure)
                 else:
                     self.report.count(_COUNTED[put.outcome])
                     if put.outcome == "taken":
@@ -316,7 +267,7 @@ class ContactWriteBack:
 
     @staticmethod
     def _settled(one: _Due, put: ContactPut) -> dict[str, Any]:
-        return _result(put.contact_id, one.referral_ids, DELETED if put.outcome == "gone" else None)
+        return result_of(put.contact_id, one.referral_ids, DELETED if put.outcome == "gone" else None)
 
     def _intent(self, one: _Due) -> DeliveryIntent:
         return DeliveryIntent(
@@ -328,37 +279,11 @@ class ContactWriteBack:
             referral_id=one.referral_ids[0],
         )
 
-    # ------------------------------------------------------------ erasing
-
-    def _erase(self, known: Sequence[Known]) -> list[Known]:
-        """(5) Erase the contacts of those who were erased on the platform; answers all contacts that are left."""
-        advocacy = self._contract.advocacy.connector
-        forgotten = self._ledger.tombstoned({f"{advocacy}:{i}" for one in known for i in one.referral_ids})
-        left: list[Known] = []
-        for one in known:
-            if one.gone == ERASED or not any(f"{advocacy}:{i}" in forgotten for i in one.referral_ids):
-                left.append(one)
-                continue
-            key = f"contact-erasure:{one.contact_id}"
-            request_hash = digest({"contact_id": one.contact_id})
-            self._ledger.begin(DeliveryIntent(key, self._crm.system, ERASE, one.contact_id, request_hash))
-            try:
-                self._crm.erase_contact(one.contact_id)
-            except (TransientFailure, PermanentFailure) as failure:
-                self._failed(key, one.contact_id, ERASE, failure, transient=isinstance(failure, TransientFailure))
-                left.append(replace(one, gone=ERASED))  # the next run tries again, and nobody writes it meanwhile
-                continue
-            with self._ledger.atomic():
-                self._ledger.confirm(key, {"contact_id": one.contact_id})
-                self._ledger.confirm(one.key, _result(one.contact_id, one.referral_ids, ERASED))
-            left.append(replace(one, gone=ERASED))
-            self.report.count("contacts_erased")
-        return left
-
-    def _failed(self, key: str, subject: str, operation: str, failure: Exception, *, transient: bool) -> None:
-        request, response = (None, None) if transient else self._sealer.of(failure)
-        self._ledger.fail(key, str(failure), dead=not transient, request=request, response=response)
-        self.report.fail(SyncFailure(subject, operation, str(failure), transient=transient))
+    def _failed(self, key: str, subject: str, operation: str, failure: Exception) -> None:
+        is_passing = isinstance(failure, TransientFailure)
+        request, response = (None, None) if is_passing else self._sealer.of(failure)
+        self._ledger.fail(key, str(failure), dead=not is_passing, request=request, response=response)
+        self.report.fail(SyncFailure(subject, operation, str(failure), transient=is_passing))
 
 
 def _text(value: Any) -> str | None:

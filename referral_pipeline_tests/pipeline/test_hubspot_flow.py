@@ -15,7 +15,7 @@ from referral_pipeline.sandbox.faults import KINDS
 from referral_pipeline.sandbox.launch import Sandbox
 from referral_pipeline.sandbox.programme.size import ProgrammeSize
 from referral_pipeline.sandbox.verify_contacts import verify_contacts
-from referral_pipeline.sync.contacts import known_contacts
+from referral_pipeline.sync.contact_memory import known_contacts
 from referral_pipeline.sync.report import SyncReport
 from referral_pipeline.webhooks.app import create_app
 from referral_pipeline_tests.pipeline.conftest import Installation, installed

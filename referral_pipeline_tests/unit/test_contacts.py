@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from referral_pipeline.contract.models import Contract
 from referral_pipeline.contract.scaffold import LOCAL_SANDBOX, integration_yaml
 from referral_pipeline.ledger.store import DeliveryState, Ledger, Link
 from referral_pipeline.sync.cases import PersonCase
-from referral_pipeline.sync.contacts import ContactWriteBack, contact_key, known_contacts, note_gone
+from referral_pipeline.sync.contact_memory import contact_key, known_contacts, note_gone
+from referral_pipeline.sync.contacts import ContactWriteBack
 from referral_pipeline.sync.facts import Programme
 from referral_pipeline.sync.report import SyncReport
 from referral_pipeline.vocabulary import CandidateStatus, ReferralStage
@@ -35,6 +36,7 @@ class Rig:
     account: Account
     ledger: Ledger
     contract: Contract = field(default_factory=lambda: CONTRACT)
+    now: datetime = NOW
 
     def case(self, *referrals: Referral, person: str = "per_ada", applications: Any = None, **more: Any) -> PersonCase:
         """The case of a person whose referrals are all linked to one application, or to none for `applications=()`."""
@@ -67,7 +69,7 @@ class Rig:
             ledger=self.ledger,
             contract=self.contract,
             programme=lambda: programme,
-            clock=lambda: NOW,
+            clock=lambda: self.now,
             workers=1,
         )
         return write_back.run(list(cases), rounds=rounds)

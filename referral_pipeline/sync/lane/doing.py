@@ -14,7 +14,7 @@ from referral_pipeline.connectors.events import Hint
 from referral_pipeline.connectors.records import Referral
 from referral_pipeline.ledger.records import InboxEvent
 from referral_pipeline.ledger.store import Link
-from referral_pipeline.sync.contacts import note_gone
+from referral_pipeline.sync.contact_memory import note_gone
 from referral_pipeline.sync.jobs import jobs_due, tell_job
 from referral_pipeline.sync.lane.persons import Leveller
 from referral_pipeline.sync.lane.systems import Systems
