@@ -17,8 +17,9 @@ from referral_pipeline.connectors.hubspot_signature import event_digest
 MOST_EVENTS = 100
 DELETED = "contact.deletion"
 ERASED = "contact.privacyDeletion"
+RESTORED = "contact.restore"
 MERGED = "contact.merge"
-_KNOWN = ("contact.creation", "contact.propertyChange", DELETED, ERASED, MERGED)
+_KNOWN = ("contact.creation", "contact.propertyChange", DELETED, ERASED, RESTORED, MERGED)
 
 
 def events_of(payload: Any) -> Sequence[tuple[str, Any]]:
@@ -51,5 +52,5 @@ def read_hubspot_event(payload: Any) -> Hint:
         subject=f"contact:{contact_id}",
         occurred_at=instant_or_none(event.get("occurredAt")),
         bulk=kind in ("contact.creation", "contact.propertyChange"),
-        gone_contact={DELETED: "deleted", ERASED: "erased"}.get(kind),
+        end={DELETED: "deleted", ERASED: "erased", RESTORED: "restored"}.get(kind),
     )

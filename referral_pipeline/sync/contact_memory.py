@@ -14,7 +14,7 @@ from referral_pipeline.ledger.store import Delivery, DeliveryState, Ledger
 
 PUT = "put_contact"
 ERASE = "erase_contact"
-DELETED, ERASED = "deleted", "erased"
+DELETED, ERASED, RESTORED = "deleted", "erased", "restored"
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,14 @@ def known_of(delivery: Delivery) -> Known | None:
     )
 
 
-def note_gone(ledger: Ledger, system: str, contact_id: str, gone: str) -> str:
-    """Remember that the CRM told of a contact's end (5); the outcome: noted, or not_ours."""
+def note_end(ledger: Ledger, system: str, contact_id: str, end: str) -> str:
+    """Remember that the CRM told of a contact's end (5), or that it was restored; the outcome: noted, or not_ours."""
     own = [one for one in known_contacts(ledger, system) if one.contact_id == contact_id]
-    if gone == ERASED:
+    if end == ERASED:
         ledger.add_tombstone("contact", f"{system}:{contact_id}", "contact.privacyDeletion")
     for one in own:
         if one.gone != ERASED:
-            ledger.confirm(one.key, result_of(contact_id, one.referral_ids, gone))
+            ledger.confirm(one.key, result_of(contact_id, one.referral_ids, None if end == RESTORED else end))
     return "noted" if own else "not_ours"
 
 

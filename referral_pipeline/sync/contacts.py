@@ -18,6 +18,7 @@ Invariants
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
@@ -29,7 +30,7 @@ from referral_pipeline.connectors.failures import PermanentFailure, TransientFai
 from referral_pipeline.connectors.protocols import CrmConnector
 from referral_pipeline.connectors.records import AtsApplication, ContactPut, ContactWish, Referral
 from referral_pipeline.contract.models import Contract
-from referral_pipeline.ledger.store import DeliveryIntent, Ledger
+from referral_pipeline.ledger.store import DeliveryIntent, Ledger, Override
 from referral_pipeline.privacy.gate import GatePolicy, blocked_by
 from referral_pipeline.sync.cases import PersonCase
 from referral_pipeline.sync.contact_erasure import ContactErasure
@@ -38,7 +39,7 @@ from referral_pipeline.sync.creation import digest
 from referral_pipeline.sync.crediting import Crediting
 from referral_pipeline.sync.evidence import Sealer
 from referral_pipeline.sync.facts import Programme
-from referral_pipeline.sync.overrides import decisions_on, with_chosen
+from referral_pipeline.sync.overrides import with_chosen
 from referral_pipeline.sync.report import SyncFailure, SyncReport
 
 _COUNTED = {
@@ -101,6 +102,7 @@ class ContactWriteBack:
             name: path.removeprefix("advocacy.") for name, path in self._sources.items() if path.startswith("advocacy.")
         }
         self._crediting = Crediting(contract, programme, sources=advocacy, transforms=self._transforms)
+        self._decisions: dict[str, list[Override]] = defaultdict(list)
         self.report = SyncReport()
         self._erasure = ContactErasure(
             crm=crm, ledger=ledger, contract=contract, clock=clock, report=self.report, failed=self._failed
@@ -137,7 +139,7 @@ class ContactWriteBack:
 
     # ------------------------------------------------------------ what is due
 
-    def wish_of(self, case: PersonCase, known: Known | None) -> ContactWish | None:
+    def _wish_of(self, case: PersonCase, known: Known | None) -> ContactWish | None:
         """(1, 2) What the person's contact should hold; None where there is to be none."""
         now = self._clock()
         allowed: list[Referral] = []
@@ -161,7 +163,7 @@ class ContactWriteBack:
             *(r.job_id for r in allowed if r.id in links and links[r.id].application_id == latest.id),
         }
         opened_for = {i for i, x in links.items() if x.created_application and x.application_id == latest.id}
-        decisions = decisions_on(self._ledger, self._contract.ats.connector, latest.id)
+        decisions = self._decisions[f"{self._contract.ats.connector}:{latest.id}"]
         may_count = with_chosen([r for r in allowed if r.job_id in job_ids], allowed, decisions)
         credited = self._crediting.tags(may_count, latest.applied_at, opened_for, decisions)
         writer = next(r for r in allowed if r.id in links and links[r.id].application_id == latest.id)
@@ -184,6 +186,10 @@ class ContactWriteBack:
         return found
 
     def _due(self, cases: Sequence[PersonCase], known: Sequence[Known]) -> list[_Due]:
+        ats = self._contract.ats.connector
+        self._decisions.clear()
+        for decision in self._ledger.overrides_of(f"{ats}:{a.id}" for case in cases for a in case.applications):
+            self._decisions[decision.application_key].append(decision)
         of_referral = {i: one for one in known for i in one.referral_ids}
         tombstoned = self._ledger.tombstoned(f"{self._crm.system}:{one.contact_id}" for one in known)
         owned: dict[str, str] = {}
@@ -205,7 +211,7 @@ class ContactWriteBack:
             earlier = before(case)
             if earlier is not None and self._is_of_another(earlier, case, claimed):
                 earlier = None
-            wish = self.wish_of(case, earlier)
+            wish = self._wish_of(case, earlier)
             if wish is None:
                 continue
             emails = tuple(email for email in wish.emails if owned.get(email, case.person_id) == case.person_id)

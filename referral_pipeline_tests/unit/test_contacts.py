@@ -18,7 +18,7 @@ from referral_pipeline.contract.models import Contract
 from referral_pipeline.contract.scaffold import LOCAL_SANDBOX, integration_yaml
 from referral_pipeline.ledger.store import DeliveryState, Ledger, Link
 from referral_pipeline.sync.cases import PersonCase
-from referral_pipeline.sync.contact_memory import contact_key, known_contacts, note_gone
+from referral_pipeline.sync.contact_memory import contact_key, known_contacts, note_end
 from referral_pipeline.sync.contacts import ContactWriteBack
 from referral_pipeline.sync.facts import Programme
 from referral_pipeline.sync.report import SyncReport
@@ -193,11 +193,35 @@ def test_4_what_the_crm_tells_of_a_deletion_is_remembered(rig: Rig) -> None:
     rig.run(rig.case(make_referral()))
     (known,) = known_contacts(rig.ledger, "hubspot")
     rig.account.act("delete_contact", id=known.contact_id)
-    assert note_gone(rig.ledger, "hubspot", known.contact_id, "deleted") == "noted"
-    assert note_gone(rig.ledger, "hubspot", "777", "deleted") == "not_ours"
+    assert note_end(rig.ledger, "hubspot", known.contact_id, "deleted") == "noted"
+    assert note_end(rig.ledger, "hubspot", "777", "deleted") == "not_ours"
     rig.account.sent.clear()
     assert rig.run(rig.case(make_referral())).counts["contacts_gone"] == 1
     assert rig.account.sent == []
+
+
+def test_4_a_contact_that_people_took_back_is_kept_level_again(rig: Rig) -> None:
+    rig.run(rig.case(make_referral()))
+    (known,) = known_contacts(rig.ledger, "hubspot")
+    for action, end in (("delete_contact", "deleted"), ("restore_contact", "restored")):
+        rig.account.act(action, id=known.contact_id)
+        note_end(rig.ledger, "hubspot", known.contact_id, end)
+    assert rig.run(rig.case(make_referral())).counts["contacts_unchanged"] == 1
+    moved = make_application(status=CandidateStatus.INTERVIEWED)
+    assert rig.run(rig.case(make_referral(), applications=[moved])).counts["contacts_updated"] == 1
+
+
+def test_the_owners_decision_about_credit_reaches_the_contact(rig: Rig) -> None:
+    one, two = (
+        make_referral(),
+        make_referral(id="R2", advocate_id="A2", submitted_at=ago(days=1), applied_at=ago(days=1)),
+    )
+    rig.run(rig.case(one, two))
+    before = held(rig)["referral_advocate_id"]
+    chosen = "R1" if before == "A2" else "R2"
+    rig.ledger.decide_override("greenhouse:1001", chosen, reason="agreed", decided_by="owner@example.com")
+    assert rig.run(rig.case(one, two)).counts["contacts_updated"] == 1
+    assert held(rig)["referral_advocate_id"] == {"R1": "A1", "R2": "A2"}[chosen]
 
 
 def test_5_who_was_erased_on_the_platform_is_erased_in_the_crm_once(rig: Rig) -> None:
@@ -228,7 +252,7 @@ def test_5_who_was_erased_in_the_crm_is_not_made_again_by_a_new_referral(rig: Ri
     rig.run(rig.case(make_referral()))
     (known,) = known_contacts(rig.ledger, "hubspot")
     rig.account.act("erase_contact", id=known.contact_id)
-    note_gone(rig.ledger, "hubspot", known.contact_id, "erased")
+    note_end(rig.ledger, "hubspot", known.contact_id, "erased")
     assert rig.ledger.tombstoned([f"hubspot:{known.contact_id}"])
     newer = make_referral(id="R9", submitted_at=NOW - timedelta(hours=1))
     report = rig.run(rig.case(make_referral(), newer, person="per_new"))

@@ -22,7 +22,8 @@ from referral_pipeline.connectors.signing import STALE, SignatureRefused, Unusab
 from referral_pipeline.contract.scaffold import LOCAL_SANDBOX, integration_yaml
 from referral_pipeline.sandbox.credentials import SECRETS
 from referral_pipeline.sandbox.hubspot.book import Book
-from referral_pipeline.sandbox.hubspot.events import connect, made_emitter
+from referral_pipeline.sandbox.hubspot.events import SUBSCRIPTIONS, connect, made_emitter
+from referral_pipeline_tests.openapi import HUBSPOT_SAMPLES
 from referral_pipeline_tests.serving import run_apart
 from referral_pipeline_tests.unit.receiver_rig import NOW, Receiver, receiver_in
 from referral_pipeline_tests.unit.webhook_receiver import receiving
@@ -131,12 +132,20 @@ def test_a_time_more_than_five_minutes_away_is_stale(minutes: int) -> None:
 
 def test_each_event_is_about_its_contact_and_an_end_is_told_as_one() -> None:
     assert read_event("hubspot", event()).subject == "contact:501"
-    assert read_event("hubspot", event("contact.deletion")).gone_contact == "deleted"
-    assert read_event("hubspot", event("contact.privacyDeletion")).gone_contact == "erased"
+    assert read_event("hubspot", event("contact.deletion")).end == "deleted"
+    assert read_event("hubspot", event("contact.privacyDeletion")).end == "erased"
     merged = read_event("hubspot", event("contact.merge", newObjectId=777, mergedObjectIds=[501]))
-    assert (merged.subject, merged.gone_contact) == ("contact:777", None)
+    assert (merged.subject, merged.end) == ("contact:777", None)
     assert not read_event("hubspot", event("deal.creation")).known
     assert not read_event("hubspot", event(object_id=-1)).known
+
+
+@pytest.mark.skipif(not HUBSPOT_SAMPLES.is_dir(), reason="the vendor's document is not here (set REFERENCE_DIR)")
+def test_the_vendors_document_knows_every_event_that_is_sent_and_read() -> None:
+    schemas = json.loads((HUBSPOT_SAMPLES / "webhooks.v3.json").read_text())["components"]["schemas"]
+    known = set(schemas["SubscriptionCreateRequest"]["properties"]["eventType"]["enum"])
+    assert set(SUBSCRIPTIONS) <= known
+    assert all(read_event("hubspot", event(kind)).known for kind in SUBSCRIPTIONS)
 
 
 def test_a_delivery_is_taken_apart_and_what_is_told_twice_is_taken_once() -> None:

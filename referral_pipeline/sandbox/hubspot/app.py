@@ -106,7 +106,7 @@ def perform(book: Book, action: str, details: dict[str, Any]) -> dict[str, Any]:
     """What people do in the product.
 
     `create_contact {properties}`, `edit_contact {id, properties}`, `merge_contacts {primary_id, other_id}`,
-    `delete_contact {id}`, `erase_contact {id}`, `delete_property {name}`. Answers the contact; {} where there is none.
+    `delete_contact {id}`, `restore_contact {id}`, `erase_contact {id}`, `delete_property {name}`. Answers the contact; {} where there is none.
 
     Raises:
         ValueError: the act or the contact is unknown.
@@ -116,6 +116,8 @@ def perform(book: Book, action: str, details: dict[str, Any]) -> dict[str, Any]:
         return _told(book.create(details["properties"]))
     if action == "merge_contacts":
         return _told(book.merge(details["primary_id"], details["other_id"]))
+    if action == "restore_contact":
+        return _told(book.restore(details["id"]))
     if action == "delete_property":
         book.schema.remove(details["name"])
         return {}

@@ -148,6 +148,20 @@ class Book:
         self._free(contact)
         self._tell([Change("contact.deletion", contact.id, {"changeFlag": "DELETED"})])
 
+    def restore(self, contact_id: str) -> Contact:
+        """Take an archived contact back, unless its address is somebody else's by now."""
+        contact = self.contacts.get(contact_id)
+        if contact is None or contact.archived_at is None:
+            raise not_found()
+        email = contact.properties.get("email")
+        if email and (there := self.by_email(email)) is not None:
+            raise exists(there.id, tells_id=self.switches.conflict_tells_id)
+        contact.archived_at = None
+        for one in filter(None, (email, *contact.further_emails)):
+            self._by_email.setdefault(one, contact.id)
+        self._tell([Change("contact.restore", contact.id)])
+        return contact
+
     def erase(self, contact_id: str) -> None:
         """Delete for good, as the law asks: archived or not."""
         contact = self.contacts.get(self._merged.get(contact_id, contact_id))

@@ -28,6 +28,7 @@ SUBSCRIPTIONS: Mapping[str, int] = {
             "contact.deletion",
             "contact.privacyDeletion",
             "contact.merge",
+            "contact.restore",
         )
     )
 }

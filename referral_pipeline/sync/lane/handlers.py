@@ -148,11 +148,11 @@ class Handlers:
 
     def _plan_crm(self, event: InboxEvent, hint: Hint, plan: Plan) -> None:
         """What became of a contact there. Its values are people's: only its end is remembered."""
-        if hint.gone_contact is None or hint.subject is None:
+        if hint.end is None or hint.subject is None:
             plan.done.append((event, "noted"))
             return
-        contact = (hint.subject.removeprefix("contact:"), hint.gone_contact)
-        plan.works.append(self._work("contacts", [event], {hint.subject}, self._do.contact_gone, contact))
+        contact = (hint.subject.removeprefix("contact:"), hint.end)
+        plan.works.append(self._work("contacts", [event], {hint.subject}, self._do.contact_ended, contact))
 
     def _leave_out_erased(self, plan: Plan, pending: list[_Pending]) -> None:
         """What comes late of a referral that was erased: its row is not even kept."""
