@@ -98,6 +98,7 @@ def main(debug: bool) -> None:
 @main.command()
 @click.option("--ats", default="greenhouse", show_default=True, help="Connector of the ATS that is played.")
 @click.option("--advocacy", default="advocacy", show_default=True, help="Connector of the platform that is played.")
+@click.option("--crm", help="Connector of the CRM that is played, beside the others.")
 @click.option("--seed", default=7, show_default=True, help="Seed of the programme.")
 @click.option(
     "--faults",
@@ -109,10 +110,20 @@ def main(debug: bool) -> None:
 @click.option("--keep-running", is_flag=True, help="Leave the sandboxes and the Dagster UI up afterwards.")
 @click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI with --keep-running.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def demo(ats: str, advocacy: str, seed: int, faults: float, keep_running: bool, port: int, as_json: bool) -> None:
+def demo(
+    ats: str,
+    advocacy: str,
+    crm: str | None,
+    seed: int,
+    faults: float,
+    keep_running: bool,
+    port: int,
+    as_json: bool,
+) -> None:
     """Run the whole flow both ways, twice, against local sandboxes, and hold every outcome against the truth."""
     from referral_pipeline.orchestration.demo import demonstration
     from referral_pipeline.sandbox.ats import ATS
+    from referral_pipeline.sandbox.crm import CRM
     from referral_pipeline.sandbox.platforms import PLATFORMS
     from referral_pipeline.settings import load_settings
 
@@ -120,12 +131,14 @@ def demo(ats: str, advocacy: str, seed: int, faults: float, keep_running: bool, 
         raise click.ClickException(f"no sandbox plays the ATS {ats}; there are: {', '.join(ATS)}")
     if advocacy not in PLATFORMS:
         raise click.ClickException(f"no sandbox plays the platform {advocacy}; there are: {', '.join(PLATFORMS)}")
+    if crm is not None and crm not in CRM:
+        raise click.ClickException(f"no sandbox plays the CRM {crm}; there are: {', '.join(CRM)}")
     if keep_running:
         from referral_pipeline.orchestration.up import require_free
 
         require_free("127.0.0.1", port)
     with progress(quiet=as_json) as sink:
-        run = demonstration(load_settings(), seed=seed, faults=faults, sink=sink, ats=ats, advocacy=advocacy)
+        run = demonstration(load_settings(), seed=seed, faults=faults, sink=sink, ats=ats, advocacy=advocacy, crm=crm)
         result, settings = run.__enter__()
     try:
         if as_json:
@@ -153,9 +166,18 @@ def demo(ats: str, advocacy: str, seed: int, faults: float, keep_running: bool, 
 @click.option("--advocacy", default="advocacy", show_default=True, help="Connector of the platform that is played.")
 @click.option("--advocacy-port", default=8701, show_default=True, help="Port of the advocacy platform.")
 @click.option("--ats-port", default=8702, show_default=True, help="Port of the ATS.")
+@click.option("--crm", help="Connector of the CRM that is played, beside the others.")
+@click.option("--crm-port", default=8705, show_default=True, help="Port of the CRM.")
 @click.option("--webhooks-to", metavar="URL", help="Send signed webhooks there, such as http://127.0.0.1:8780.")
 def sandbox(
-    seed: int, faults: float, advocacy: str, advocacy_port: int, ats_port: int, webhooks_to: str | None
+    seed: int,
+    faults: float,
+    advocacy: str,
+    advocacy_port: int,
+    ats_port: int,
+    crm: str | None,
+    crm_port: int,
+    webhooks_to: str | None,
 ) -> None:
     """Run the sandboxes alone, until Ctrl-C."""
     from referral_pipeline.sandbox.__main__ import main as serve
@@ -166,6 +188,8 @@ def sandbox(
         "--advocacy": advocacy,
         "--advocacy-port": advocacy_port,
         "--ats-port": ats_port,
+        "--crm": crm,
+        "--crm-port": crm_port if crm else None,
         "--webhooks-to": webhooks_to,
     }
     sys.exit(serve([text for name, value in options.items() if value is not None for text in (name, str(value))]))
@@ -434,6 +458,7 @@ def _show_demo(result: Demonstration) -> None:
     for name in (
         *("candidates_created", "applications_created", "candidates_updated"),
         *("statuses_sent", "results_sent", "quarantined"),
+        *(["contacts_written"] if any(p.contacts_written is not None for p in result.passes) else []),
     ):
         passes.add_row(name.replace("_", " "), *(str(getattr(p, name)) for p in result.passes))
     for reason in sorted({r for p in result.passes for r in p.blocked}):

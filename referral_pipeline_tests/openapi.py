@@ -181,3 +181,63 @@ def ashby_event_problems(body: Any) -> list[str]:
     """What is wrong with the body of a webhook."""
     where = f"/webhooks/{body['action']}/post/requestBody/content/application~1json/schema"
     return [f"{body['action']} {e.json_path}: {e.message}" for e in _ashby_validator(where).iter_errors(body)]
+
+
+# ---------------------------------------------------------------- HubSpot
+
+HUBSPOT_SAMPLES = REFERENCE_DIR / "vendor_samples" / "hubspot"
+HUBSPOT_DOCUMENT = HUBSPOT_SAMPLES / "contacts.v3.json"
+
+needs_hubspot_document = pytest.mark.skipif(
+    not HUBSPOT_DOCUMENT.is_file(), reason="the vendor's OpenAPI document is not here (set REFERENCE_DIR)"
+)
+
+
+@cache
+def hubspot_document() -> dict[str, Any]:
+    """The whole document, where the vendor's own samples contradict it: a property may be null, `status` is beside."""
+    document = json.loads(HUBSPOT_DOCUMENT.read_text(encoding="utf-8"))
+    for schema in document["components"]["schemas"].values():
+        values = schema.get("properties", {}).get("properties", {})
+        if values.get("type") == "object":
+            values["additionalProperties"] = {"type": ["string", "null"]}
+    return document
+
+
+def hubspot_operation(method: str, path: str) -> dict[str, Any] | None:
+    """The operation of a path such as /crm/v3/objects/contacts/501; None when the document has none."""
+    paths = hubspot_document()["paths"]
+    for known in (path, f"{path.rpartition('/')[0]}/{{contactId}}"):
+        if known in paths and method.lower() in paths[known]:
+            return paths[known][method.lower()]
+    return None
+
+
+def hubspot_problems(method: str, path: str, status: int, request: Any, answer: Any) -> list[str]:
+    """What is wrong with a request (unless it was refused) and with its answer."""
+    operation = hubspot_operation(method, path)
+    if operation is None:
+        return [f"{method} {path.rpartition('/')[0]}: no such operation"]
+    name, found = operation["operationId"], list[str]()
+    if status < 300 and "requestBody" in operation:
+        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+        found += [f"{name} request: {e.message}" for e in _hubspot_validator(json.dumps(schema)).iter_errors(request)]
+    if status == 429:
+        return found  # as published: without a category
+    content = operation["responses"].get(str(status), {}).get("content")
+    if status >= 400:
+        schema = {"$ref": "#/components/schemas/Error"}
+    elif not content:
+        return found + ([f"{name}: {status} is not declared"] if str(status) not in operation["responses"] else [])
+    else:
+        schema = next(iter(content.values()))["schema"]
+    return found + [
+        f"{name} {e.json_path}: {e.message}" for e in _hubspot_validator(json.dumps(schema)).iter_errors(answer)
+    ]
+
+
+@cache
+def _hubspot_validator(schema: str) -> Any:
+    registry = Registry().with_resource("urn:hubspot", Resource.from_contents(hubspot_document(), DRAFT202012))
+    whole = json.loads(schema.replace("#/components", "urn:hubspot#/components"))
+    return Draft202012Validator(whole, registry=registry, format_checker=_FORMATS)

@@ -12,14 +12,23 @@ from typing import cast
 from referral_pipeline.connectors.breaker import Breaker
 from referral_pipeline.connectors.build import BUDGET_FILE, Build, ConnectorError, Recorder
 from referral_pipeline.connectors.http import Clock, RetryPolicy, WriteGuard
-from referral_pipeline.connectors.protocols import AdvocacyConnector, AtsConnector
+from referral_pipeline.connectors.protocols import AdvocacyConnector, AtsConnector, CrmConnector
 from referral_pipeline.connectors.shapes import ShapeRecorder
 from referral_pipeline.connectors.vendors import VENDORS, added, vendor_of
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.settings import Settings
 from referral_pipeline.vocabulary import Side
 
-__all__ = ["BUDGET_FILE", "Build", "ConnectorError", "Recorder", "build_advocacy", "build_ats", "connector_names"]
+__all__ = [
+    "BUDGET_FILE",
+    "Build",
+    "ConnectorError",
+    "Recorder",
+    "build_advocacy",
+    "build_ats",
+    "build_crm",
+    "connector_names",
+]
 
 
 def connector_names(side: Side) -> list[str]:
@@ -68,6 +77,23 @@ def build_advocacy(
         contract, settings, Side.ADVOCACY, recorder, state_dir, clock, breaker, retry, guard, shapes, rehearses
     )
     return cast("AdvocacyConnector", _made(build))
+
+
+def build_crm(
+    contract: Contract,
+    settings: Settings,
+    *,
+    recorder: Recorder | None = None,
+    state_dir: Path | None = None,
+    clock: Clock | None = None,
+    guard: WriteGuard | None = None,
+    shapes: ShapeRecorder | None = None,
+) -> CrmConnector | None:
+    """The CRM connector of a contract; None when it names no CRM. Raises as `build_ats`."""
+    if contract.crm is None:
+        return None
+    build = Build(contract, settings, Side.CRM, recorder, state_dir, clock, guard=guard, shapes=shapes)
+    return cast("CrmConnector", _made(build))
 
 
 def _made(build: Build) -> object:

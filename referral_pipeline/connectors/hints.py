@@ -47,6 +47,7 @@ class Hint:
     merged: tuple[tuple[str, str], ...] = ()  # (old candidate id, the id under which it lives on)
     gone_candidates: tuple[str, ...] = ()  # deleted or anonymized, as the event tells
     gone_applications: tuple[str, ...] = ()
+    end: str | None = None  # of a CRM's contact: deleted, erased, or restored, which takes the first back
 
 
 def unknown(event_type: object) -> Hint:

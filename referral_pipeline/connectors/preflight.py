@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from referral_pipeline.connectors.factory import ConnectorError, build_advocacy, build_ats
-from referral_pipeline.connectors.protocols import Source
+from referral_pipeline.connectors.factory import ConnectorError, build_advocacy, build_ats, build_crm
+from referral_pipeline.connectors.protocols import CrmConnector, Source
 from referral_pipeline.connectors.records import Finding
 from referral_pipeline.contract.models import Contract, System
 from referral_pipeline.settings import MissingSecret, Settings
@@ -34,15 +34,25 @@ def unmakeable(contract: Contract, settings: Settings) -> list[Finding]:
     ]
 
 
-def _sides(contract: Contract, settings: Settings) -> list[tuple[Side, System, Callable[[], Source]]]:
-    return [
+def _sides(
+    contract: Contract, settings: Settings
+) -> list[tuple[Side, System, Callable[[], Source | CrmConnector | None]]]:
+    sides: list[tuple[Side, System, Callable[[], Source | CrmConnector | None]]] = [
         (Side.ADVOCACY, contract.advocacy, lambda: build_advocacy(contract, settings)),
         (Side.ATS, contract.ats, lambda: build_ats(contract, settings)),
     ]
+    if contract.crm is not None:
+        sides.append((Side.CRM, contract.crm, lambda: build_crm(contract, settings)))
+    return sides
 
 
 def _look(
-    side: Side, system: System, build: Callable[[], Source], settings: Settings, *, calls: bool = True
+    side: Side,
+    system: System,
+    build: Callable[[], Source | CrmConnector | None],
+    settings: Settings,
+    *,
+    calls: bool = True,
 ) -> list[Finding]:
     missing = list(_missing_secrets(side, system, settings))
     if missing:
@@ -51,6 +61,8 @@ def _look(
         connector = build()
     except ConnectorError as error:
         return [Finding(error.key, False, error.problem, error.mend)]
+    if connector is None:
+        return []
     try:
         return connector.probe() if calls else []
     finally:

@@ -21,6 +21,8 @@ from referral_pipeline.connectors.records import (
     AtsCandidate,
     AtsJob,
     AtsStaged,
+    ContactPut,
+    ContactWish,
     Content,
     Created,
     Entity,
@@ -141,6 +143,48 @@ class MergesCandidates(Protocol):
             NotFound: one of the two is not there before anything was sent.
             AmbiguousOutcome: nobody knows whether it was done; look whether the secondary is there.
         """
+        ...
+
+
+class CrmConnector(Protocol):
+    """A CRM that holds contacts of people. It is written to, never read for decisions."""
+
+    system: str
+
+    def ensure_properties(self) -> int:
+        """Make what is missing of the integration's own properties; how many were made.
+
+        Raises:
+            PermanentFailure: it may not, or one is there with another type; the message says what to do.
+        """
+        ...
+
+    def find_contact(self, email: str) -> str | None:
+        """The id of the contact with this address, at once; None for none."""
+        ...
+
+    def contacts_having(self, name: str, values: Sequence[str]) -> list[str]:
+        """Ids of the contacts whose own property `name` has one of these values. May lag behind the writes."""
+        ...
+
+    def put_contact(self, wish: ContactWish) -> ContactPut:
+        """Bring a contact to a wish: idempotent by state, and never over what people wrote.
+
+        Names, address and number are written when the contact is created only. A contact that was written before and is
+        not there any more was deleted by people: it is not created again.
+        """
+        ...
+
+    def erase_contact(self, contact_id: str) -> bool:
+        """Erase a contact for good, as the law asks. False when there is none."""
+        ...
+
+    def probe(self) -> list[Finding]:
+        """Look, without writing, whether the system is reachable and set up as the contract needs."""
+        ...
+
+    def close(self) -> None:
+        """Close the session and flush what was measured."""
         ...
 
 

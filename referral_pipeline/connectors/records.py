@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from referral_pipeline.vocabulary import CandidateStatus, ReferralStage
 
@@ -387,6 +387,35 @@ class AdvocateResults:
     credit: Decimal
     bonuses: tuple[BonusSum, ...] = ()
     next_eligible_on: date | None = None
+
+
+# ---------------------------------------------------------------- CRM
+
+
+@dataclass(frozen=True)
+class ContactWish:
+    """What a CRM contact should hold. Personal data in all but `contact_id` and `properties`.
+
+    `emails` are the person's addresses; the first one is written when the contact is created. `properties` are the
+    integration's own; None clears. `contact_id` is that of the contact that was written before, None for none. What an
+    address finds may be one of `not_these`, which are other persons': then nothing is written.
+    """
+
+    emails: tuple[str, ...] = field(repr=False)
+    first_name: str | None = field(repr=False)
+    last_name: str | None = field(repr=False)
+    phone: str | None = field(repr=False)
+    properties: Mapping[str, str | None]
+    contact_id: str | None = None
+    not_these: frozenset[str] = field(default=frozenset(), repr=False)
+
+
+@dataclass(frozen=True)
+class ContactPut:
+    """What became of a wish: created, updated, unchanged, or nothing: gone (people deleted it) or taken (not_these)."""
+
+    contact_id: str
+    outcome: Literal["created", "updated", "unchanged", "gone", "taken"]
 
 
 # ---------------------------------------------------------------- probes

@@ -38,7 +38,8 @@ class Vendor:
         reader: "module:function" that tells what a decoded webhook is about, and never raises; None: it sends none.
         scheme: "module:class" of the signature of its webhooks (`connectors.signing.Verifier`), made from the keys; or,
             where it has it, by its `configured`, from the keys and the options of the contract.
-        headers: what the scheme reads, in lower case. ":method", ":path" and ":client" are the request's own.
+        headers: what the scheme reads, in lower case. ":method", ":path" and ":client" are the request's own,
+            ":public_url" is `options.webhook_url` of the contract ("" for none).
         splitter: "module:function" for a system that puts many events into one delivery: from the decoded body to
             (what tells an event from the others of it, the event) in order; ValueError for a body of another form.
             None: a delivery is one event.
@@ -123,6 +124,18 @@ VENDORS: Mapping[str, Vendor] = {
             headers=(":client",),
             splitter=f"{_OURS}.radancy_events:split_radancy_delivery",
             shapes=f"{_OURS}.radancy_shapes:SHAPES",
+        ),
+        Vendor(
+            SYSTEMS["hubspot"],
+            connector=f"{_OURS}.hubspot:build",
+            reader=f"{_OURS}.hubspot_events:read_hubspot_event",
+            scheme=f"{_OURS}.hubspot_signature:HubSpotSignature",
+            headers=(
+                *("x-hubspot-signature-v3", "x-hubspot-request-timestamp"),
+                *(":method", ":path", "host", "x-forwarded-proto", ":public_url"),
+            ),
+            splitter=f"{_OURS}.hubspot_events:events_of",
+            shapes=f"{_OURS}.hubspot_shapes:SHAPES",
         ),
     )
 }

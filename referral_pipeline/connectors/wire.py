@@ -25,6 +25,11 @@ _FAR_AWAY_SECONDS = 3600.0
 _CLOCK_SLACK_SECONDS = 2.0
 """`Date` carries whole seconds; smaller differences between the clocks say nothing."""
 
+_RATE_HEADERS = (
+    ("X-RateLimit-Limit", "X-RateLimit-Remaining"),
+    ("X-HubSpot-RateLimit-Max", "X-HubSpot-RateLimit-Remaining"),
+)
+"""How vendors call the limit of a window and what is left of it."""
 _HALF_A_SECOND = 0.5
 """What `Date` lacks on average: it is cut to whole seconds."""
 _MOST_SKEW_MS = 2_000_000_000
@@ -68,10 +73,11 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 def server_window(headers: Mapping[str, str], now: float) -> ServerWindow | None:
     """What the rate headers tell; None when there are none (a measured case: a 401 carries none)."""
-    limit, remaining = _whole(headers.get("X-RateLimit-Limit")), _whole(headers.get("X-RateLimit-Remaining"))
-    if limit is None and remaining is None:
-        return None
-    return ServerWindow(limit=limit, remaining=remaining, reset_at=_reset_at(headers, now))
+    for names in _RATE_HEADERS:
+        limit, remaining = (_whole(headers.get(name)) for name in names)
+        if limit is not None or remaining is not None:
+            return ServerWindow(limit=limit, remaining=remaining, reset_at=_reset_at(headers, now))
+    return None
 
 
 def clock_skew_ms(headers: Mapping[str, str], now: float) -> int | None:

@@ -10,6 +10,8 @@ How to read a path
 - `ats.application.*`, `ats.candidate.*`, `ats.job.*`, `ats.offer.*` are canonical fields of the ATS.
 - `ats.application.custom_fields.<name>` are the integration's own fields on an application: the only fields of the ATS
   that a mapping may write. Eight names are known (`systems.TAGS`); any other name of a-z, 0-9 and _ is free text.
+- `crm.contact.properties.referral_<name>` are the integration's own properties of a CRM contact, written from either of
+  the other sides. Their names begin so because a contact's other properties belong to people.
 - A field that travels by itself with a flow (a candidate's name, a job's title) needs no mapping and takes none.
 """
 
@@ -23,6 +25,8 @@ from referral_pipeline.contract.systems import TAGS
 from referral_pipeline.vocabulary import Side
 
 CUSTOM_FIELDS = "ats.application.custom_fields."
+CRM_PROPERTIES = "crm.contact.properties."
+_CRM_NAME = re.compile(r"referral_[a-z0-9_]{1,80}")
 _CUSTOM_NAME = re.compile(r"[a-z0-9_]{1,64}")
 
 
@@ -179,6 +183,10 @@ def find_field(path: str) -> FieldSpec | None:
             return None
         kind = _TAG_KINDS.get(name, ANY_KIND)
         return FieldSpec(path, Side.ATS, "application", kind, readable=False, written_by=Side.ADVOCACY)
+    if path.startswith(CRM_PROPERTIES):
+        if not _CRM_NAME.fullmatch(path.removeprefix(CRM_PROPERTIES)):
+            return None
+        return FieldSpec(path, Side.CRM, "candidate", ANY_KIND, readable=False)
     return FIELDS.get(path)
 
 

@@ -245,8 +245,14 @@ def _jobs(contract: Contract) -> Flow:
 
 
 def _crm(contract: Contract) -> Flow:
-    trigger = "a candidate was created or updated from a referral"
-    fields = (*_person("first_name", "last_name", "email", "phone"), *_plain("status", "campaign_tag"))
+    trigger = (
+        "each refresh, for every person with an application from a referral for whom any of it changed; names, address "
+        "and number when the contact is created only; an erased person's contact is erased"
+    )
+    fields = (
+        *_person("first_name", "last_name", "email", "phone"),
+        *(_mapped(source, target) for target, source in contract.crm_sources().items()),
+    )
     owner = _title(contract, contract.systems_of_record.candidate)
     return Flow("CRM contact", "contact", "advocacy", "crm", trigger, fields, owner, _consent_words(contract))
 

@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from referral_pipeline.contract import rules as contract_rules
-from referral_pipeline.contract.fields import CUSTOM_FIELDS
+from referral_pipeline.contract.fields import CRM_PROPERTIES, CUSTOM_FIELDS
 from referral_pipeline.contract.problems import ContractError
 from referral_pipeline.contract.sections import (
     Alert,
@@ -143,6 +143,29 @@ class Contract(Section):
             mapping.target.removeprefix(CUSTOM_FIELDS): mapping.transform
             for mapping in self.mappings
             if mapping.transform is not None and mapping.target.startswith(CUSTOM_FIELDS)
+        }
+
+    def crm_sources(self) -> dict[str, str]:
+        """Property of a CRM contact -> path of its value with the side, as the mappings say.
+
+        {"referral_status": "ats.application.status"}; nothing without a CRM or without candidate_creation, and nothing
+        of `engagement` without content_enrichment.
+        """
+        if self.crm is None or not self.phases.candidate_creation:
+            return {}
+        return {
+            mapping.target.removeprefix(CRM_PROPERTIES): mapping.source
+            for mapping in self.mappings
+            if mapping.target.startswith(CRM_PROPERTIES)
+            and (self.phases.content_enrichment or not mapping.source.startswith("advocacy.engagement."))
+        }
+
+    def crm_transforms(self) -> dict[str, Transform]:
+        """Property of a CRM contact -> what becomes of its value on the way; of those that are transformed only."""
+        return {
+            mapping.target.removeprefix(CRM_PROPERTIES): mapping.transform
+            for mapping in self.mappings
+            if mapping.transform is not None and mapping.target.startswith(CRM_PROPERTIES)
         }
 
     def status_sources(self) -> ReadOnly[str, str]:

@@ -12,7 +12,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from referral_pipeline.contract import sections
-from referral_pipeline.contract.fields import ANY_KIND, CUSTOM_FIELDS, FieldSpec, find_field, known_paths
+from referral_pipeline.contract.fields import (
+    ANY_KIND,
+    CRM_PROPERTIES,
+    CUSTOM_FIELDS,
+    FieldSpec,
+    find_field,
+    known_paths,
+)
 from referral_pipeline.contract.kpi_names import OBJECTIVES
 from referral_pipeline.contract.problems import Problem, close_match, listed, one_line, shown
 from referral_pipeline.contract.systems import absent_fields, connectors_of, facts_of
@@ -200,10 +207,28 @@ def lacking_problems(mappings: Sequence[sections.Mapping], advocacy: sections.Sy
                 )
 
 
+def crm_mapping_problems(mappings: Sequence[sections.Mapping], crm: sections.System | None) -> Iterator[Problem]:
+    """Something mapped to a CRM that is not there."""
+    for index, mapping in enumerate(mappings) if crm is None else ():
+        if mapping.target.startswith(CRM_PROPERTIES):
+            yield Problem(
+                f"mappings[{index}].to",
+                f"found {shown(one_line(mapping.target))} while crm is null; allowed: with a section crm only",
+                "Remove this mapping, or name the CRM under crm",
+            )
+            return
+
+
 def _field_or_problem(index: int, end: str, path: str) -> FieldSpec | Problem:
     spec = find_field(path)
     if spec is not None:
         return spec
+    if path.startswith(CRM_PROPERTIES):
+        return Problem(
+            f"mappings[{index}].{end}",
+            f"found {shown(one_line(path))}; allowed: {CRM_PROPERTIES}referral_<name> of a-z, 0-9 and _",
+            "Write to a property of the integration's own: a contact's other properties belong to people",
+        )
     meant = close_match(path, known_paths())
     return Problem(
         f"mappings[{index}].{end}",
@@ -278,7 +303,13 @@ def _direction_problem(index: int, source: FieldSpec, target: FieldSpec) -> Prob
             f"found both ends on the {source.side} side; allowed: from one side to the other",
             "Write from: and to: with different sides",
         )
-    if target.written_by is not source.side:
+    if target.side is Side.CRM and source.side is Side.ATS and not source.path.startswith("ats.application."):
+        return Problem(
+            f"mappings[{index}].from",
+            f"found {source.path}; allowed for a contact: ats.application.<field> and fields of the advocacy platform",
+            "Take a field of the application",
+        )
+    if target.side is not Side.CRM and target.written_by is not source.side:
         return Problem(
             f"mappings[{index}].to",
             f"found {target.path}, a field of the {target.side} side that {source.side} may not write; "
@@ -333,6 +364,8 @@ def _transform_problem(
 def _writable_words(writer: Side) -> str:
     if writer is Side.ADVOCACY:
         return "ats.application.custom_fields.<name>"
+    if writer is Side.CRM:
+        return "nothing: the CRM is written to, not read from"
     return "advocacy.referral.status, status_at, hired_at, starts_on, ats"
 
 
@@ -347,5 +380,6 @@ _RULES: tuple[tuple[tuple[str, ...], _Rule], ...] = (
     *((("environment", side.value), _production_rule(side)) for side in Side),
     (("mappings",), mapping_problems),
     (("mappings", "advocacy"), lacking_problems),
+    (("mappings", "crm"), crm_mapping_problems),
     (("environment", "monitoring"), alert_problems),
 )

@@ -63,6 +63,17 @@ _MAPPINGS = (
     ("ats.application.hired_at", "advocacy.referral.hired_at"),
     ("ats.application.starts_on", "advocacy.referral.starts_on"),
 )
+_CRM_MAPPINGS = (
+    ("advocacy.referral.id", "crm.contact.properties.referral_id"),
+    ("advocacy.advocate.id", "crm.contact.properties.referral_advocate_id"),
+    ("advocacy.share.id", "crm.contact.properties.referral_share_id"),
+    ("advocacy.content.id", "crm.contact.properties.referral_content_id"),
+    ("advocacy.referral.campaign_tag", "crm.contact.properties.referral_campaign_tag"),
+    ("ats.application.id", "crm.contact.properties.referral_ats_application_id"),
+    ("ats.application.candidate_id", "crm.contact.properties.referral_ats_candidate_id"),
+    ("ats.application.status", "crm.contact.properties.referral_status"),
+    ("ats.application.hired_at", "crm.contact.properties.referral_hired_at"),
+)
 _STAGES: Mapping[str, CandidateStatus] = {
     "Phone Screen": CandidateStatus.INTERVIEWED,
     "Face to Face": CandidateStatus.INTERVIEWED,
@@ -134,7 +145,7 @@ def integration_yaml(choices: Choices) -> str:
         "# What is carried from one side to the other. The ATS takes the integration's own fields only, the advocacy",
         "# platform takes status, dates and ids only; `referral-pipeline map` draws the whole.",
         "mappings:",
-        *(f"  - {{from: {source}, to: {target}}}" for source, target in _mappings(known(choices.advocacy))),
+        *(f"  - {{from: {source}, to: {target}}}" for source, target in _mappings(choices)),
         "",
         "# Your own stage names in the common words: " + ", ".join(CandidateStatus) + ".",
         "# A stage that is missing here counts as in_review and raises an alert.",
@@ -217,10 +228,10 @@ def _system(side: str, facts: SystemFacts, choices: Choices) -> list[str]:
     ]
 
 
-def _mappings(platform: SystemFacts) -> list[tuple[str, str]]:
-    """Those of which the platform has both ends."""
-    absent = absent_fields(platform)
-    return [pair for pair in _MAPPINGS if absent.isdisjoint(pair)]
+def _mappings(choices: Choices) -> list[tuple[str, str]]:
+    """Those of which the chosen systems have both ends."""
+    absent = absent_fields(known(choices.advocacy))
+    return [pair for pair in (*_MAPPINGS, *(_CRM_MAPPINGS if choices.crm else ())) if absent.isdisjoint(pair)]
 
 
 def _enrichment(platform: SystemFacts) -> list[str]:
@@ -324,6 +335,8 @@ _OPTION_NOTES = {
     "perform_as": "the id of the user in whose name it writes",
     "withdrawn_reasons": "archive reasons by which candidates withdraw",
     "calls_per_second": "what the vendor allows",
+    "calls_per_ten_seconds": "what the vendor allows: 190 for paid accounts, 100 for free ones",
+    "property_group": "where the integration's own properties stand; made when missing",
     "visibility_lag_seconds": "how long a fresh record may stay invisible in lists",
     "company_id": "the id of your account: the first part of its API paths",
     "consent_basis": "in your words: on what ground applicants' data may be passed on; the API has no field of it",

@@ -98,6 +98,7 @@ SANDBOX_OPTIONS: Mapping[str, Any] = {
     "read_timeout_seconds": 3,
     "visibility_lag_seconds": 3,
     "calls_per_second": 1000,
+    "calls_per_ten_seconds": 10_000,
     "perform_as": "294d07bf-1fc1-4eb6-8478-211e5197037c",
     "withdrawn_reasons": ["Accepted another offer", "Compensation"],
     "company_id": "0d9c3a2e-6f5b-4e1a-9c47-1b2f60a7d301",
@@ -251,8 +252,16 @@ SYSTEMS: Mapping[str, SystemFacts] = {
             stem="HUBSPOT",
             live_url="https://api.hubapi.com",
             sandbox_url="http://127.0.0.1:8705",
-            options=_HTTP_OPTIONS,
+            options={
+                "property_group": "referral_pipeline",
+                "calls_per_ten_seconds": 190,
+                **_HTTP_OPTIONS,
+            },
             auth="api_key",
+            set_up=(
+                "create a private app with the scopes crm.objects.contacts.read, crm.objects.contacts.write, "
+                "crm.schemas.contacts.read and crm.schemas.contacts.write; its client secret signs webhooks",
+            ),
         ),
     )
 }

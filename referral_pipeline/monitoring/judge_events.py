@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 
 from referral_pipeline.contract.models import Contract
+from referral_pipeline.contract.systems import facts_of
 from referral_pipeline.ledger.measures import CHANGES, RECONCILED
 from referral_pipeline.monitoring.evidence import judge_rate, open_alert
 from referral_pipeline.monitoring.health import HealthRow, Severity
@@ -32,7 +33,9 @@ _AFTER_SILENCE = timedelta(minutes=30)
 def judge_events(facts: Facts, contract: Contract) -> Iterator[HealthRow]:
     """Rows on events."""
     for system in facts.systems:
-        if system == facts.advocacy or system == contract.ats.connector:
+        known = facts_of(system)
+        tells = known is None or known.auth != "none"  # one without an API tells nothing: all of it is found
+        if tells and (system == facts.advocacy or system == contract.ats.connector):
             yield from _webhooks(facts, contract, system)
     for direction in ("forward", "return"):
         yield from _latency(facts, contract, direction)

@@ -14,8 +14,8 @@ from typing import Self
 
 from referral_pipeline.connectors.calls import CallRecorder
 from referral_pipeline.connectors.costs import CostsRead
-from referral_pipeline.connectors.factory import build_advocacy, build_ats
-from referral_pipeline.connectors.protocols import AdvocacyConnector, AtsConnector, Source
+from referral_pipeline.connectors.factory import build_advocacy, build_ats, build_crm
+from referral_pipeline.connectors.protocols import AdvocacyConnector, AtsConnector, CrmConnector, Source
 from referral_pipeline.connectors.records import AdvocacyStaged, AtsStaged
 from referral_pipeline.connectors.shapes import ShapeRecorder
 from referral_pipeline.connectors.vendors import shapes_of
@@ -28,6 +28,7 @@ from referral_pipeline.kpis.compute import compute_kpis
 from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.orchestration.state import refuse_other_systems, refuse_unapproved, remember_system, state_folder
 from referral_pipeline.orchestration.steps_candidates import Written, write_candidates
+from referral_pipeline.orchestration.steps_contacts import write_contacts
 from referral_pipeline.orchestration.steps_identity import resolve_people, write_review
 from referral_pipeline.orchestration.steps_statuses import return_statuses
 from referral_pipeline.privacy.crypto import Cipher
@@ -105,6 +106,9 @@ class Bridge:
         self.advocacy: AdvocacyConnector = build_advocacy(
             contract, settings, recorder=self.calls, state_dir=state, guard=guard, shapes=self.shapes
         )
+        self.crm: CrmConnector | None = build_crm(
+            contract, settings, recorder=self.calls, state_dir=state, guard=guard, shapes=self.shapes
+        )
         cipher = Cipher(settings.secret("REFERRAL_PIPELINE_KEY"))
         self.sealer = Sealer(cipher)
         # What is pulled is what the lane knows of the programme: it cannot read the warehouse.
@@ -130,6 +134,8 @@ class Bridge:
         """Flush what was measured and let go of everything."""
         self.ats.close()
         self.advocacy.close()
+        if self.crm is not None:
+            self.crm.close()
         self.calls.close()
         self.shapes.close()
         self.ledger.close()
@@ -273,6 +279,10 @@ class Bridge:
             for entity in source.entities
         ]
         return min((cursor.position for cursor in cursors if cursor is not None), default=None)
+
+    def write_contacts(self) -> SyncReport:
+        """Keep the CRM's contacts level; nothing where the contract names no CRM."""
+        return write_contacts(self)
 
     def return_statuses(self) -> SyncReport:
         """Tell the advocacy platform every status that changed."""

@@ -50,6 +50,7 @@ def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Def
             sync.ats_referral_candidates,
             sync.advocacy_referral_statuses,
             sync.advocacy_jobs,
+            sync.crm_contacts,
             reconciliation.reconciliation,
             *events.ASSETS,
             *health.ASSETS,

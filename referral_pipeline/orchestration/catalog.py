@@ -293,6 +293,15 @@ CATALOG: tuple[AssetEntry, ...] = (
         first="hires DESC, applications DESC, advocate_id",
     ),
     AssetEntry(
+        "crm_contacts",
+        "sync",
+        "CRM contacts: each person with an application from a referral is one contact with the properties that the "
+        "contract maps, written where they changed, and nobody whom the gate holds back. Does nothing while the "
+        "contract names no CRM.",
+        frozenset({"python"}),
+        deps=("ats_referral_candidates", "advocacy_referral_statuses"),
+    ),
+    AssetEntry(
         "advocate_results",
         "sync",
         "Results return: what came of each advocate's sharing goes back to the advocacy platform for their dashboard, "

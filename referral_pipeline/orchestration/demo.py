@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from referral_pipeline.contract.scaffold import LOCAL_SANDBOX, integration_yaml, sandbox_contract
+from referral_pipeline.contract.scaffold import LOCAL_SANDBOX, Choices, integration_yaml, sandbox_contract
 from referral_pipeline.orchestration.progress import Sink
 from referral_pipeline.orchestration.run import RunOutcome, run_job
 from referral_pipeline.orchestration.state import state_folder
@@ -26,10 +26,12 @@ from referral_pipeline.sandbox.launch import Sandbox
 from referral_pipeline.sandbox.programme.costs import write_sample_costs
 from referral_pipeline.sandbox.programme.manual_intake import write_sample_manual_intake
 from referral_pipeline.sandbox.verify import Verification, verify
+from referral_pipeline.sandbox.verify_contacts import verify_contacts
 from referral_pipeline.settings import Settings, load_settings
 
 PASSES = 2
 _MARKER = ".made-by-demo"
+_WRITTEN = ("created", "updated", "erased")
 _CALLS_PER_WINDOW = 20_000
 """A real account allows about 75 in 30 s, which would make an hour of the demonstration; the client obeys either."""
 _VISIBILITY_LAG_SECONDS = 1.0
@@ -38,7 +40,10 @@ _VISIBILITY_LAG_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Pass:
-    """What one run of the whole flow did. `blocked` counts referrals by reason, `quarantined` rows left out."""
+    """What one run of the whole flow did. `blocked` counts referrals by reason, `quarantined` rows left out.
+
+    `contacts_written` is None where no CRM is played.
+    """
 
     candidates_created: int
     applications_created: int
@@ -49,6 +54,7 @@ class Pass:
     quarantined: int
     api_calls: int
     seconds: float
+    contacts_written: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The form that `demo --json` prints."""
@@ -58,6 +64,7 @@ class Pass:
             "candidates_updated": self.candidates_updated,
             "statuses_sent": self.statuses_sent,
             "results_sent": self.results_sent,
+            **({"contacts_written": self.contacts_written} if self.contacts_written is not None else {}),
             "blocked": dict(sorted(self.blocked.items())),
             "quarantined": self.quarantined,
             "api_calls": self.api_calls,
@@ -96,8 +103,9 @@ def demonstration(
     seed: int,
     faults: float,
     sink: Sink,
-    ats: str = "greenhouse",
-    advocacy: str = "advocacy",
+    ats: str = LOCAL_SANDBOX.ats,
+    advocacy: str = LOCAL_SANDBOX.advocacy,
+    crm: str | None = None,
 ) -> Generator[tuple[Demonstration, Settings]]:
     """Run the demonstration and keep the sandboxes up until the block ends.
 
@@ -108,18 +116,24 @@ def demonstration(
         sink: where progress goes.
         ats: connector of the ATS that is played (`sandbox.ats`).
         advocacy: connector of the advocacy platform that is played (`sandbox.platforms`).
+        crm: connector of the CRM that is played beside (`sandbox.crm`); None for none.
 
     Raises:
         DemoFailedError: a pass failed.
     """
     switches = {"visibility_lag_seconds": _VISIBILITY_LAG_SECONDS, "rate_limit": _CALLS_PER_WINDOW}
     sink("start the sandboxes", 0, 1)
-    played = Sandbox(seed=seed, faults=faults, ats=ats, advocacy=advocacy, ats_switches=switches)
+    played = Sandbox(seed=seed, faults=faults, ats=ats, advocacy=advocacy, ats_switches=switches, crm=crm)
     with with_sandbox(settings, played) as (sandbox, own):
         sink("start the sandboxes", 1, 1)
         truth = sandbox.control("advocacy").truth()
-        passes = tuple(_run_pass(own, number, sink) for number in range(1, PASSES + 1))
+        passes = tuple(_run_pass(own, number, sink, has_crm=crm is not None) for number in range(1, PASSES + 1))
         verification = verify(truth, sandbox.control("advocacy").dump(), sandbox.control(ats).dump(), ats=ats)
+        if crm is not None:
+            contacts = verify_contacts(truth, sandbox.control(crm).dump(), sandbox.control(ats).dump())
+            verification = Verification(
+                [*verification.rows, *contacts.rows], [*verification.differences, *contacts.differences]
+            )
         kpis = _headline(own)
         yield (
             Demonstration(
@@ -139,7 +153,8 @@ def with_sandbox(settings: Settings, sandbox: Sandbox) -> Generator[tuple[Sandbo
 
     What was written about earlier sandboxes is true of those only: each start has a fresh programme.
     """
-    home = demo_home(settings, sandbox.ats, sandbox.advocacy)
+    choices = replace(LOCAL_SANDBOX, ats=sandbox.ats, advocacy=sandbox.advocacy, crm=sandbox.crm)
+    home = demo_home(settings, choices)
     write_sample_costs(home, datetime.now(UTC).date())
     with sandbox, _environment(sandbox.environment(), home):
         platform = sandbox.control("advocacy")
@@ -147,20 +162,21 @@ def with_sandbox(settings: Settings, sandbox: Sandbox) -> Generator[tuple[Sandbo
         yield sandbox, load_settings(home)
 
 
-def demo_home(settings: Settings, ats: str = LOCAL_SANDBOX.ats, advocacy: str = LOCAL_SANDBOX.advocacy) -> Path:
+def demo_home(settings: Settings, choices: Choices = LOCAL_SANDBOX) -> Path:
     """An empty home for local sandboxes: the user's own when nothing else lives there, else one beside it.
 
-    The embedded contract is that of Greenhouse: any other ATS or platform has a home of its own, with its contract.
+    The embedded contract is that of Greenhouse and of our own platform: any others have a home of their own, with their
+    contract.
     """
     contract = settings.config_path
     own_contract = contract.exists() and contract.read_text(encoding="utf-8") != sandbox_contract()
     in_use = any(_is_in_use(folder) for folder in (settings.state_dir, settings.published_dir))
     home = state_folder(settings) / "demo" if own_contract or in_use else settings.home
-    others = [name for name, usual in ((ats, LOCAL_SANDBOX.ats), (advocacy, LOCAL_SANDBOX.advocacy)) if name != usual]
-    if others:
-        home = state_folder(settings) / "-".join(["demo", *others])
+    if choices != LOCAL_SANDBOX:
+        names = zip((choices.advocacy, choices.ats, choices.crm), ("advocacy", "greenhouse", None), strict=True)
+        home = state_folder(settings) / "-".join(["demo", *(name for name, usual in names if name and name != usual)])
         (home / "data").mkdir(parents=True, exist_ok=True)
-        text = integration_yaml(replace(LOCAL_SANDBOX, ats=ats, advocacy=advocacy))
+        text = integration_yaml(choices)
         (home / "data" / "integration.yaml").write_text(text, encoding="utf-8")
     for folder in (home / "data" / "state", home / "data" / "published"):
         if (folder / _MARKER).exists():
@@ -194,7 +210,7 @@ def _environment(values: Mapping[str, str], home: Path) -> Generator[None]:
                 os.environ[name] = value
 
 
-def _run_pass(settings: Settings, number: int, sink: Sink) -> Pass:
+def _run_pass(settings: Settings, number: int, sink: Sink, *, has_crm: bool) -> Pass:
     calls_before = _calls(settings)
     outcome = run_job("refresh", settings, sink=lambda what, done, total: sink(f"pass {number}: {what}", done, total))
     if not outcome.success:
@@ -209,6 +225,9 @@ def _run_pass(settings: Settings, number: int, sink: Sink) -> Pass:
         quarantined=sum(int(m.get("quarantined", 0)) for m in outcome.metadata.values()),
         api_calls=_calls(settings) - calls_before,
         seconds=outcome.seconds,
+        contacts_written=sum(outcome.number("crm_contacts", f"contacts_{what}") for what in _WRITTEN)
+        if has_crm
+        else None,
     )
 
 
@@ -251,9 +270,9 @@ def _repetition(passes: tuple[Pass, ...]) -> list[str]:
         for number, p in enumerate(passes[1:], start=2)
         for name in (
             *("candidates_created", "applications_created", "candidates_updated"),
-            *("statuses_sent", "results_sent"),
+            *("statuses_sent", "results_sent", "contacts_written"),
         )
-        if getattr(p, name) != 0
+        if getattr(p, name) not in (0, None)
     ]
 
 

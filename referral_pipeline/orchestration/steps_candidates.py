@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from referral_pipeline.connectors.records import Row
 from referral_pipeline.sync.candidates import CandidateWriteBack
-from referral_pipeline.sync.cases import person_cases
+from referral_pipeline.sync.cases import PersonCase, person_cases
 from referral_pipeline.sync.facts import Programme
 from referral_pipeline.sync.report import SyncReport
 from referral_pipeline.warehouse.people import PeopleReport
@@ -36,18 +36,7 @@ def write_candidates(bridge: Bridge) -> Written:
     """Write every referral that may pass to the ATS, then read the written rows back into the warehouse."""
     people = bridge.resolve_people()
     person_of = people.person_of
-    accepted = set(bridge.warehouse.frame("SELECT id FROM staging.referral")["id"])
-    referrals = [r for r in bridge.staged_advocacy.referrals if r.id in accepted]
-    cases = person_cases(
-        referrals,
-        bridge.staged_ats.applications,
-        person_of=person_of,
-        advocacy_system=bridge.advocacy.system,
-        ats=bridge.ats,
-        ledger=bridge.ledger,
-        now=datetime.now(UTC),
-        key_hashes=_referral_hashes(bridge, people),
-    )
+    cases = cases_of(bridge, people)
     prefix = f"{bridge.ats.system}:"
     programme = Programme.of(bridge.staged_advocacy)
     write_back = CandidateWriteBack(
@@ -62,6 +51,21 @@ def write_candidates(bridge: Bridge) -> Written:
     )
     report = write_back.run(cases, progress=lambda done, total: bridge.progress("write candidates", done, total))
     return Written(report=report, cases=len(cases), rows_read_again=_read_again(bridge, report))
+
+
+def cases_of(bridge: Bridge, people: PeopleReport) -> list[PersonCase]:
+    """One case per person, of the referrals that passed validation."""
+    accepted = set(bridge.warehouse.frame("SELECT id FROM staging.referral")["id"])
+    return person_cases(
+        [r for r in bridge.staged_advocacy.referrals if r.id in accepted],
+        bridge.staged_ats.applications,
+        person_of=people.person_of,
+        advocacy_system=bridge.advocacy.system,
+        ats=bridge.ats,
+        ledger=bridge.ledger,
+        now=datetime.now(UTC),
+        key_hashes=_referral_hashes(bridge, people),
+    )
 
 
 def _referral_hashes(bridge: Bridge, people: PeopleReport) -> dict[str, set[str]]:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from referral_pipeline.sandbox.ats import ATS
+from referral_pipeline.sandbox.crm import CRM
 from referral_pipeline.sandbox.launch import environment
 from referral_pipeline.sandbox.platforms import PLATFORMS
 from referral_pipeline.sandbox.programme.size import ProgrammeSize
@@ -30,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--advocacy", default="advocacy", choices=sorted(PLATFORMS), help="the advocacy platform that is played"
     )
     parser.add_argument("--ats", default="greenhouse", choices=sorted(ATS), help="the ATS that is played")
+    parser.add_argument("--crm", default=None, choices=sorted(CRM), help="the CRM that is played, beside the others")
+    parser.add_argument("--crm-port", type=int, default=0, help="0 for a free one")
     parser.add_argument("--faults", type=float, default=0.0, help="share of requests that fail, 0 to 1")
     parser.add_argument("--advocacy-port", type=int, default=0, help="0 for a free one")
     parser.add_argument("--ats-port", type=int, default=0, help="0 for a free one")
@@ -61,6 +64,8 @@ def _options(given: argparse.Namespace) -> Options:
         seed=given.seed,
         advocacy=given.advocacy,
         ats=given.ats,
+        crm=given.crm,
+        crm_port=given.crm_port,
         faults=given.faults,
         as_of=given.as_of,
         size=ProgrammeSize.small() if given.small else ProgrammeSize(),
@@ -89,6 +94,7 @@ def _print_table(ready: dict[str, Any]) -> None:
         *([f"  its contract        {ready['advocacy_url']}/openapi.json"] if ready["advocacy"] == "advocacy" else []),
         f"  {ready['ats']:<19} {ready['ats_url']}",
         *([f"  its tokens          {ready['ats_auth_url']}"] if ready["ats_auth_url"] else []),
+        *([f"  {ready['crm']:<19} {ready['crm_url']}"] if ready["crm_url"] else []),
         f"  seed, as of         {ready['seed']}, {ready['as_of']}",
         "",
         *_webhook_lines(ready),
@@ -103,9 +109,9 @@ def _print_table(ready: dict[str, Any]) -> None:
 
 def _webhook_lines(ready: dict[str, Any]) -> list[str]:
     if ready["webhooks_to"]:
-        names = f"{ready['advocacy']} and .../webhooks/{ready['ats']}"
-        return [f"  webhooks go to      {ready['webhooks_to']}/webhooks/{names}"]
-    roots = (ready["advocacy_root"], ready["ats_root"])
+        others = " and ".join(f".../webhooks/{ready[side]}" for side in ("ats", "crm") if ready[side])
+        return [f"  webhooks go to      {ready['webhooks_to']}/webhooks/{ready['advocacy']} and {others}"]
+    roots = (ready["advocacy_root"], ready["ats_root"], *([ready["crm_url"]] if ready["crm_url"] else []))
     body = shlex.quote('{"url": "http://127.0.0.1:8780"}')
     return [
         "No webhooks are sent. To send them to a receiver, start with --webhooks-to URL, or now:",

@@ -19,6 +19,7 @@ ASHBY_API_KEY = "sandbox-ashby-api-key"
 LEVER_API_KEY = "sandbox-lever-key"
 RADANCY_CLIENT_ID = "sandbox-radancy-key"
 RADANCY_CLIENT_SECRET = "sandbox-radancy-secret"  # noqa: S105
+HUBSPOT_API_KEY = "sandbox-hubspot-key"
 
 
 def _digest(purpose: str) -> bytes:
@@ -49,6 +50,8 @@ SECRETS: Mapping[str, str] = {
     "LEVER_WEBHOOK_SECRET": _digest("lever webhooks").hex()[:48],
     "RADANCY_CLIENT_ID": RADANCY_CLIENT_ID,
     "RADANCY_CLIENT_SECRET": RADANCY_CLIENT_SECRET,
+    "HUBSPOT_API_KEY": HUBSPOT_API_KEY,
+    "HUBSPOT_WEBHOOK_SECRET": _digest("hubspot webhooks").hex()[:36],
     "REFERRAL_PIPELINE_KEY": _derived("ledger encryption"),
     "REFERRAL_PIPELINE_HASH_KEY": _derived("keyed hashes"),
 }
@@ -59,5 +62,6 @@ NEXT_WEBHOOK_SECRETS: Mapping[str, str] = {
     "GREENHOUSE_WEBHOOK_SECRET": _derived("greenhouse webhooks, rotated"),
     "ASHBY_WEBHOOK_SECRET": _derived("ashby webhooks, rotated"),
     "LEVER_WEBHOOK_SECRET": _digest("lever webhooks, rotated").hex()[:48],
+    "HUBSPOT_WEBHOOK_SECRET": _digest("hubspot webhooks, rotated").hex()[:36],
 }
 """The keys that webhooks are signed with after a rotation."""

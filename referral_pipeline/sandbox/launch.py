@@ -166,6 +166,8 @@ class Sandbox:
         ats_switches: of its sandbox. `greenhouse` is the same, for the default.
         advocacy_port: 0 for a free one.
         ats_port: 0 for a free one.
+        crm: connector of the CRM that is played (`sandbox.crm`); None for none.
+        crm_switches: of its sandbox.
         rate_limit: calls per window of both; None for the defaults.
         webhooks_to: the receiver's address, http://host:port; None: no webhooks until `Control.webhooks(url=...)`.
     """
@@ -185,6 +187,8 @@ class Sandbox:
         greenhouse: Mapping[str, Any] | None = None,
         advocacy_port: int = 0,
         ats_port: int = 0,
+        crm: str | None = None,
+        crm_switches: Mapping[str, Any] | None = None,
         rate_limit: int | None = None,
         webhooks_to: str | None = None,
     ) -> None:
@@ -200,6 +204,8 @@ class Sandbox:
             "ats_switches": dict(ats_switches or greenhouse or {}),
             "advocacy_port": advocacy_port,
             "ats_port": ats_port,
+            "crm": crm,
+            "crm_switches": dict(crm_switches or {}),
             "rate_limit": rate_limit,
             "webhooks_to": webhooks_to,
         }
@@ -233,7 +239,7 @@ class Sandbox:
 
     def stop(self) -> None:
         """Ask the child to end, and wait for it. May be called again."""
-        for control in (self.__dict__.pop("_advocacy", None), self.__dict__.pop("_ats", None)):
+        for control in (self.__dict__.pop(name, None) for name in ("_advocacy", "_ats", "_crm")):
             if control is not None:
                 control.close()
         process, self._process = self._process, None
@@ -269,6 +275,11 @@ class Sandbox:
         return self._options["advocacy"]
 
     @property
+    def crm(self) -> str | None:
+        """The connector of the CRM that is played; None for none."""
+        return self._options["crm"]
+
+    @property
     def advocacy_url(self) -> str:
         """The advocacy platform's base URL."""
         return self._ready["advocacy_url"]
@@ -288,13 +299,16 @@ class Sandbox:
         return environment(self._ready)
 
     def control(self, system: str) -> Control:
-        """The control plane of "advocacy", whichever platform is played, or of the ATS by its connector's name.
+        """The control plane of "advocacy", whichever platform is played, or of the ATS or the CRM by its connector.
 
         Raises:
             ValueError: There is no such sandbox.
         """
-        if system not in {"advocacy", self.ats}:
-            raise ValueError(f"there is no sandbox {system}; there are advocacy and {self.ats}")
+        if system not in {"advocacy", self.ats, self.crm}:
+            more = f", {self.ats} and {self.crm}" if self.crm else f" and {self.ats}"
+            raise ValueError(f"there is no sandbox {system}; there are advocacy{more}")
+        if system == self.crm:
+            return self._crm
         return self._advocacy if system == "advocacy" else self._ats
 
     @cached_property
@@ -304,6 +318,10 @@ class Sandbox:
     @cached_property
     def _ats(self) -> Control:
         return Control(self._ready["ats_root"])
+
+    @cached_property
+    def _crm(self) -> Control:
+        return Control(self._ready["crm_url"])
 
     def _await_ready(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
         """The child's first line. A timer ends a child that never says it."""
@@ -335,5 +353,6 @@ def environment(ready: Mapping[str, Any]) -> dict[str, str]:
         **({"REFERRAL_PIPELINE_ADVOCACY_AUTH_URL": ready["advocacy_auth_url"]} if ready["advocacy_auth_url"] else {}),
         "REFERRAL_PIPELINE_ATS_BASE_URL": ready["ats_url"],
         **({"REFERRAL_PIPELINE_ATS_AUTH_URL": ready["ats_auth_url"]} if ready["ats_auth_url"] else {}),
+        **({"REFERRAL_PIPELINE_CRM_BASE_URL": ready["crm_url"]} if ready.get("crm_url") else {}),
         **SECRETS,
     }

@@ -27,6 +27,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from referral_pipeline.sandbox.ats import AtsSandbox, ats_sandbox
+from referral_pipeline.sandbox.crm import CrmSandbox, crm_sandbox
 from referral_pipeline.sandbox.drift import Drift
 from referral_pipeline.sandbox.faults import Faults
 from referral_pipeline.sandbox.platforms import AdvocacySandbox, platform_of
@@ -54,19 +55,23 @@ class Options:
     advocacy_switches: Mapping[str, Any] = field(default_factory=dict[str, Any])
     ats: str = "greenhouse"
     ats_switches: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    crm: str | None = None
+    crm_port: int = 0
+    crm_switches: Mapping[str, Any] = field(default_factory=dict[str, Any])
     webhooks_to: str | None = None
 
 
 @dataclass(frozen=True)
 class Apps:
-    """Both sandboxes, ready to be served."""
+    """The sandboxes, ready to be served; `crm_app` where a CRM is played."""
 
     advocacy_app: ASGIApp
     ats_app: ASGIApp
     advocacy: AdvocacySandbox
     ats: AtsSandbox
     programme: Programme
-    emitters: tuple[Emitter, Emitter]
+    emitters: tuple[Emitter, ...]
+    crm_app: ASGIApp | None = None
 
 
 class WithTruth:
@@ -98,13 +103,15 @@ def build(options: Options) -> Apps:
         told = WithWebhooks(app, emitter, lambda since: list(arrived[bisect_left(arrived, since, key=_at) :]))
         return Faults(Drift(WithTruth(told, truth)), options.faults, options.fault_kinds, seed)
 
+    crm: CrmSandbox | None = crm_sandbox(options.crm)(options.crm_switches) if options.crm else None
     return Apps(
         finish(advocacy.app, options.seed, advocacy.emitter, advocacy.arrivals),
         finish(ats.app, options.seed + 1, ats.emitter, ats.arrivals),
         advocacy,
         ats,
         programme,
-        (advocacy.emitter, ats.emitter),
+        (advocacy.emitter, ats.emitter, *([crm.emitter] if crm else [])),
+        finish(crm.app, options.seed + 2, crm.emitter, ()) if crm else None,
     )
 
 
@@ -130,7 +137,7 @@ def serve(options: Options, on_ready: Callable[[dict[str, Any]], None], *, paren
     """Serve until SIGTERM or SIGINT, or, with `parent_pipe`, until standard input ends (the parent is gone).
 
     `on_ready` gets {advocacy, advocacy_root, advocacy_url, advocacy_auth_url, ats, ats_root, ats_url, ats_auth_url,
-    seed, as_of, size, webhooks_to}, once both do.
+    crm, crm_url, seed, as_of, size, webhooks_to}, once all do; `crm` and `crm_url` are None where no CRM is played.
 
     Raises:
         OSError: A port is taken.
@@ -139,7 +146,9 @@ def serve(options: Options, on_ready: Callable[[dict[str, Any]], None], *, paren
     if options.webhooks_to is not None:
         check_address(options.webhooks_to)
     sockets = [_listen(options.advocacy_port), _listen(options.ats_port)]
+    sockets += [_listen(options.crm_port)] if options.crm else []
     apps = build(options)
+    served = [apps.advocacy_app, apps.ats_app, *([apps.crm_app] if apps.crm_app else [])]
     # What a client does to a connection that was reset on purpose is no error of the server.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     servers = [
@@ -154,9 +163,9 @@ def serve(options: Options, on_ready: Callable[[dict[str, Any]], None], *, paren
                 backlog=256,
             )
         )
-        for app in (apps.advocacy_app, apps.ats_app)
+        for app in served
     ]
-    advocacy_root, ats_root = (f"http://{HOST}:{listener.getsockname()[1]}" for listener in sockets)
+    advocacy_root, ats_root, *crm_urls = (f"http://{HOST}:{listener.getsockname()[1]}" for listener in sockets)
     ready = {
         "advocacy": options.advocacy,
         "advocacy_root": advocacy_root,
@@ -166,6 +175,8 @@ def serve(options: Options, on_ready: Callable[[dict[str, Any]], None], *, paren
         "ats_root": ats_root,
         "ats_url": f"{ats_root}{apps.ats.base_path}",
         "ats_auth_url": f"{ats_root}{apps.ats.token_path}" if apps.ats.token_path else None,
+        "crm": options.crm,
+        "crm_url": next(iter(crm_urls), None),
         "seed": options.seed,
         "as_of": apps.programme.truth["as_of"],
         "size": asdict(options.size),

@@ -42,7 +42,7 @@ def verify(
 
     Without `results` what advocates were told is left out: for runs that bring records level and count nothing.
     """
-    tally = _Tally()
+    tally = Tally()
     held = _Ats(truth, ats_dump)
     candidate_of = _check_candidates(tally, truth, held)
     application_of = _check_applications(tally, truth, held, candidate_of)
@@ -56,7 +56,7 @@ def verify(
 
 
 @dataclass
-class _Tally:
+class Tally:
     """Counts by what was compared, in order of first mention."""
 
     expected: Counter[str] = field(default_factory=Counter[str])
@@ -81,6 +81,7 @@ class _Tally:
             self.differences.append(wrong)
 
     def rows(self) -> list[tuple[str, int, int]]:
+        """What was compared: (what, expected, found)."""
         return [(what, self.expected[what], self.found[what]) for what in self.order]
 
 
@@ -99,7 +100,7 @@ class _Ats:
 # ---------------------------------------------------------------- candidates
 
 
-def _check_candidates(tally: _Tally, truth: Json, ats: _Ats) -> dict[str, str]:
+def _check_candidates(tally: Tally, truth: Json, ats: _Ats) -> dict[str, str]:
     """Match every new candidate with the person that it stands for; answers person -> candidate id."""
     persons: dict[str, Json] = truth["persons"]
     by_mailbox: dict[str, list[str]] = defaultdict(list)
@@ -136,7 +137,7 @@ def _person_of(row: Json, by_mailbox: Mapping[str, list[str]], persons: Mapping[
     return found[0] if found else None
 
 
-def _check_created(tally: _Tally, person_key: str, person: Json, ats: _Ats, candidate_of: Mapping[str, str]) -> None:
+def _check_created(tally: Tally, person_key: str, person: Json, ats: _Ats, candidate_of: Mapping[str, str]) -> None:
     candidate_id = candidate_of.get(person_key)
     row = ats.new_candidates.get(candidate_id) if candidate_id else None
     tally.check("candidates created", row is not None, f"person {person_key}: no candidate was created")
@@ -162,7 +163,7 @@ def _check_created(tally: _Tally, person_key: str, person: Json, ats: _Ats, cand
     )
 
 
-def _check_existing(tally: _Tally, truth: Json, ats: _Ats) -> None:
+def _check_existing(tally: Tally, truth: Json, ats: _Ats) -> None:
     """What recruiters had typed stays; what belongs to no written referral is not even touched."""
     for candidate_id, before in truth["existing"]["candidates"].items():
         row = ats.candidates.get(candidate_id)
@@ -183,7 +184,7 @@ def _check_existing(tally: _Tally, truth: Json, ats: _Ats) -> None:
 # ---------------------------------------------------------------- applications
 
 
-def _check_applications(tally: _Tally, truth: Json, ats: _Ats, candidate_of: Mapping[str, str]) -> dict[str, str]:
+def _check_applications(tally: Tally, truth: Json, ats: _Ats, candidate_of: Mapping[str, str]) -> dict[str, str]:
     """One application for each in the truth and none besides; answers logical key -> application id."""
     made: dict[tuple[str, str], list[str]] = defaultdict(list)
     for application_id, row in ats.new_applications.items():
@@ -220,7 +221,7 @@ def _is_where_it_belongs(row: Json, candidate_id: str, job_id: str) -> bool:
     return str(row["candidate_id"]) == candidate_id and str(row["job_id"]) == job_id
 
 
-def _check_tags(tally: _Tally, truth: Json, ats: _Ats, application_of: Mapping[str, str]) -> None:
+def _check_tags(tally: Tally, truth: Json, ats: _Ats, application_of: Mapping[str, str]) -> None:
     for wanted in truth["applications"]:
         application_id = application_of.get(wanted["key"])
         row = ats.applications.get(application_id or "")
@@ -246,7 +247,7 @@ def _check_tags(tally: _Tally, truth: Json, ats: _Ats, application_of: Mapping[s
 
 
 def _check_statuses(
-    tally: _Tally, truth: Json, advocacy_dump: Json, ats: _Ats, name: str, application_of: Mapping[str, str]
+    tally: Tally, truth: Json, advocacy_dump: Json, ats: _Ats, name: str, application_of: Mapping[str, str]
 ) -> None:
     rows = {row["id"]: row for row in advocacy_dump["referrals"]}
     lacks = truth.get("lacks", ())
@@ -281,7 +282,7 @@ def _check_statuses(
         if "ats" not in lacks:
             is_same = row["ats"] == ids
             tally.check("statuses with the ATS's ids", is_same, f"referral {referral_id}: the ATS's ids differ")
-        is_dated = "hired_at" in lacks or _moment(row["hired_at"]) == _moment(wanted["hired_at"])
+        is_dated = "hired_at" in lacks or moment_of(row["hired_at"]) == moment_of(wanted["hired_at"])
         tally.check(
             "statuses with the dates of a hire",
             is_dated and row["starts_on"] == wanted["starts_on"],
@@ -290,7 +291,7 @@ def _check_statuses(
         )
 
 
-def _check_jobs(tally: _Tally, truth: Json, advocacy_dump: Json) -> None:
+def _check_jobs(tally: Tally, truth: Json, advocacy_dump: Json) -> None:
     found = {row["id"]: row for row in advocacy_dump["jobs"]}
     for job_id, wanted in truth["jobs"].items():
         row = found.get(job_id)
@@ -303,7 +304,7 @@ def _check_jobs(tally: _Tally, truth: Json, advocacy_dump: Json) -> None:
         )
 
 
-def _check_results(tally: _Tally, truth: Json, advocacy_dump: Json) -> None:
+def _check_results(tally: Tally, truth: Json, advocacy_dump: Json) -> None:
     """What each advocate was told of their own applications and hires, and nobody who is no advocate was told."""
     advocates = {row["id"] for row in advocacy_dump["advocates"]}
     credited = [row for row in truth["applications"] if row["channel"] == "advocacy"]
@@ -344,5 +345,6 @@ def _digits(value: str) -> str:
     return "".join(letter for letter in value if letter.isdigit())
 
 
-def _moment(text: str | None) -> datetime | None:
+def moment_of(text: str | None) -> datetime | None:
+    """A time that was told; None for none."""
     return datetime.fromisoformat(text) if text else None

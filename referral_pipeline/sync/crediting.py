@@ -13,6 +13,7 @@ from datetime import datetime
 from referral_pipeline.attribution.models import Credit, credit, foremost, overridden
 from referral_pipeline.connectors.records import Referral
 from referral_pipeline.contract.models import Contract
+from referral_pipeline.contract.transforms import Transform
 from referral_pipeline.ledger.store import Override
 from referral_pipeline.sync.facts import Programme, credited_referral, mapped_tags, touches_for
 from referral_pipeline.sync.overrides import in_force
@@ -21,12 +22,22 @@ from referral_pipeline.sync.overrides import in_force
 class Crediting:
     """Judges by one contract. Safe for threads."""
 
-    def __init__(self, contract: Contract, programme: Callable[[], Programme]) -> None:
-        """Bind to the contract; `programme` gives advocates, shares and content, the same each time."""
+    def __init__(
+        self,
+        contract: Contract,
+        programme: Callable[[], Programme],
+        *,
+        sources: Mapping[str, str] | None = None,
+        transforms: Mapping[str, Transform] | None = None,
+    ) -> None:
+        """Bind to the contract; `programme` gives advocates, shares and content, the same each time.
+
+        `sources` and `transforms` are for fields elsewhere than on an application, such as those of a CRM contact.
+        """
         self._contract = contract
         self._programme = programme
-        self._tag_sources = contract.tag_sources()
-        self._transforms = contract.transforms()
+        self._tag_sources = contract.tag_sources() if sources is None else sources
+        self._transforms = contract.transforms() if transforms is None else transforms
 
     def tags(
         self,

@@ -154,6 +154,7 @@ class Webhooks:
         headers = _headers(scope["headers"], self._reads[system])
         for name, value in _of_the_request(scope, keyring.headers):
             headers[name] = value
+        headers[":public_url"] = keyring.public_url
         message = await receive()
         if message["type"] != "http.request":
             raise _Gone

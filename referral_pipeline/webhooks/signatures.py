@@ -134,9 +134,11 @@ class Keyring:
     ) -> None:
         """Read nothing yet; `env_name` is the contract's `webhook_secret_env`, None where nothing is signed.
 
-        `options` are the system's of the contract, for a scheme that asks for them.
+        `options` are the system's of the contract: `webhook_url` is the address that it was given where that is not the
+        one at which we are reached, and a scheme may ask for more.
         """
         self.env_name = env_name
+        self.public_url = str((options or {}).get("webhook_url") or "")
         scheme = scheme_of(system)
         if scheme is None:
             raise LookupError(f"{system} sends no webhooks")

@@ -148,6 +148,13 @@ def test_a_crm_appears_when_it_is_configured_only():
     assert row(the_map(integration_yaml(Choices(crm="hubspot"))), "CRM contact", "contact")["Destination"] == "HubSpot"
 
 
+def test_the_contact_carries_what_is_mapped_and_the_person_once():
+    contact = row(the_map(integration_yaml(Choices(crm="hubspot"))), "CRM contact", "contact")
+    assert "ats.application.status → referral_status" in contact["Fields"]
+    assert contact["Regulated"] == "first_name, last_name, email, phone"
+    assert "erased" in contact["Trigger"]
+
+
 def test_an_owners_name_cannot_break_the_map():
     text = the_map(changed(('"Talent Operations"', '"<b>|`a`\\n```\\n|"')))
     assert text.count("```") == 2

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from referral_pipeline.contract.fields import CUSTOM_FIELDS, FIELDS, find_field
+from referral_pipeline.contract.fields import CRM_PROPERTIES, CUSTOM_FIELDS, FIELDS, find_field
 from referral_pipeline.contract.loader import parse_contract
 from referral_pipeline.contract.problems import ContractError
-from referral_pipeline.contract.scaffold import Choices, integration_yaml, sandbox_contract
+from referral_pipeline.contract.scaffold import LOCAL_SANDBOX, Choices, integration_yaml, sandbox_contract
 from referral_pipeline.contract.systems import TAGS
 from referral_pipeline.vocabulary import Side
 from referral_pipeline_tests.contract.wrong import changed, problems_of, the_problem
@@ -173,3 +174,54 @@ def test_a_field_that_the_platform_does_not_have_is_not_mapped_and_the_scaffold_
     (problem,) = refused.value.problems
     assert problem.key == "mappings[0].from"
     assert "does not have" in problem.problem
+
+
+# ---------------------------------------------------------------- the CRM
+
+
+def with_crm(*pairs: tuple[str, str]) -> str:
+    rows = "".join(f'  - {{from: "{source}", to: "{target}"}}\n' for source, target in pairs)
+    text = integration_yaml(replace(LOCAL_SANDBOX, crm="hubspot"))
+    return re.sub(r"^mappings:\n(?:  - .*\n)+", f"mappings:\n{rows}", text, count=1, flags=re.MULTILINE)
+
+
+def test_a_contact_is_written_from_both_other_sides():
+    contract = parse_contract(
+        with_crm(
+            ("advocacy.advocate.id", f"{CRM_PROPERTIES}referral_advocate"),
+            ("ats.application.hired_at", f"{CRM_PROPERTIES}referral_hired_on"),
+            ("advocacy.engagement.clicks", f"{CRM_PROPERTIES}referral_clicks"),
+        )
+    )
+    assert contract.crm_sources() == {
+        "referral_advocate": "advocacy.advocate.id",
+        "referral_hired_on": "ats.application.hired_at",
+        "referral_clicks": "advocacy.engagement.clicks",
+    }
+    assert contract.tag_sources() == {}
+    assert set(contract.model_copy(update={"crm": None}).crm_sources()) == set()
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "key", "words"),
+    [
+        ("advocacy.advocate.id", f"{CRM_PROPERTIES}email", "mappings[0].to", "belong to people"),
+        ("advocacy.advocate.id", f"{CRM_PROPERTIES}lifecyclestage", "mappings[0].to", "belong to people"),
+        ("advocacy.referral.email", f"{CRM_PROPERTIES}referral_email", "mappings[0].from", "Remove this mapping"),
+        ("ats.job.title", f"{CRM_PROPERTIES}referral_job", "mappings[0].from", "Take a field of the application"),
+        (f"{CRM_PROPERTIES}referral_a", f"{CRM_PROPERTIES}referral_b", "mappings[0]", "different sides"),
+        (f"{CRM_PROPERTIES}referral_a", custom("a"), "mappings[0].to", "integration's own"),
+    ],
+)
+def test_a_contact_takes_own_properties_from_the_other_sides_only(source: str, target: str, key: str, words: str):
+    with pytest.raises(ContractError) as refused:
+        parse_contract(with_crm((source, target)))
+    (problem,) = refused.value.problems
+    assert problem.key == key
+    assert words in problem.mend
+
+
+def test_nothing_is_mapped_to_a_crm_that_is_not_there():
+    problem = the_problem(with_mappings(("advocacy.advocate.id", f"{CRM_PROPERTIES}referral_advocate")))
+    assert problem.key == "mappings[0].to"
+    assert "crm is null" in problem.problem

@@ -115,7 +115,7 @@ class Installation:
 
 
 def installed(home: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Installation:
-    choices = replace(LOCAL_SANDBOX, ats=sandbox.ats, advocacy=sandbox.advocacy)
+    choices = replace(LOCAL_SANDBOX, ats=sandbox.ats, advocacy=sandbox.advocacy, crm=sandbox.crm)
     if choices != LOCAL_SANDBOX:
         # The embedded contract is that of Greenhouse and of our own platform.
         (home / "data").mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +15,9 @@ import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
+from referral_pipeline.cli import main
 from referral_pipeline.contract.scaffold import LOCAL_SANDBOX, integration_yaml
 from referral_pipeline.sandbox.launch import Sandbox
 from referral_pipeline_tests.pipeline.conftest import Installation, installed
@@ -111,3 +114,8 @@ def test_a_programme_of_files_has_the_attribution_of_the_api(tmp_path: Path, mon
         assert {row["id"]: row.get("status") for row in installation.dump("advocacy")["referrals"]} == {
             row["id"]: row.get("status") for row in programme["referrals"]
         }
+        health = json.loads(CliRunner().invoke(main, ["health", "--all", "--json"]).stdout)
+        judged = {(row["measure"], row["system"]) for row in health["rows"]}
+        assert ("reconciliation_finds", "greenhouse") in judged
+        # All that files bring is found by looking: that is no sign of lost webhooks.
+        assert not judged & {("reconciliation_finds", "files"), ("webhook_success", "files")}

@@ -55,6 +55,7 @@ def test_the_second_pass_writes_nothing(twice):
     assert second.number("advocacy_referral_statuses", "statuses_sent") == 0
     assert second.number("advocacy_jobs", "jobs_published") == 0
     assert second.number("advocate_results", "results_sent") == 0
+    assert second.metadata["crm_contacts"]["skipped"] == "the contract names no CRM"
 
 
 def test_every_advocate_hears_what_the_table_says(twice):

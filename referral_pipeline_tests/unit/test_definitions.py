@@ -49,6 +49,7 @@ GROUPS = {
         "ats_referral_candidates",
         "advocacy_referral_statuses",
         "advocacy_jobs",
+        "crm_contacts",
         "advocate_results",
         "reconciliation",
         "processed_events",

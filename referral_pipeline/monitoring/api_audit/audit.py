@@ -25,8 +25,8 @@ from referral_pipeline.connectors.capabilities import (
     Standing,
     one_by_one,
 )
-from referral_pipeline.connectors.factory import build_advocacy, build_ats
-from referral_pipeline.connectors.protocols import AtsConnector, Source
+from referral_pipeline.connectors.factory import build_advocacy, build_ats, build_crm
+from referral_pipeline.connectors.protocols import AtsConnector, CrmConnector, Source
 from referral_pipeline.connectors.records import AtsJob
 from referral_pipeline.contract.models import Contract
 from referral_pipeline.ledger.store import Ledger
@@ -133,21 +133,25 @@ def audit_apis(
     may_write = contract.environment == "sandbox"
     ats = build_ats(contract, settings, state_dir=state_dir)
     advocacy = build_advocacy(contract, settings, state_dir=state_dir)
+    crm = build_crm(contract, settings, state_dir=state_dir)
     lines: list[Line] = []
+    sources = [(Side.ATS, ats), (Side.ADVOCACY, advocacy), *([(Side.CRM, crm)] if crm is not None else [])]
     try:
         scope = AuditScope(may_write, lambda job_id: _posting(ats, job_id))
-        for done, (side, source) in enumerate(((Side.ATS, ats), (Side.ADVOCACY, advocacy))):
-            progress("audit the APIs", done, 2)
+        for done, (side, source) in enumerate(sources):
+            progress("audit the APIs", done, len(sources))
             found = [*_asked(source, scope), *webhook_lines(contract.systems()[side], ledger, settings)]
             lines += [Line(source.system, side, c, bool(used & set(c.needed_by))) for c in one_by_one(found)]
-        progress("audit the APIs", 2, 2)
+        progress("audit the APIs", len(sources), len(sources))
     finally:
+        if crm is not None:
+            crm.close()
         ats.close()
         advocacy.close()
     return ApiAudit(lines)
 
 
-def _asked(source: Source, scope: AuditScope) -> list[Capability]:
+def _asked(source: Source | CrmConnector, scope: AuditScope) -> list[Capability]:
     if isinstance(source, Audited):
         return source.audit(scope)
     return [_OFFERED.not_verified("it does not offer to be", unanswered=True)]

@@ -118,6 +118,33 @@ def advocacy_jobs(context: dg.AssetExecutionContext, bridge: BridgeResource) -> 
 
 
 @dg.multi_asset(
+    name="write_contacts",
+    specs=[spec("crm_contacts")],
+    check_specs=[_write_check("crm_contacts")],
+    pool=WAREHOUSE_POOL,
+)
+def crm_contacts(context: dg.AssetExecutionContext, bridge: BridgeResource) -> Iterator[dg.MaterializeResult[Any]]:
+    """Keep the CRM's contacts level."""
+    report = bridge.bridge.write_contacts()
+    metadata = _told(context, report)
+    if bridge.bridge.crm is None:
+        context.log.info("the contract names no CRM: there is nothing to write")
+        metadata["skipped"] = "the contract names no CRM"
+    metadata |= {
+        name: report.counts[name]
+        for name in (
+            *("contacts_created", "contacts_updated", "contacts_matched", "contacts_unchanged", "contacts_gone"),
+            *("contacts_erased", "contacts_shared_mailbox", "contacts_without_email", "properties_made"),
+        )
+    }
+    metadata |= {
+        "blocked": sum(report.blocked.values()),
+        "blocked_by_reason": dg.MetadataValue.json(dict(sorted(report.blocked.items()))),
+    }
+    yield _result("crm_contacts", report, metadata)
+
+
+@dg.multi_asset(
     name="return_results",
     specs=[spec("advocate_results")],
     check_specs=[_write_check("advocate_results")],

@@ -14,6 +14,7 @@ from referral_pipeline.connectors.events import Hint
 from referral_pipeline.connectors.records import Referral
 from referral_pipeline.ledger.records import InboxEvent
 from referral_pipeline.ledger.store import Link
+from referral_pipeline.sync.contact_memory import note_end
 from referral_pipeline.sync.jobs import jobs_due, tell_job
 from referral_pipeline.sync.lane.persons import Leveller
 from referral_pipeline.sync.lane.systems import Systems
@@ -153,6 +154,11 @@ class Doing:
         self._s.mirror.forget("referrals", referral_id)
         ledger.forget_records([f"{self._advocacy}:{referral_id}"])
         return f"blocked:{Block.ERASED}"
+
+    def contact_ended(self, contact: tuple[str, str]) -> str:
+        """The CRM has a contact no more (its id, deleted or erased) and it is not made again, or has it again: restored."""
+        crm = self._s.contract.crm
+        return note_end(self._s.ledger, crm.connector, *contact) if crm is not None else "not_ours"
 
     def jobs(self, job_ids: Sequence[str]) -> str:
         """Jobs changed: the platform is told, and who was held back by a closed one is brought level."""

@@ -75,6 +75,8 @@ class Handlers:
             try:
                 if event.system == self._advocacy:
                     self._plan_advocacy(event, hint, plan, pending, rows)
+                elif self._s.contract.crm is not None and event.system == self._s.contract.crm.connector:
+                    self._plan_crm(event, hint, plan)
                 else:
                     self._plan_ats(event, hint, plan, applications)
             except Exception as fault:  # noqa: BLE001 - one signed oddity must not stop the lane, again at each start
@@ -143,6 +145,14 @@ class Handlers:
             is_fresh = hint.row is not None and at is not None and self._s.clock() - at < _FRESH
             held = keys | {f"referral:{referral_id}"}
             pending.append(_Pending(event, referral_id, held, read_anew=not is_fresh, fresh=fresh))
+
+    def _plan_crm(self, event: InboxEvent, hint: Hint, plan: Plan) -> None:
+        """What became of a contact there. Its values are people's: only its end is remembered."""
+        if hint.end is None or hint.subject is None:
+            plan.done.append((event, "noted"))
+            return
+        contact = (hint.subject.removeprefix("contact:"), hint.end)
+        plan.works.append(self._work("contacts", [event], {hint.subject}, self._do.contact_ended, contact))
 
     def _leave_out_erased(self, plan: Plan, pending: list[_Pending]) -> None:
         """What comes late of a referral that was erased: its row is not even kept."""

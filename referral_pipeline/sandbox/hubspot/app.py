@@ -1,0 +1,159 @@
+"""The ASGI application: the vendor's endpoints and, beside them, the control plane of the sandbox.
+
+Belongs here: turning requests of the web framework into the vendor's and back, looking inside, acts of people. Does not
+belong here: behaviour, injected faults (a middleware around this app), starting servers.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+from fastapi import FastAPI, Request, Response
+from pydantic import ValidationError
+
+from referral_pipeline.sandbox.hubspot.book import Book, Contact
+from referral_pipeline.sandbox.hubspot.errors import Refusal
+from referral_pipeline.sandbox.hubspot.schema import iso
+from referral_pipeline.sandbox.hubspot.vendor import OPERATIONS, Incoming, Vendor
+
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+def create_app(book: Book, *, key: str) -> FastAPI:
+    """Make the app over a book of contacts. `app.state.vendor` is the `Vendor`."""
+    vendor = Vendor(book, key)
+    app = FastAPI(title="HubSpot CRM v3 sandbox", openapi_url=None, docs_url=None, redoc_url=None)
+    app.router.redirect_slashes = False
+    app.state.vendor = vendor
+    _add_control_plane(app, vendor)
+
+    async def api(request: Request) -> Response:
+        answer = vendor.answer(
+            Incoming(
+                method=request.method,
+                path=request.scope["raw_path"].decode("latin-1"),
+                query=request.url.query,
+                authorization=request.headers.get("authorization"),
+                content_type=request.headers.get("content-type", "").lower(),
+                body=await request.body(),
+            )
+        )
+        if answer.body is None:
+            return Response(status_code=answer.status, headers=dict(answer.headers))
+        return Response(answer.body, answer.status, dict(answer.headers), "application/json")
+
+    app.add_route("/{path:path}", api, methods=_METHODS)
+    return app
+
+
+def _add_control_plane(app: FastAPI, vendor: Vendor) -> None:
+    book = vendor.book
+
+    async def dump(request: Request) -> Response:
+        with book.lock:
+            rows: dict[str, Any] = {
+                "contacts": [_told(one) for one in book.contacts.values()],
+                "properties": [one for one in book.schema.properties.values() if not one["hubspotDefined"]],
+                "groups": list(book.schema.groups.values()),
+                "_facts": {"erased": list(book.erased)},
+            }
+            return _json(200, rows)
+
+    async def calls(request: Request) -> Response:
+        with book.lock:
+            return _json(200, {name: dict(counts) for name, counts in vendor.calls.items()})
+
+    async def reset_calls(request: Request) -> Response:
+        with book.lock:
+            vendor.calls.clear()
+        return _json(200, {})
+
+    async def read_switches(request: Request) -> Response:
+        return _json(200, book.switches.model_dump())
+
+    async def change_switches(request: Request) -> Response:
+        try:
+            with book.lock:
+                changed = book.switches.changed(await _object(request))
+                off = {*changed.operations_forbidden, *changed.operations_absent}
+                if unknown := sorted(off - set(OPERATIONS)):
+                    return _json(422, {"problem": [f"{unknown[0]} is no operation"]})
+                book.switches = changed
+        except ValidationError as error:
+            return _json(422, {"problem": [f"{p['loc']}: {p['msg']}" for p in error.errors(include_input=False)]})
+        return _json(200, book.switches.model_dump())
+
+    async def act(request: Request) -> Response:
+        wish = await _object(request)
+        try:
+            with book.lock:
+                return _json(200, perform(book, str(wish.pop("action", "")), wish))
+        except (ValueError, KeyError, TypeError) as problem:
+            return _json(422, {"problem": str(problem)})
+        except Refusal as refusal:
+            return _json(422, {"problem": refusal.body["message"]})
+
+    app.add_route("/_sandbox/dump", dump, methods=["GET"])
+    app.add_route("/_sandbox/calls", calls, methods=["GET"])
+    app.add_route("/_sandbox/calls/reset", reset_calls, methods=["POST"])
+    app.add_route("/_sandbox/switches", read_switches, methods=["GET"])
+    app.add_route("/_sandbox/switches", change_switches, methods=["POST"])
+    app.add_route("/_sandbox/act", act, methods=["POST"])
+
+
+def perform(book: Book, action: str, details: dict[str, Any]) -> dict[str, Any]:
+    """What people do in the product.
+
+    `create_contact {properties}`, `edit_contact {id, properties}`, `merge_contacts {primary_id, other_id}`,
+    `delete_contact {id}`, `restore_contact {id}`, `erase_contact {id}`, `delete_property {name}`. Answers the contact; {} where there is none.
+
+    Raises:
+        ValueError: the act or the contact is unknown.
+        KeyError: a detail is missing.
+    """
+    if action == "create_contact":
+        return _told(book.create(details["properties"]))
+    if action == "merge_contacts":
+        return _told(book.merge(details["primary_id"], details["other_id"]))
+    if action == "restore_contact":
+        return _told(book.restore(details["id"]))
+    if action == "delete_property":
+        book.schema.remove(details["name"])
+        return {}
+    if action not in {"edit_contact", "delete_contact", "erase_contact"}:
+        raise ValueError(f"{action[:40]} is no act of this sandbox")
+    contact = book.find(details["id"])
+    if contact is None:
+        raise ValueError("there is no such contact")
+    if action == "edit_contact":
+        return _told(book.update(contact, details["properties"]))
+    if action == "delete_contact":
+        book.archive(contact)
+        return _told(contact)
+    book.erase(contact.id)
+    return {}
+
+
+def _told(contact: Contact) -> dict[str, Any]:
+    return {
+        "id": contact.id,
+        "properties": dict(contact.properties),
+        "further_emails": list(contact.further_emails),
+        "merged_ids": list(contact.merged_ids),
+        "created_at": iso(contact.created_at),
+        "updated_at": iso(contact.updated_at),
+        "archived": contact.archived_at is not None,
+    }
+
+
+async def _object(request: Request) -> dict[str, Any]:
+    try:
+        content = json.loads(await request.body() or b"{}")
+    except ValueError:
+        return {}
+    return cast("dict[str, Any]", content) if isinstance(content, dict) else {}
+
+
+def _json(status: int, content: Any) -> Response:
+    return Response(json.dumps(content, ensure_ascii=False).encode(), status, media_type="application/json")
