@@ -22,6 +22,7 @@ from datetime import UTC, datetime, timedelta
 from referral_pipeline.connectors.protocols import AtsConnector
 from referral_pipeline.connectors.records import AtsApplication, AtsJob, Referral
 from referral_pipeline.contract.models import Contract
+from referral_pipeline.contract.systems import facts_of
 from referral_pipeline.identity.admission import referral_record
 from referral_pipeline.ledger.records import InboxDelivery
 from referral_pipeline.ledger.store import Ledger, Link
@@ -93,7 +94,7 @@ def missed(
         contract: rules, phases and privacy.
         hash_key: for keyed hashes of contact details.
         now: the time.
-        grace: how young a change may be without being called missed.
+        grace: how young a change may be without being called missed; none where a system has no API to tell it by.
         most: at most so many; the rest is found again next time. A long backlog would stand before fresh events.
 
     Raises:
@@ -108,7 +109,9 @@ def missed(
         *_jobs(pulled.jobs, ledger, ats.system),
     ]
     findings.sort(key=lambda f: (f.changed_at or _LONG_AGO, f.delivery_id))
-    fresh = _not_waiting(_settled(findings, pulled.at, grace), ledger)
+    silent = {s.connector for s in contract.systems().values() if (f := facts_of(s.connector)) and f.auth == "none"}
+    graces = {system: timedelta(0) if system in silent else grace for system in pulled.at}
+    fresh = _not_waiting(_settled(findings, pulled.at, graces), ledger)
     found = [delivery for finding in fresh if (delivery := _delivery(finding, ledger, pulled.at)) is not None]
     return found if most is None else found[:most]
 
@@ -243,12 +246,14 @@ def _jobs(jobs: Sequence[AtsJob], ledger: Ledger, system: str) -> Iterator[_Find
 # ---------------------------------------------------------------- what is left out
 
 
-def _settled(findings: Iterable[_Finding], at: Mapping[str, datetime], grace: timedelta) -> list[_Finding]:
+def _settled(
+    findings: Iterable[_Finding], at: Mapping[str, datetime], graces: Mapping[str, timedelta]
+) -> list[_Finding]:
     """Those that nobody is about to hear of by webhook, and nobody worked on since the pull that shows them."""
     return [
         f
         for f in findings
-        if (f.changed_at is None or f.changed_at <= at[f.system] - grace)
+        if (f.changed_at is None or f.changed_at <= at[f.system] - graces[f.system])
         and (f.handled_at is None or f.handled_at < at[f.system])
     ]
 

@@ -37,10 +37,15 @@ class Doing:
         self._ats = systems.ats.system
 
     def read_anew(self, referral_id: str) -> bool:
-        """Fetch a referral into the mirror; False when the platform has it no more."""
+        """Fetch a referral into the mirror; False when the platform has it no more.
+
+        Of a platform that never tells what is gone, one that it does not show stands as it was kept.
+        """
         row = self._s.advocacy.referral_row(referral_id)
         if row is None:
-            return False
+            kind = self._s.advocacy.entities.get("referrals")
+            may_stand = kind is not None and not kind.tells_gone
+            return may_stand and bool(self._s.mirror.rows("referrals", [referral_id]))
         self._s.mirror.keep("referrals", [row])
         return True
 
