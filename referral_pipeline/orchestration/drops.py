@@ -55,15 +55,35 @@ def dropped_files(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         )
     except OSError as error:
         return dg.SensorResult(skip_reason=f"the folder of advocacy.options.folder: {error.strerror}")
+    stamp, _, known = (context.cursor or "").partition(" ")
     state = state_of(found)
     left = f"; {len(found.unsettled)} are still being written" if found.unsettled else ""
-    if not found.drops or state == context.cursor:
+    if not found.drops or state == stamp:
         return dg.SensorResult(skip_reason=f"{len(found.drops)} files, nothing new{left}")
-    request = dg.RunRequest(run_key=f"drops:{state}", tags={"referral-pipeline/files": str(len(found.drops))})
-    return dg.SensorResult(run_requests=[request], cursor=state)
+    content = content_of(found)
+    if content is None or content == known:
+        # Nothing but names and times differ; or a file was taken away just now, and the next look tells.
+        cursor = context.cursor if content is None else f"{state} {content}"
+        return dg.SensorResult(skip_reason=f"{len(found.drops)} files, no new content{left}", cursor=cursor)
+    request = dg.RunRequest(run_key=f"drops:{content}", tags={"referral-pipeline/files": str(len(found.drops))})
+    return dg.SensorResult(run_requests=[request], cursor=f"{state} {content}")
 
 
 def state_of(found: Look) -> str:
-    """A folder's state in a word: another one once a file came, went, or changed."""
+    """A folder's state in a word: another one once a file came, went, or was touched."""
     parts = "\n".join(f"{one.name}\t{one.size}\t{one.modified_at.timestamp()}" for one in found.drops)
     return hashlib.sha256(parts.encode()).hexdigest()[:16]
+
+
+def content_of(found: Look) -> str | None:
+    """What lies there, in a word, whatever its files are called: another one once there is other content of a kind.
+
+    None when a file is gone meanwhile, or cannot be read, which `check` tells.
+    """
+    from referral_pipeline.connectors.files_folder import digest
+
+    try:
+        parts = sorted({f"{one.kind}\t{digest(one.path.read_bytes())}" for one in found.drops})
+    except OSError:
+        return None
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -47,6 +47,19 @@ def test_a_drop_asks_for_one_run_and_an_edit_for_another(home: Path):
     assert second.run_requests[0].run_key != request.run_key
 
 
+def test_a_copy_another_name_and_another_time_ask_for_no_run(home: Path):
+    drop(home, "referrals.csv")
+    first = tick()
+    (home / "data" / "drops" / "referrals.csv").rename(home / "data" / "drops" / "referrals-1.csv")
+    drop(home, "referrals-2.csv", age=3_600)
+    moved = tick(first.cursor)
+    assert not moved.run_requests
+    assert "no new content" in str(moved.skip_reason)
+    assert not tick(moved.cursor).run_requests
+    (home / "data" / "drops" / "referrals-2.csv").rename(home / "data" / "drops" / "shares.csv")
+    assert tick(moved.cursor).run_requests  # the same bytes of another kind
+
+
 def test_a_file_that_is_still_being_written_is_waited_for(home: Path):
     drop(home, "referrals.csv", age=0)
     waiting = tick()

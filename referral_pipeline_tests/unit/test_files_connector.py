@@ -12,12 +12,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from referral_pipeline.connectors.failures import Conflict, Invalid, TransientFailure
-from referral_pipeline.connectors.records import AtsJob, Window
+from referral_pipeline.connectors.failures import Invalid, TransientFailure
+from referral_pipeline.connectors.files import FilesConnector
+from referral_pipeline.connectors.files_book import Book
+from referral_pipeline.connectors.files_options import FilesOptions
+from referral_pipeline.connectors.records import Window
 from referral_pipeline.ledger.store import Ledger
-from referral_pipeline.vocabulary import CandidateStatus, ReferralStage
+from referral_pipeline.vocabulary import ReferralStage
 from referral_pipeline.warehouse.store import Warehouse
-from referral_pipeline_tests.unit.files_place import LONG_AGO, REFERRAL, Place, outbox, update
+from referral_pipeline_tests.unit.files_place import LONG_AGO, REFERRAL, Place
+
+ADVOCATE = {"referrals": "advocate_id", "shares": "advocate_id", "advocates": "id"}
 
 
 @pytest.fixture
@@ -206,70 +211,39 @@ def test_7_an_export_of_referrals_alone_is_enough_until_a_file_of_advocates_says
     assert (advocate.email, advocate.department, advocate.eligible) == ("n@example.com", "IT", False)
 
 
-# ---------------------------------------------------------------- 8, 9
+def test_7_an_address_that_one_file_tells_is_not_taken_away_by_a_later_one_without_it(place: Place):
+    place.drop("referrals-1.csv", [{**REFERRAL, "advocate_email": "nadia@example.com"}])
+    place.drop("referrals-2.csv", [{**REFERRAL, "id": "R2"}], at=LONG_AGO + timedelta(hours=1))
+    place.pull("advocates")
+    assert [advocate.email for advocate in place.staged().advocates] == ["nadia@example.com"]
 
 
-def test_8_what_is_told_stands_in_the_outbox_and_the_referral_shows_it(place: Place):
-    place.drop("referrals.csv", [REFERRAL])
-    place.pull()
-    connector = place.connector()
-    assert connector.return_status(update())
-    connector.put_job(AtsJob("7", "Porter", "open"))
-    connector.recognise("R1", "hired", 0, "EUR", "k1")
-    connector.close()
-    (status,) = outbox(place, "statuses")
-    assert (status["referral_id"], status["status"], status["ats_application_id"]) == ("R1", "interviewed", "a1")
-    assert [row["title"] for row in outbox(place, "jobs")] == ["Porter"]
-    assert [row["kind"] for row in outbox(place, "recognitions")] == ["hired"]
-    place.pull()
-    (referral,) = place.staged().referrals
-    assert (referral.status, referral.ats_application_id) == (CandidateStatus.INTERVIEWED, "a1")
-    assert place.connector().get_referral("R1") == referral
+# ---------------------------------------------------------------- 10
 
 
-def test_8_the_same_state_is_the_same_bytes(place: Place):
-    connector = place.connector()
-    connector.return_status(update())
-    connector.close()
-    path = place.home / "outbox" / "statuses.csv"
-    before, written = path.read_bytes(), path.stat().st_mtime_ns
-    again = place.connector()
-    again.return_status(update())
-    again.close()
-    assert (path.read_bytes(), path.stat().st_mtime_ns) == (before, written)
-    assert b"ada@example.com" not in before
+def test_10_advocates_who_are_known_by_address_alone_have_its_hash_as_their_id(place: Place):
+    place.options["columns"] = {name: {field: "Who"} for name, field in ADVOCATE.items()}
+    without = {key: value for key, value in REFERRAL.items() if key != "advocate_id"}
+    place.drop("referrals.csv", [{**without, "Who": "Nadia@Example.com "}])
+    place.drop("shares.csv", [{"id": "s1", "Who": "nadia@example.com", "shared_at": "2026-11-01"}])
+    place.drop("advocates.csv", [{"Who": "nadia@example.com", "department": "IT"}])
+    place.pull_all()
+    staged = place.staged()
+    assert staged.problems == []
+    (advocate,) = staged.advocates
+    assert (advocate.email, advocate.department) == ("nadia@example.com", "IT")
+    assert {staged.referrals[0].advocate_id, staged.shares[0].advocate_id} == {advocate.id}
+    assert advocate.id.startswith("mail-")
+    assert "@" not in advocate.id
 
 
-def test_8_the_outbox_is_written_while_the_process_goes_on(place: Place):
-    connector = place.connector()
-    connector.return_status(update())
-    path = place.home / "outbox" / "statuses.csv"
-    for _ in range(100):
-        if path.exists():
-            break
-        os.sched_yield()
-        import time
-
-        time.sleep(0.1)
-    assert path.exists()
-
-
-def test_9_a_status_never_goes_back_and_a_recognition_stands_once(place: Place):
-    connector = place.connector()
-    assert connector.return_status(update(hours=1))
-    assert not connector.return_status(update(CandidateStatus.APPLIED))
-    connector.recognise("R1", "bonus_eligible", 100, "EUR", "k1")
-    connector.recognise("R1", "bonus_eligible", 100, "EUR", "k1")
-    with pytest.raises(Invalid):
-        connector.recognise("R1", "bonus_eligible", 200, "EUR", "k1")
-    with pytest.raises(Conflict):
-        connector.recognise("R1", "bonus_eligible", 100, "EUR", "k2")
-    connector.recognise("R1", "reversed", 100, "EUR", "k3")
-    with pytest.raises(Conflict):
-        connector.recognise("R1", "reversed", 100, "EUR", "k4")
-    connector.recognise("R1", "bonus_eligible", 100, "EUR", "k5")
-    connector.close()
-    assert [row["key"] for row in outbox(place, "recognitions")] == ["k1", "k3", "k5"]
+def test_10_without_a_key_no_address_is_hashed_and_none_is_shown(place: Place):
+    place.drop("referrals.csv", [{**REFERRAL, "advocate_id": "nadia@example.com"}])
+    book = Book(place.home / "state" / "files.sqlite", place.home / "outbox")
+    connector = FilesConnector(FilesOptions(folder="drops", settle_seconds=0), folder=place.folder, book=book)
+    with pytest.raises(Invalid) as refused:
+        list(connector.pull("referrals", Window(None, datetime.now(UTC))))
+    assert "nadia" not in str(refused.value)
 
 
 # ---------------------------------------------------------------- cells and columns
@@ -317,6 +291,18 @@ def test_a_workbook_and_a_parquet_file_are_read_as_a_csv_is(place: Place):
     assert (found["18"].submitted_at, found["18"].clicks) == (datetime(2026, 11, 2, tzinfo=UTC), 4)
 
 
+def test_nothing_in_a_parquet_file_is_nothing_and_bytes_are_text(place: Place):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    place.folder.mkdir()
+    row = {**REFERRAL, "id": b"R1", "clicks": float("nan"), "campaign_tag": float("nan"), "share_id": None}
+    pq.write_table(pa.Table.from_pylist([row]), place.folder / "referrals.parquet")
+    place.pull()
+    (referral,) = place.staged().referrals
+    assert (referral.id, referral.clicks, referral.campaign_tag) == ("R1", None, None)
+
+
 def test_a_basis_of_consent_stands_for_files_without_a_column_of_it_and_for_no_other(place: Place):
     without = {key: value for key, value in REFERRAL.items() if not key.startswith("consent")}
     place.drop("referrals-1.csv", [without])
@@ -344,6 +330,14 @@ def test_check_finds_a_missing_folder_a_name_of_no_kind_and_a_missing_column(pla
     assert findings.keys() == {"advocacy.options.folder", "advocacy.options.columns.shares"}
     assert "Begin their names with" in findings["advocacy.options.folder"].mend
     assert "people" not in str(findings)
+
+
+def test_check_names_columns_that_are_not_read_but_nothing_of_a_file_without_a_header(place: Place):
+    place.drop("referrals.csv", [{**REFERRAL, "Shoe size": "44"}])
+    place.drop("advocates.csv", [{"Nadia": "1", "nadia@example.com": "2"}])
+    found = {finding.key: str(finding) for finding in place.connector().probe()}
+    assert "1 columns are not read: shoe_size" in found["advocacy.options.columns.referrals"]
+    assert "nadia" not in found["advocacy.options.columns.advocates"].casefold()
 
 
 def test_a_file_of_many_pages_is_read_whole_and_one_of_its_rows_is_found_at_once(place: Place):
