@@ -249,6 +249,24 @@ def test_the_vendors_samples_have_the_keys_of_the_sandbox(account: Account) -> N
     assert answer.json()["external_id"] == expected["external_id"]
 
 
+@needs_samples
+def test_what_the_partner_reads_and_is_refused_with_has_the_keys_of_the_vendors_samples(account: Account) -> None:
+    made = post(account, [entry(account)]).json()[0]
+    ask = {"auth": (f"partner-{account.secret}", ""), "headers": {"On-Behalf-Of": ADVOCATE}, "timeout": 5}
+    base = f"{account.root}/v1/partner"
+    (person,) = requests.get(f"{base}/candidates?candidate_ids={made['id']}", **ask).json()
+    jobs = requests.get(f"{base}/jobs", **ask).json()
+    refused = post(account, [entry(account, emails=[{"email": "no address"}])]).json()
+    as_sampled = [
+        ("ingestion_retrieve_candidates_2", person),
+        ("ingestion_retrieve_jobs_1", jobs),
+        ("ingestion_errors__1", refused),
+    ]
+    for name, answer in as_sampled:
+        sample = json.loads((SAMPLES / f"{name}.json").read_text(encoding="utf-8"))
+        assert paths(answer) == paths(sample), name
+
+
 # ---------------------------------------------------------------- the contract
 
 
@@ -280,3 +298,10 @@ def with_ingestion(text: str, more: str = "") -> str:
     head, tail = text[:at], text[at:]
     assert tail.count("  options:\n") >= 1
     return head + tail.replace("  options:\n", OPTION.replace("}", f"{more}}}"), 1)
+
+
+def paths(value: Any, at: str = "") -> set[str]:
+    """Which keys an answer has, at whatever depth."""
+    if isinstance(value, dict):
+        return {at}.union(*(paths(inner, f"{at}.{key}") for key, inner in value.items()))
+    return set().union(*(paths(inner, f"{at}[]") for inner in value)) if isinstance(value, list) else {at}
