@@ -4,15 +4,17 @@ Belongs here: the advocacy protocol over a folder of exports. Does not belong he
 (`files_columns`), memory and outbox (`files_book`), what a row of the contract means (`advocacy_rows`).
 
 Invariants, each with a test of the same number
-1.  A file is known by its content: a copy under another name brings nothing, and an edited file is another file. Its
-    time is that of its first sight, whatever is done to it later.
+1.  A file is known by its content: a copy under another name brings nothing. What takes the place of another content
+    under one name is news, be it one that was seen before. Its time is that of when it became news.
 2.  Content is seen once, and read until a pull that began after it was kept: a crash at any line repeats a file and
     never skips one. What is read again changes nothing.
-3.  A row supersedes another of its id by `updated_at`, or where no column says it by the time of its file.
+3.  A row supersedes another of its id by `updated_at`, or where no column says it by the time of its file; what was
+    told of a referral changes nothing in that. Two lines of one file with one id and no such column are a mistake.
 4.  A file that is still being written is left to the next look; files are never moved or changed.
 5.  A row that cannot be read is set aside by file and line; a file that cannot is told by its name, until one of that
     name can. The others go on.
-6.  A file that is gone takes nothing away: a drop is news, no list of what there is.
+6.  A file that is gone takes nothing away from the warehouse: a drop is news, no list of what there is. A live look
+    knows the files that are there: one that replaces another under its name must hold its rows too.
 7.  An export of referrals alone is enough: its advocates are made of it, until a file of advocates says more.
 8.  Nothing can be told to such a platform: statuses, recognitions, jobs and results are kept as if they had been, and
     written to CSV files in the outbox.
@@ -72,6 +74,8 @@ BOOK_FILE = "files.sqlite"
 PAGE_SIZE = 2_000
 _MADE_AT = datetime(1970, 1, 1, tzinfo=UTC)
 """When advocates were changed that were made of referrals: before any file that says more (7)."""
+_SEEN = "_seen_at"
+"""Since when the file of a row was news; part of the row in raw."""
 _MEND = "correct it in the file and drop that anew"
 ENTITIES: Mapping[str, Entity] = {
     name: Entity(name, tells_gone=False) for name in ("advocates", "content", "shares", "clicks", "referrals")
@@ -148,29 +152,42 @@ class FilesConnector:
     # ------------------------------------------------------------ reading
 
     def pull(self, entity: str, window: Window) -> Iterator[list[Row]]:
-        """(2, 3) The rows of every file that was first seen in the window, or of all, oldest file first."""
+        """(2, 3) The rows of every file that is news in the window, or of all; of referrals the newest of each id."""
+        self._book.export()  # what a process that was killed left unwritten
         kinds = {entity, "referrals"} if entity == "advocates" else {entity}
-        told = self._book.told(since=window.since) if entity == "referrals" else {}
-        waiting = dict(told)
+        wanted: dict[str, None] = {}
+        advocates: list[Row] = []
+        has_news = window.is_full
         for drop, seen, content in self._found(kinds):
-            if window.since is not None and seen.seen_at < window.since:
+            is_news = window.since is None or seen.seen_at >= window.since
+            is_own = drop.kind == entity
+            if is_own and not is_news:
                 continue
             read = self._read(drop, seen, content)
+            if not is_own:
+                advocates += read.rows
+                has_news = has_news or is_news
+                continue
+            yield [_file_row(drop, seen, read)]
             rows = list(read.rows)
-            if entity == "advocates" and drop.kind == "referrals":
-                rows = _advocates_of(rows)
-            elif drop.kind == entity:
-                yield [_file_row(drop, seen, read)]
             if entity == "referrals":
-                held = self._book.told()
-                rows = [_overlaid(row, held) for row in rows]
-                for row in rows:
-                    waiting.pop(str(row.get("id")), None)
+                # What has no id, or stands for a line that cannot be read, goes as it is.
+                wanted |= dict.fromkeys(str(row["id"]) for row in rows if _has_id(row))
+                rows = [row for row in rows if not _has_id(row)]
             for start in range(0, len(rows), PAGE_SIZE):
                 yield rows[start : start + PAGE_SIZE]
-        if waiting:
-            known = self._referrals()
-            yield [_overlaid(known[i], waiting) for i in waiting if i in known]
+        if advocates and has_news:
+            yield _advocates_of(advocates)
+        if entity == "referrals":
+            yield from self._newest_of(wanted, window.since)
+
+    def _newest_of(self, wanted: Mapping[str, None], since: datetime | None) -> Iterator[list[Row]]:
+        """(3, 8) The newest row of these referrals, and of those that something was told of, with what was told."""
+        known, told = self._referrals(), self._book.told()
+        ids = [*wanted, *(i for i in self._book.told(since=since) if i not in wanted)]
+        rows = [_overlaid(known[i], told) for i in ids if i in known]
+        for start in range(0, len(rows), PAGE_SIZE):
+            yield rows[start : start + PAGE_SIZE]
 
     def _look(self) -> Look:
         try:
@@ -179,9 +196,9 @@ class FilesConnector:
             raise TransientFailure(SYSTEM, "folder.list", detail=f"the folder: {error.strerror}") from None
 
     def _found(self, kinds: set[str]) -> Iterator[tuple[Drop, Seen, bytes]]:
-        """(1) Each content once, under the first of its names."""
+        """(1) Each file that says something of its own, in order of its time."""
         now = datetime.now(UTC)
-        contents: dict[str, tuple[Drop, bytes]] = {}
+        there: list[tuple[Drop, bytes]] = []
         for drop in self._look().drops:
             if drop.kind not in kinds:
                 continue
@@ -192,11 +209,12 @@ class FilesConnector:
             except OSError as error:
                 raise TransientFailure(SYSTEM, "file.read", detail=f"{drop.name}: {error.strerror}") from None
             if len(content) == drop.size:  # (4) else it grew between the look and the reading
-                contents.setdefault(digest(content), (drop, content))
-        seen = self._book.seen({h: (drop.name, drop.modified_at) for h, (drop, _) in contents.items()}, now)
-        for known in sorted(seen.values(), key=lambda one: (one.version_at, contents[one.hash][0].name)):
-            drop, content = contents[known.hash]
-            yield drop, known, content
+                there.append((drop, content))
+        seen = self._book.seen([(drop.name, digest(content), drop.modified_at) for drop, content in there], now)
+        found: dict[tuple[str, datetime], tuple[Drop, Seen, bytes]] = {}
+        for (drop, content), one in zip(there, seen, strict=True):
+            found.setdefault((one.hash, one.version_at), (drop, one, content))
+        yield from sorted(found.values(), key=lambda one: (one[1].version_at, one[0].name))
 
     def _read(self, drop: Drop, seen: Seen, content: bytes) -> _Read:
         lines = self._lines[drop.kind]
@@ -207,12 +225,28 @@ class FilesConnector:
         except TableFileError as error:
             return _Read(problem={"field": error.field, "reason": error.reason, "shape": error.shape})
         declares = drop.kind == "referrals" and lines.declares_consent(table.columns)
-        return _Read(
-            rows=tuple(
-                lines.row(one.cells, place=f"{drop.name}:{one.line}", version_at=seen.version_at, declares=declares)
-                for one in table.rows
-            )
-        )
+        is_stamped = lines.column("updated_at") in table.columns
+        rows: list[Row] = []
+        first: dict[str, tuple[str, Mapping[str, Any]]] = {}
+        for one in table.rows:
+            place = f"{drop.name}:{one.line}"
+            if one.has_more:
+                shape_of_it = f"{len(table.columns)} columns, and more cells"
+                rows.append(
+                    _bad_line(
+                        place, "line", "has more cells than the header; quote what holds a separator", shape_of_it
+                    )
+                )
+                continue
+            row = lines.row(one.cells, place=place, version_at=seen.version_at, declares=declares)
+            if _has_id(row) and not is_stamped:
+                earlier = first.setdefault(str(row["id"]), (place, one.cells))
+                if earlier[1] != one.cells:
+                    words = f"stands on {earlier[0]} with other values; keep one, or add a column updated_at"
+                    rows.append(_bad_line(place, "id", words, "the same id"))
+                    continue
+            rows.append({**row, _SEEN: instant_text(seen.seen_at)})
+        return _Read(rows=tuple(rows))
 
     def _referrals(self) -> Mapping[str, Row]:
         """The newest row of each referral, without what was told; read again when the folder has changed."""
@@ -224,7 +258,9 @@ class FilesConnector:
         newest: dict[str, Row] = {}
         for drop, seen, content in self._found({"referrals"}):
             for row in self._read(drop, seen, content).rows:
-                record_id = str(row.get("id"))
+                if not _has_id(row):
+                    continue
+                record_id = str(row["id"])
                 held = newest.get(record_id)
                 if held is None or _comparable(str(row["updated_at"])) >= _comparable(str(held["updated_at"])):
                     newest[record_id] = row
@@ -353,6 +389,7 @@ class FilesConnector:
         if same is not None:
             if any(same[name] != value for name, value in values.items()):
                 raise Invalid(SYSTEM, "recognitions.create", detail="the key stands for another recognition")
+            self._book.export_soon()  # the process that kept it may have been killed before it wrote the file
             return
         since = max((i + 1 for i, one in enumerate(before) if one["kind"] == "reversed"), default=0)
         standing = {one["kind"] for one in before[since:]}
@@ -457,8 +494,17 @@ def _file_row(drop: Drop, seen: Seen, read: _Read) -> Row:
     return {"id": f"?{drop.name}", "updated_at": instant_text(seen.version_at), PROBLEM: read.problem}
 
 
+def _has_id(row: Row) -> bool:
+    return PROBLEM not in row and isinstance(row.get("id"), str) and bool(row["id"])
+
+
+def _bad_line(place: str, field: str, reason: str, shape: str) -> Row:
+    """(5) The row that stands for a line that cannot be read as one."""
+    return {PLACE: place, PROBLEM: {"field": field, "reason": reason, "shape": shape}}
+
+
 def _advocates_of(rows: Sequence[Row]) -> list[Row]:
-    """(7) Each advocate that referrals name, with an address where one of them says it."""
+    """(7) Each advocate that referrals name, with the latest address that one of them says."""
     found: dict[str, Row] = {}
     for row in rows:
         advocate_id = row.get("advocate_id")
@@ -486,7 +532,8 @@ def _overlaid(row: Row, told: Mapping[str, Mapping[str, Any]]) -> Row:
         },
         "hired_at": held["hired_at"],
         "starts_on": held["starts_on"],
-        "updated_at": max(str(row["updated_at"]), held["told_at"], key=_comparable),
+        # Later than whatever was handed over of it before: only the newest row of a referral ever is.
+        "updated_at": max(str(row["updated_at"]), held["told_at"], str(row[_SEEN]), key=_comparable),
     }
 
 
@@ -512,13 +559,13 @@ def _all(entity: str, raw: RawReader, read: Any, problems: list[RowProblem]) -> 
 
 def _of_file(entity: str, row: Row) -> RowProblem:
     what: Mapping[str, str] = row[PROBLEM]
-    name = str(row["id"]).removeprefix("?")
+    name = str(row[PLACE]) if PLACE in row else str(row["id"]).removeprefix("?")
     return RowProblem(SYSTEM, entity, name, what["field"], what["reason"], what["shape"])
 
 
 def _one(entity: str, row: Row, read: Any) -> Any:
     """(5) One row as a record, or why it is none, by file and line."""
-    found = read_one(entity, {name: value for name, value in row.items() if name != PLACE}, read)
+    found = read_one(entity, {name: value for name, value in row.items() if name not in {PLACE, _SEEN}}, read)
     if isinstance(found, RowProblem):
         place = str(row.get(PLACE) or found.record_id)
         return replace(found, system=SYSTEM, record_id=place, reason=f"{found.reason}; {_MEND}")

@@ -15,21 +15,23 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import os
 import sqlite3
 import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from referral_pipeline.connectors.values import instant_text
+from referral_pipeline.escapes import safe_cell
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS seen (
-    hash TEXT PRIMARY KEY, name TEXT NOT NULL, version_at TEXT NOT NULL, seen_at TEXT NOT NULL
+CREATE TABLE IF NOT EXISTS sightings (
+    number INTEGER PRIMARY KEY, name TEXT NOT NULL, hash TEXT NOT NULL, version_at TEXT NOT NULL, seen_at TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS statuses (
     referral_id TEXT PRIMARY KEY, status TEXT NOT NULL, status_at TEXT NOT NULL, ats_system TEXT NOT NULL,
@@ -75,7 +77,9 @@ _EXPORTED: Mapping[str, Sequence[str]] = {
         "next_eligible_on",
     ),
 }
+_LOG = logging.getLogger(__name__)
 _WAIT_SECONDS = 30.0
+_LATER = timedelta(milliseconds=1)
 _SOON_SECONDS = 2.0
 
 
@@ -104,18 +108,35 @@ class Book:
 
     # ------------------------------------------------------------ what was seen
 
-    def seen(self, found: Mapping[str, tuple[str, datetime]], now: datetime) -> dict[str, Seen]:
-        """What is known of these contents, by hash; a new one is known from now on.
+    def seen(self, found: Sequence[tuple[str, str, datetime]], now: datetime) -> list[Seen]:
+        """Since when each of these files has stood as it does; what is news is known from now on.
+
+        A content that is new is news, and so is one that takes the place of another under one name, be it one that was
+        seen before. A copy under a new name is none: it has the time of what it is a copy of.
 
         Args:
-            found: by hash the name and the time of the file.
+            found: name, hash and time of each file.
             now: the time of this look.
         """
-        rows = [(h, name, _text(at), _text(now)) for h, (name, at) in found.items()]
+        answer: list[Seen] = []
         with self._connection() as connection:
-            connection.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?)", rows)
-            known = connection.execute("SELECT hash, version_at, seen_at FROM seen").fetchall()
-        return {h: Seen(h, _time(version), _time(seen)) for h, version, seen in known if h in found}
+            for name, content, modified_at in found:
+                own = _sighting(connection, "name", name)
+                same = _sighting(connection, "hash", content)
+                if own is not None and own.hash == content:
+                    answer.append(own)
+                    continue
+                if own is not None:
+                    version_at = max(min(modified_at, now), own.version_at + _LATER)
+                else:
+                    version_at = same.version_at if same is not None else min(modified_at, now)
+                seen_at = same.seen_at if own is None and same is not None else now
+                connection.execute(
+                    "INSERT INTO sightings (name, hash, version_at, seen_at) VALUES (?, ?, ?, ?)",
+                    [name, content, _text(version_at), _text(seen_at)],
+                )
+                answer.append(Seen(content, version_at, seen_at))
+        return answer
 
     # ------------------------------------------------------------ what was told
 
@@ -128,7 +149,7 @@ class Book:
             if held is not None and _time(held[0]) > _time(values["status_at"]):
                 return False
             _put(connection, "statuses", values)
-        self._export_soon()
+        self.export_soon()
         return True
 
     def told(self, *, since: datetime | None = None) -> dict[str, dict[str, Any]]:
@@ -152,7 +173,7 @@ class Book:
         """Keep a row, in place of the one with its key."""
         with self._connection() as connection:
             _put(connection, table, values)
-        self._export_soon()
+        self.export_soon()
 
     def result_of(self, advocate_id: str) -> datetime | None:
         """As of when the results of an advocate stand here; None for none."""
@@ -162,7 +183,7 @@ class Book:
 
     # ------------------------------------------------------------ the outbox
 
-    def _export_soon(self) -> None:
+    def export_soon(self) -> None:
         """Write the files in a moment, once for all that comes meanwhile."""
         with self._lock:
             if self._flush is None:
@@ -173,7 +194,11 @@ class Book:
     def _exported(self) -> None:
         with self._lock:
             self._flush = None
-        self.export()
+        try:
+            self.export()
+        except (OSError, sqlite3.Error) as error:
+            # What was told is kept; the next write, pull or end of a process writes the files.
+            _LOG.warning("the outbox could not be written now: %s", type(error).__name__)
 
     def close(self) -> None:
         """Write what is not written yet."""
@@ -184,14 +209,13 @@ class Book:
         self.export()
 
     def export(self) -> list[Path]:
-        """Write the CSV files, those that differ; their paths."""
+        """Write the CSV files, those that differ; their paths. One process at a time, on what stands then."""
         written: list[Path] = []
-        with self._lock:
+        with self._connection() as connection:  # which holds the only right to write until the files are in place
             for table, columns in _EXPORTED.items():
-                with self._connection() as connection:
-                    rows = connection.execute(
-                        f"SELECT {', '.join(columns)} FROM {table} ORDER BY 1"  # noqa: S608 - our own names
-                    ).fetchall()
+                rows = connection.execute(
+                    f"SELECT {', '.join(columns)} FROM {table} ORDER BY 1"  # noqa: S608 - our own names
+                ).fetchall()
                 if rows or (self._outbox / f"{table}.csv").exists():
                     written += self._write(table, columns, rows)
         return written
@@ -200,7 +224,7 @@ class Book:
         sheet = io.StringIO(newline="")
         writer = csv.writer(sheet)
         writer.writerow(columns)
-        writer.writerows([["" if cell is None else cell for cell in row] for row in rows])
+        writer.writerows([[_cell(cell) for cell in row] for row in rows])
         content = sheet.getvalue().encode()
         path = self._outbox / f"{table}.csv"
         if path.exists() and path.read_bytes() == content:
@@ -228,10 +252,25 @@ class Book:
             connection.close()
 
 
+def _sighting(connection: sqlite3.Connection, column: str, value: str) -> Seen | None:
+    """The newest sighting of a name, or the first of a content."""
+    order = "DESC" if column == "name" else "ASC"
+    row = connection.execute(
+        f"SELECT hash, version_at, seen_at FROM sightings WHERE {column} = ? ORDER BY number {order} LIMIT 1",  # noqa: S608
+        [value],
+    ).fetchone()
+    return Seen(row[0], _time(row[1]), _time(row[2])) if row is not None else None
+
+
 def _put(connection: sqlite3.Connection, table: str, values: Mapping[str, Any]) -> None:
     names = ", ".join(values)
     marks = ", ".join("?" * len(values))
     connection.execute(f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})", list(values.values()))  # noqa: S608
+
+
+def _cell(value: Any) -> Any:
+    """A cell that no spreadsheet program takes for a formula."""
+    return "" if value is None else safe_cell(value) if isinstance(value, str) else value
 
 
 def _text(moment: datetime) -> str:
