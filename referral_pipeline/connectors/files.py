@@ -4,16 +4,18 @@ Belongs here: the advocacy protocol over a folder of exports. Does not belong he
 (`files_columns`), memory (`files_book`), telling (`files_outbox`), what a row of the contract means (`advocacy_rows`).
 
 Invariants, each with a test of the same number
-1.  A file is known by its content: a copy under another name brings nothing, and an edited file is another file. Its
-    time is that of its first sight, whatever is done to it later.
+1.  A file is known by its content: a copy under another name brings nothing. What takes the place of another content
+    under one name is news, be it one that was seen before. Its time is that of when it became news.
 2.  Content is read until a pull that began after it was seen was kept: a crash at any line repeats a file and never
     skips one, and so does a file that was away, being written, of another kind, or read by other options meanwhile.
     What is read again changes nothing.
-3.  A row supersedes another of its id by `updated_at`, or where no column says it by the time of its file.
+3.  A row supersedes another of its id by `updated_at`, or where no column says it by the time of its file; what was
+    told of a referral changes nothing in that. Two lines of one file with one id and no such column are a mistake.
 4.  A file that is still being written is left to the next look; files are never moved or changed.
 5.  A row that cannot be read is set aside by file and line; a file that cannot is told by its name, until one of that
     name can. The others go on.
-6.  A file that is gone takes nothing away: a drop is news, no list of what there is.
+6.  A file that is gone takes nothing away from the warehouse: a drop is news, no list of what there is. A live look
+    knows the files that are there: one that replaces another under its name must hold its rows too.
 7.  An export of referrals alone is enough: its advocates are made of it, until a file of advocates says more.
 8.  Nothing can be told to such a platform: statuses, recognitions, jobs and results are kept as if they had been, and
     written to CSV files in the outbox.
@@ -27,17 +29,15 @@ import hashlib
 import hmac
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from referral_pipeline.connectors.advocacy_rows import (
     READERS,
     read_advocate,
     read_content,
-    read_one,
     read_referral,
     read_share,
     read_told,
@@ -46,11 +46,23 @@ from referral_pipeline.connectors.build import Build
 from referral_pipeline.connectors.capabilities import AuditScope, Capability
 from referral_pipeline.connectors.failures import Invalid, TransientFailure
 from referral_pipeline.connectors.files_book import Book, Seen
-from referral_pipeline.connectors.files_columns import COLUMNS, PLACE, PROBLEM, Cells, Lines
+from referral_pipeline.connectors.files_columns import COLUMNS, Cells, Lines
 from referral_pipeline.connectors.files_folder import Drop, Look, digest, look, table_of
 from referral_pipeline.connectors.files_options import FilesOptions
 from referral_pipeline.connectors.files_outbox import Outbox
 from referral_pipeline.connectors.files_probe import audit, probe, refuse_missing
+from referral_pipeline.connectors.files_rows import (
+    SEEN,
+    SYSTEM,
+    advocates_of,
+    bad_line,
+    file_row,
+    has_id,
+    overlaid,
+    put_newest,
+    read_all,
+    read_row,
+)
 from referral_pipeline.connectors.http import WriteGuard
 from referral_pipeline.connectors.protocols import RawReader
 from referral_pipeline.connectors.records import (
@@ -69,16 +81,11 @@ from referral_pipeline.connectors.records import (
     Told,
     Window,
 )
-from referral_pipeline.connectors.table_file import TableFileError
+from referral_pipeline.connectors.table_file import TableFileError, TableRow
 from referral_pipeline.connectors.values import instant_text
 
-SYSTEM = "files"
 BOOK_FILE = "files.sqlite"
 PAGE_SIZE = 2_000
-_MADE_AT = datetime(1970, 1, 1, tzinfo=UTC)
-"""When advocates were changed that were made of referrals: before any file that says more (7); a second later where
-their address is told, which a later file without it must not take away."""
-_MEND = "correct it in the file and drop that anew"
 ENTITIES: Mapping[str, Entity] = {
     name: Entity(name, tells_gone=False) for name in ("advocates", "content", "shares", "clicks", "referrals")
 }
@@ -132,27 +139,38 @@ class FilesConnector:
     # ------------------------------------------------------------ reading
 
     def pull(self, entity: str, window: Window) -> Iterator[list[Row]]:
-        """(2, 3) The rows of every file that was first seen in the window, or of all, oldest file first."""
-        kinds = {entity, "referrals"} if entity == "advocates" else {entity}
-        told = self._book.told(since=window.since) if entity == "referrals" else {}
-        waiting = dict(told)
-        for one in _from_first_new(self._found(kinds), window.since):
+        """(2, 3) The rows of every file that is news in the window, or of all; of referrals the newest of each id."""
+        self._book.export()  # what a process that was killed left unwritten
+        if entity == "referrals":
+            yield from self._pull_referrals(window.since)
+            return
+        for one in _from_first_new(self._found(entity), window.since):
             read = self._read(one)
-            rows = list(read.rows)
-            if entity == "advocates" and one.drop.kind == "referrals":
-                rows = _advocates_of(rows)
-            elif one.drop.kind == entity:
-                yield [_file_row(one, read)]
-            if entity == "referrals":
-                held = self._book.told()
-                rows = [_overlaid(row, held) for row in rows]
-                for row in rows:
-                    waiting.pop(str(row.get("id")), None)
-            for start in range(0, len(rows), PAGE_SIZE):
-                yield rows[start : start + PAGE_SIZE]
-        if waiting:
-            known = self._referrals()
-            yield [_overlaid(known[i], waiting) for i in waiting if i in known]
+            yield [file_row(one.drop.name, one.seen.version_at, read.problem)]
+            yield from _pages(read.rows)
+        if entity == "advocates":
+            told_of = self._found("referrals")
+            if _from_first_new(told_of, window.since):
+                yield advocates_of([row for one in told_of for row in self._read(one).rows])
+
+    def _pull_referrals(self, since: datetime | None) -> Iterator[list[Row]]:
+        """(3, 8) The newest row of each referral of files that are news, or that something was told of, with that."""
+        found = self._found("referrals")
+        news = {one.drop.name for one in found if since is None or one.seen.seen_at >= since}
+        wanted: dict[str, None] = {}
+        newest: dict[str, Row] = {}
+        for one in found if news else ():
+            read = self._read(one)
+            put_newest(newest, read.rows)
+            if one.drop.name in news:
+                yield [file_row(one.drop.name, one.seen.version_at, read.problem)]
+                wanted |= dict.fromkeys(str(row["id"]) for row in read.rows if has_id(row))
+                # What has no id, or stands for a line that cannot be read, goes as it is.
+                yield from _pages([row for row in read.rows if not has_id(row)])
+        wanted |= dict.fromkeys(self._book.told(since=since))
+        known = newest if news else self._referrals() if wanted else {}
+        told = self._book.told()
+        yield from _pages([overlaid(known[i], told) for i in wanted if i in known])
 
     def _look(self) -> Look:
         try:
@@ -160,31 +178,32 @@ class FilesConnector:
         except OSError as error:
             raise TransientFailure(SYSTEM, "folder.list", detail=f"the folder: {error.strerror}") from None
 
-    def _found(self, kinds: set[str]) -> list[_Found]:
-        """(1) Each content once, under the first of its names, oldest first."""
-        drops = [drop for drop in self._look().drops if drop.kind in kinds]
+    def _found(self, kind: str) -> list[_Found]:
+        """(1) Each file of a kind that says something of its own, in order of its time."""
         known = self._book.hashes()
         fresh: dict[tuple[str, str], str] = {}
-        found: list[_Found] = []
-        for kind in sorted(kinds):
-            contents: dict[str, Drop] = {}
-            for drop in (drop for drop in drops if drop.kind == kind):
-                key = (drop.name, drop.stamp) if drop.stamp is not None else None
-                hashed = known.get(key) if key is not None else None
-                if hashed is None:
-                    content = _content(drop)
-                    if content is None:
-                        continue
-                    hashed = digest(content)
-                    if key is not None:
-                        fresh[key] = hashed
-                contents.setdefault(hashed, drop)
-            at = {h: drop.modified_at for h, drop in contents.items()}
-            seen = self._book.seen(kind, self._readings[kind], at)
-            found += [_Found(contents[h], one) for h, one in seen.items()]
+        there: list[tuple[Drop, str]] = []
+        for drop in self._look().drops:
+            if drop.kind != kind:
+                continue
+            key = (drop.name, drop.stamp) if drop.stamp is not None else None
+            hashed = known.get(key) if key is not None else None
+            if hashed is None:
+                content = _content(drop)
+                if content is None:
+                    continue
+                hashed = digest(content)
+                if key is not None:
+                    fresh[key] = hashed
+            there.append((drop, hashed))
         if fresh:
             self._book.keep_hashes(fresh)
-        return sorted(found, key=lambda one: (one.seen.version_at, one.drop.name))
+        names = [(drop.name, hashed, drop.modified_at) for drop, hashed in there]
+        seen = self._book.seen(kind, self._readings[kind], names)
+        found: dict[tuple[str, datetime], _Found] = {}
+        for (drop, hashed), one in zip(there, seen, strict=True):
+            found.setdefault((hashed, one.version_at), _Found(drop, one))
+        return sorted(found.values(), key=lambda one: (one.seen.version_at, one.drop.name))
 
     def _read(self, one: _Found) -> _Read:
         drop = one.drop
@@ -198,8 +217,26 @@ class FilesConnector:
             refuse_missing(lines, table)
         except TableFileError as error:
             return _Read(problem={"field": error.field, "reason": error.reason, "shape": error.shape})
-        row = lines.reader(table.columns, name=drop.name, version_at=one.seen.version_at)
-        return _Read(rows=tuple(map(row, table.rows)))
+        as_row = lines.reader(table.columns, name=drop.name, version_at=one.seen.version_at)
+        is_stamped = lines.column("updated_at") in table.columns
+        seen_at = instant_text(one.seen.seen_at)
+        rows: list[Row] = []
+        first: dict[str, TableRow] = {}
+        for line in table.rows:
+            if line.has_more:
+                words = "has more cells than the header; quote what holds a separator"
+                rows.append(bad_line(drop.name, line, "line", words, f"{len(table.columns)} columns, and more cells"))
+                continue
+            row = as_row(line)
+            if not is_stamped and has_id(row):
+                earlier = first.setdefault(row["id"], line)
+                if earlier is not line and earlier.cells != line.cells:
+                    words = f"stands on line {earlier.line} with other values; keep one, or add a column updated_at"
+                    rows.append(bad_line(drop.name, line, "id", words, "the same id"))
+                    continue
+            row[SEEN] = seen_at
+            rows.append(row)
+        return _Read(rows=tuple(rows))
 
     def _digest(self, address: str) -> str:
         """(10) An address as an id: the same for the same address, and nobody's who has not the key."""
@@ -215,12 +252,8 @@ class FilesConnector:
             if self._newest is not None and self._newest[0] == state:
                 return self._newest[1]
         newest: dict[str, Row] = {}
-        for one in self._found({"referrals"}):
-            for row in self._read(one).rows:
-                record_id = str(row.get("id"))
-                held = newest.get(record_id)
-                if held is None or _comparable(str(row["updated_at"])) >= _comparable(str(held["updated_at"])):
-                    newest[record_id] = row
+        for one in self._found("referrals"):
+            put_newest(newest, self._read(one).rows)
         with self._lock:
             self._newest = (state, newest)
         return newest
@@ -228,7 +261,7 @@ class FilesConnector:
     def referral_row(self, referral_id: str) -> Row | None:
         """One referral's raw row, as the files and what was told say now. None when no file names it."""
         row = self._referrals().get(referral_id)
-        return _overlaid(row, self._book.told()) if row is not None else None
+        return overlaid(row, self._book.told()) if row is not None else None
 
     def get_referral(self, referral_id: str) -> Referral | None:
         """One referral, fresh. None when no file names it."""
@@ -244,28 +277,28 @@ class FilesConnector:
     def stage(self, raw: RawReader) -> AdvocacyStaged:
         """(5) Read raw rows into canonical records. Pure."""
         problems: list[RowProblem] = []
-        found = {entity: list(_all(entity, raw, read, problems)) for entity, read in READERS.items()}
+        found = {entity: list(read_all(entity, raw, read, problems)) for entity, read in READERS.items()}
         return AdvocacyStaged(**found, problems=problems)
 
     def referral_of(self, row: Row) -> Referral | RowProblem:
         """(5) One row as a referral. Pure."""
-        return _one("referrals", row, read_referral)
+        return read_row("referrals", row, read_referral)
 
     def told_of(self, row: Row) -> Told | RowProblem:
         """(8) What was told of a referral's application, from its row. Pure."""
-        return _one("referrals", row, read_told)
+        return read_row("referrals", row, read_told)
 
     def share_of(self, row: Row) -> Share | RowProblem:
         """(5) One share. Pure."""
-        return _one("shares", row, read_share)
+        return read_row("shares", row, read_share)
 
     def content_of(self, row: Row) -> Content | RowProblem:
         """(5) One piece of content. Pure."""
-        return _one("content", row, read_content)
+        return read_row("content", row, read_content)
 
     def advocate_of(self, row: Row) -> Advocate | RowProblem:
         """(5) One advocate. Pure."""
-        return _one("advocates", row, read_advocate)
+        return read_row("advocates", row, read_advocate)
 
     # ------------------------------------------------------------ telling
 
@@ -313,7 +346,7 @@ class FilesConnector:
 
     def row_problem(self, entity: str, row: Row) -> RowProblem | None:
         """(5) Why a row cannot be read; None when it can. Pure."""
-        found = _one(entity, row, READERS[entity])
+        found = read_row(entity, row, READERS[entity])
         return found if isinstance(found, RowProblem) else None
 
     def close(self) -> None:
@@ -344,81 +377,9 @@ def _from_first_new(found: Sequence[_Found], since: datetime | None) -> Sequence
     return found[first:]
 
 
-def _file_row(one: _Found, read: _Read) -> Row:
-    """(5) The row that stands for a whole file: what is wrong with it, or that nothing is."""
-    return {"id": f"?{one.drop.name}", "updated_at": instant_text(one.seen.version_at), PROBLEM: read.problem}
-
-
-def _advocates_of(rows: Sequence[Row]) -> list[Row]:
-    """(7) Each advocate that referrals name, with an address where one of them says it."""
-    found: dict[str, Row] = {}
-    for row in rows:
-        advocate_id = row.get("advocate_id")
-        if isinstance(advocate_id, str) and advocate_id:
-            address = row.get("advocate_email")
-            if isinstance(address, str):
-                told = {"email": address, "updated_at": instant_text(_MADE_AT + timedelta(seconds=1))}
-            elif advocate_id in found:
-                continue
-            else:
-                told = {"updated_at": instant_text(_MADE_AT)}
-            found[advocate_id] = {"id": advocate_id, "eligible": True, **told, PLACE: row[PLACE]}
-    return list(found.values())
-
-
-def _overlaid(row: Row, told: Mapping[str, Mapping[str, Any]]) -> Row:
-    """(8) A referral with what was told of it, as a platform would show it."""
-    held = told.get(str(row.get("id")))
-    if held is None:
-        return row
-    return {
-        **row,
-        "status": held["status"],
-        "status_at": held["status_at"],
-        "ats": {
-            "system": held["ats_system"],
-            "candidate_id": held["ats_candidate_id"],
-            "application_id": held["ats_application_id"],
-        },
-        "hired_at": held["hired_at"],
-        "starts_on": held["starts_on"],
-        "updated_at": max(str(row["updated_at"]), held["told_at"], key=_comparable),
-    }
-
-
-def _comparable(text: str) -> float:
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except (ValueError, OverflowError):
-        return 0.0
-
-
-def _all(entity: str, raw: RawReader, read: Any, problems: list[RowProblem]) -> Iterator[Any]:
-    for row in raw(entity):
-        if PROBLEM in row:
-            if row[PROBLEM] is not None:
-                problems.append(_of_file(entity, row))
-            continue
-        found = _one(entity, row, read)
-        if isinstance(found, RowProblem):
-            problems.append(found)
-        else:
-            yield found
-
-
-def _of_file(entity: str, row: Row) -> RowProblem:
-    what: Mapping[str, str] = row[PROBLEM]
-    name = str(row["id"]).removeprefix("?")
-    return RowProblem(SYSTEM, entity, name, what["field"], what["reason"], what["shape"])
-
-
-def _one(entity: str, row: Row, read: Any) -> Any:
-    """(5) One row as a record, or why it is none, by file and line."""
-    found = read_one(entity, {name: value for name, value in row.items() if name != PLACE}, read)
-    if isinstance(found, RowProblem):
-        place = str(row.get(PLACE) or found.record_id)
-        return replace(found, system=SYSTEM, record_id=place, reason=f"{found.reason}; {_MEND}")
-    return found
+def _pages(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    for start in range(0, len(rows), PAGE_SIZE):
+        yield list(rows[start : start + PAGE_SIZE])
 
 
 def build(of: Build) -> FilesConnector:

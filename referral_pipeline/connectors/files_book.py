@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import os
 import sqlite3
 import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,12 @@ from referral_pipeline.connectors.values import instant_text
 from referral_pipeline.escapes import safe_cell
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS contents (hash TEXT PRIMARY KEY, version_at TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS sightings (
-    kind TEXT NOT NULL, reading TEXT NOT NULL, hash TEXT NOT NULL, seen_at TEXT NOT NULL, is_there INTEGER NOT NULL,
-    PRIMARY KEY (kind, reading, hash)
+CREATE TABLE IF NOT EXISTS stands (
+    number INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, hash TEXT NOT NULL, reading TEXT NOT NULL,
+    version_at TEXT NOT NULL, seen_at TEXT NOT NULL, is_there INTEGER NOT NULL
 );
+CREATE INDEX IF NOT EXISTS stands_of_name ON stands (kind, name);
+CREATE INDEX IF NOT EXISTS stands_of_hash ON stands (kind, hash);
 CREATE TABLE IF NOT EXISTS stamps (name TEXT PRIMARY KEY, stamp TEXT NOT NULL, hash TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS looks (one INTEGER PRIMARY KEY CHECK (one = 1), at TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS statuses (
@@ -93,6 +95,8 @@ _QUERIES: Mapping[str, str] = {
 }
 """Where a file is not a table as it stands: with each status goes what was told last of the referral's bonus."""
 _ANYBODYS_TEXT = frozenset({"title", "location", "url"})
+_LOG = logging.getLogger(__name__)
+_LATER = timedelta(milliseconds=1)
 _WAIT_SECONDS = 30.0
 _SOON_SECONDS = 2.0
 
@@ -104,6 +108,18 @@ class Seen:
     hash: str
     version_at: datetime
     seen_at: datetime
+
+
+@dataclass(frozen=True)
+class _Stand:
+    """How a file stood at one time."""
+
+    number: int
+    hash: str
+    reading: str
+    version_at: datetime
+    seen_at: datetime
+    is_there: bool
 
 
 class Book:
@@ -122,40 +138,64 @@ class Book:
 
     # ------------------------------------------------------------ what was seen
 
-    def seen(self, kind: str, reading: str, found: Mapping[str, datetime]) -> dict[str, Seen]:
-        """What is known of these contents, by hash; a new one is known from now on.
+    def seen(self, kind: str, reading: str, found: Sequence[tuple[str, str, datetime]]) -> list[Seen]:
+        """Since when each of these files has stood as it does; what is news is known from now on.
 
-        Content that a look misses (taken away, being written anew) counts as new when it is back: somebody who pulled
-        meanwhile, and asks for news since then, has not read it. So does all content once it is read in another way.
+        A content that is new is news, and so is one that takes the place of another under one name, be it one that was
+        seen before. A copy under a new name is none: it has the time of what it is a copy of. What a look misses (taken
+        away, being written anew) is news when it is back, as whoever pulled meanwhile, and asks for news since then,
+        has not read it; so is everything once it is read in another way. Its version stays.
 
         Args:
             kind: whose rows the files hold; the same bytes may be dropped as two kinds.
             reading: how they are read, in a word.
-            found: everything of that kind that is there, by hash with the time of its file.
+            found: everything of that kind that is there: name, hash and time of each file.
         """
+        answer: list[Seen] = []
         with self._connection() as connection:
             now = self._looked(connection)
-            connection.executemany(
-                "INSERT OR IGNORE INTO contents VALUES (?, ?)", [(h, _text(at)) for h, at in found.items()]
-            )
-            connection.executemany(
-                "INSERT INTO sightings VALUES (?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET"
-                " seen_at = CASE is_there WHEN 1 THEN seen_at ELSE excluded.seen_at END, is_there = 1",
-                [(kind, reading, h, now) for h in found],
-            )
-            known = connection.execute(
-                "SELECT hash, version_at, seen_at FROM sightings JOIN contents USING (hash)"
-                " WHERE kind = ? AND reading = ? AND is_there = 1",
-                [kind, reading],
-            ).fetchall()
-            left = [(kind, reading, h) for h, _, _ in known if h not in found]
-            connection.executemany(
-                "UPDATE sightings SET is_there = 0 WHERE kind = ? AND reading = ? AND hash = ?", left
-            )
-            connection.execute(
-                "UPDATE sightings SET is_there = 0 WHERE kind = ? AND reading <> ? AND is_there = 1", [kind, reading]
-            )
-        return {h: Seen(h, _time(version), _time(seen)) for h, version, seen in known if h in found}
+            for name, content, modified_at in found:
+                own = _stand(connection, kind, "name", name)
+                if own is not None and own.hash == content:
+                    is_known = own.is_there and own.reading == reading
+                    answer.append(Seen(content, own.version_at, own.seen_at if is_known else now))
+                    connection.execute(
+                        "UPDATE stands SET seen_at = ?, reading = ?, is_there = 1 WHERE number = ?",
+                        [_text(answer[-1].seen_at), reading, own.number],
+                    )
+                    continue
+                same = _stand(connection, kind, "hash", content)
+                seen_at = now
+                if own is not None:
+                    version_at = max(min(modified_at, now), own.version_at + _LATER)
+                elif same is not None:
+                    version_at = same.version_at
+                    seen_at = self._seen_under_others(connection, kind, reading, content) or now
+                else:
+                    version_at = min(modified_at, now)
+                connection.execute(
+                    "INSERT INTO stands (kind, name, hash, reading, version_at, seen_at, is_there)"
+                    " VALUES (?, ?, ?, ?, ?, ?, 1)",
+                    [kind, name, content, reading, _text(version_at), _text(seen_at)],
+                )
+                answer.append(Seen(content, version_at, seen_at))
+            there = {(name, content) for name, content, _ in found}
+            held = connection.execute("SELECT number, name, hash FROM stands WHERE kind = ? AND is_there = 1", [kind])
+            left = [(number,) for number, *one in held.fetchall() if tuple(one) not in there]
+            connection.executemany("UPDATE stands SET is_there = 0 WHERE number = ?", left)
+        return answer
+
+    def _seen_under_others(
+        self, connection: sqlite3.Connection, kind: str, reading: str, content: str
+    ) -> datetime | None:
+        """Since when content was news under the names that it had at the last look; None where it was not there."""
+        (latest,) = connection.execute(
+            "SELECT max(number) FROM stands WHERE kind = ? AND reading = ? AND hash = ? AND is_there = 1",
+            [kind, reading, content],
+        ).fetchone()
+        if latest is None:
+            return None
+        return _time(connection.execute("SELECT seen_at FROM stands WHERE number = ?", [latest]).fetchone()[0])
 
     def hashes(self) -> dict[tuple[str, str], str]:
         """The hash of each file that was read before, by its name and stamp."""
@@ -169,12 +209,12 @@ class Book:
                 "INSERT OR REPLACE INTO stamps VALUES (?, ?, ?)", [(*key, h) for key, h in found.items()]
             )
 
-    def _looked(self, connection: sqlite3.Connection) -> str:
+    def _looked(self, connection: sqlite3.Connection) -> datetime:
         """The time of this look, taken while no other process can look, and never before that of the one before."""
         held = connection.execute("SELECT at FROM looks").fetchone()
         now = datetime.now(UTC)
-        at = _text(now if held is None else max(now, _time(held[0])))
-        connection.execute("INSERT OR REPLACE INTO looks VALUES (1, ?)", [at])
+        at = now if held is None else max(now, _time(held[0]))
+        connection.execute("INSERT OR REPLACE INTO looks VALUES (1, ?)", [_text(at)])
         return at
 
     # ------------------------------------------------------------ what was told
@@ -188,7 +228,7 @@ class Book:
             if held is not None and _time(held[0]) > _time(values["status_at"]):
                 return False
             _put(connection, "statuses", values)
-        self._export_soon()
+        self.export_soon()
         return True
 
     def told(self, *, since: datetime | None = None) -> dict[str, dict[str, Any]]:
@@ -212,7 +252,7 @@ class Book:
         """Keep a row, in place of the one with its key."""
         with self._connection() as connection:
             _put(connection, table, values)
-        self._export_soon()
+        self.export_soon()
 
     def result_of(self, advocate_id: str) -> datetime | None:
         """As of when the results of an advocate stand here; None for none."""
@@ -222,7 +262,7 @@ class Book:
 
     # ------------------------------------------------------------ the outbox
 
-    def _export_soon(self) -> None:
+    def export_soon(self) -> None:
         """Write the files in a moment, once for all that comes meanwhile."""
         with self._lock:
             if self._flush is None:
@@ -233,7 +273,11 @@ class Book:
     def _exported(self) -> None:
         with self._lock:
             self._flush = None
-        self.export()
+        try:
+            self.export()
+        except (OSError, sqlite3.Error) as error:
+            # What was told is kept; the next write, pull or end of a process writes the files.
+            _LOG.warning("the outbox could not be written now: %s", type(error).__name__)
 
     def close(self) -> None:
         """Write what is not written yet."""
@@ -244,10 +288,9 @@ class Book:
         self.export()
 
     def export(self) -> list[Path]:
-        """Write the CSV files, those that differ; their paths."""
+        """Write the CSV files, those that differ; their paths. One process at a time, on what stands then."""
         written: list[Path] = []
-        # Written while it is locked: else another process could put what it read earlier over what is newer.
-        with self._lock, self._connection() as connection:
+        with self._connection() as connection:  # which holds the only right to write until the files are in place
             for table, columns in _EXPORTED.items():
                 query = _QUERIES.get(table) or f"SELECT {', '.join(columns)} FROM {table} ORDER BY 1"  # noqa: S608
                 rows = connection.execute(query).fetchall()
@@ -285,6 +328,20 @@ class Book:
             raise
         finally:
             connection.close()
+
+
+def _stand(connection: sqlite3.Connection, kind: str, column: str, value: str) -> _Stand | None:
+    """How a name stood last, or a content first."""
+    order = "DESC" if column == "name" else "ASC"
+    row = connection.execute(
+        f"SELECT number, hash, reading, version_at, seen_at, is_there FROM stands WHERE kind = ? AND {column} = ?"  # noqa: S608 - our own names
+        f" ORDER BY number {order} LIMIT 1",
+        [kind, value],
+    ).fetchone()
+    if row is None:
+        return None
+    number, content, reading, version_at, seen_at, is_there = row
+    return _Stand(number, content, reading, _time(version_at), _time(seen_at), bool(is_there))
 
 
 def _put(connection: sqlite3.Connection, table: str, values: Mapping[str, Any]) -> None:

@@ -24,6 +24,7 @@ PLACE: Final = "_place"
 PROBLEM: Final = "_problem"
 """What is wrong with a whole file, in the row that stands for it."""
 
+_MOST: Final = 10**15
 _YES: Final = frozenset({"yes", "true", "1", "y", "ja", "oui", "si", "granted"})
 _NO: Final = frozenset({"no", "false", "0", "n", "nein", "non", "withdrawn", "revoked"})
 
@@ -48,11 +49,17 @@ class Cells:
 def text(cell: Any, how: Cells) -> Any:
     """A text; whole numbers of a spreadsheet as they look."""
     del how
-    if isinstance(cell, float) and cell.is_integer():
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    if _is_whole(cell):
         return str(int(cell))
-    if isinstance(cell, int | float | Decimal) and not isinstance(cell, bool):
+    if isinstance(cell, int | float | Decimal):
         return str(cell)
     return cell.strip() if isinstance(cell, str) else cell if cell is None else str(cell)
+
+
+def _is_whole(cell: Any) -> bool:
+    return isinstance(cell, float | Decimal) and abs(cell) < _MOST and cell == int(cell)
 
 
 def word(cell: Any, how: Cells) -> Any:
@@ -69,10 +76,10 @@ def moment(cell: Any, how: Cells) -> Any:
 
 def count(cell: Any, how: Cells) -> Any:
     """A whole number."""
-    if isinstance(cell, float) and cell.is_integer():
+    if _is_whole(cell):
         return int(cell)
     found = text(cell, how)
-    return int(found) if isinstance(found, str) and found.isascii() and found.isdecimal() else cell
+    return int(found) if isinstance(found, str) and found.isascii() and found.isdecimal() else found
 
 
 def flag(cell: Any, how: Cells) -> Any:
@@ -80,7 +87,7 @@ def flag(cell: Any, how: Cells) -> Any:
     if isinstance(cell, bool):
         return cell
     found = word(cell, how)
-    return True if found in _YES else False if found in _NO else cell
+    return True if found in _YES else False if found in _NO else text(cell, how)
 
 
 def _moment(cell: Any, how: Cells) -> datetime | None:
@@ -201,8 +208,9 @@ class Lines:
         return plain_name(self.names.get(name, name))
 
     def missing(self, columns: Sequence[str]) -> list[str]:
-        """Our needed fields for which a header has no column."""
-        return [n for n, one in COLUMNS[self.entity].items() if one.needed and self.column(n) not in columns]
+        """Our fields that are needed, or that the contract names a column for, and for which a header has none."""
+        wanted = {name: one.needed or name in self.names for name, one in COLUMNS[self.entity].items()}
+        return [name for name, is_wanted in wanted.items() if is_wanted and self.column(name) not in columns]
 
     def unknown(self, columns: Sequence[str]) -> list[str]:
         """Columns that nothing is read from."""
@@ -229,6 +237,7 @@ class Lines:
         ]
         written = instant_text(version_at)
         declares = self.entity == "referrals" and self.declares_consent(columns)
+        has_stage = self.column("stage") in there
 
         def row(line: TableRow) -> dict[str, Any]:
             found: dict[str, Any] = {PLACE: f"{name}:{line.line}"}
@@ -244,7 +253,7 @@ class Lines:
             if self.entity == "advocates":
                 found.setdefault("eligible", True)
             if self.entity == "referrals":
-                self._complete(found, declares=declares)
+                self._complete(found, has_stage=has_stage, declares=declares)
             return found
 
         return row
@@ -262,12 +271,16 @@ class Lines:
 
     def declares_consent(self, columns: Sequence[str]) -> bool:
         """Whether nothing in a file tells of consent, so that the contract's basis stands for it."""
-        return self.consent_basis is not None and self.column("consent_granted") not in columns
+        if self.consent_basis is None or any(name.startswith("consent") for name in self.names):
+            return False
+        # Whatever begins like it may be an answer, and an answer is never written over by a basis.
+        return not any(name.startswith(("consent", "opt_in", "optin", "gdpr")) for name in columns)
 
-    def _complete(self, row: dict[str, Any], *, declares: bool) -> None:
+    def _complete(self, row: dict[str, Any], *, has_stage: bool, declares: bool) -> None:
         """What an export of referrals alone leaves out."""
-        row.setdefault("stage", "applied")
-        if row["stage"] == "applied":
+        if not has_stage:
+            row["stage"] = "applied"
+        if row.get("stage") == "applied":
             row.setdefault("applied_at", row.get("submitted_at"))
         consent = row.get("consent")
         if consent is not None and "granted" not in consent:
@@ -297,5 +310,5 @@ def _remembering(read: Callable[[Any, Cells], Any], how: Cells) -> Callable[[Any
 def _read(read: Callable[[Any, Cells], Any], cell: Any, how: Cells) -> Any:
     try:
         return read(cell, how)
-    except ValueError:
+    except (ValueError, OverflowError):
         return text(cell, how)

@@ -84,7 +84,7 @@ def look(folder: Path, *, now: datetime, settle_seconds: float) -> Look:
             continue
         is_old = now.timestamp() - status.st_ctime > _CLOCK_TICK_SECONDS
         stamp = f"{status.st_size}.{status.st_mtime_ns}.{status.st_ctime_ns}.{status.st_ino}" if is_old else None
-        drops.append(Drop(path, kind, status.st_size, min(modified_at, now), stamp))
+        drops.append(Drop(path, kind, status.st_size, modified_at, stamp))
     return Look(sorted(drops, key=lambda one: (one.modified_at, one.name)), unsettled, unknown)
 
 
@@ -115,11 +115,15 @@ def table_of(name: str, content: bytes, *, columns: Sequence[str]) -> Table:
 
     try:
         table: Any = pq.read_table(io.BytesIO(content))
-    except (pa.ArrowException, OSError, ValueError):
+        names = [plain_name(one) for one in table.column_names]
+        rows = tuple(_rows(names, table))
+    except (pa.ArrowException, OSError, ValueError, OverflowError):
         reason = "is no Parquet file that can be read; export it anew"
         raise TableFileError("file", reason, f"{len(content)} bytes") from None
-    names = [plain_name(one) for one in table.column_names]
-    return Table(tuple(names), tuple(_rows(names, table)))
+    repeated = [one for one in columns if names.count(one) > 1]
+    if repeated:
+        raise TableFileError(repeated[0], "stands in the header twice; keep one of the columns", "2 columns")
+    return Table(tuple(names), rows)
 
 
 def _rows(names: Sequence[str], table: Any) -> Iterator[TableRow]:

@@ -99,6 +99,7 @@ class Outbox:
         if same is not None:
             if any(same[name] != value for name, value in values.items()):
                 raise Invalid(self._system, "recognitions.create", detail="the key stands for another recognition")
+            self._book.export_soon()  # the process that kept it may have been killed before it wrote the file
             return
         since = max((i + 1 for i, one in enumerate(before) if one["kind"] == "reversed"), default=0)
         standing = {one["kind"] for one in before[since:]}

@@ -71,7 +71,8 @@ def rehearse(write: Callable[[], object], personal: Collection[str]) -> Payload 
 def masked(value: Any, personal: Collection[str]) -> Any:
     """A JSON value without personal data: each text that holds some is replaced by its shape."""
     words = {word.casefold() for word in personal if len(word) >= _SHORTEST_WORD}
-    numbers = {digits for word in personal if len(digits := _digits(word)) >= _SHORTEST_NUMBER}
+    # The same number is written with its country, or with a zero instead of it.
+    numbers = {digits for word in personal if len(digits := _digits(word).lstrip("0")) >= _SHORTEST_NUMBER}
     short = {word.casefold() for word in personal if word} - words
     return _masked(value, words | short, words, numbers, "")
 

@@ -243,7 +243,10 @@ SYSTEMS: Mapping[str, SystemFacts] = {
                 "folder": "folder in which its exports are dropped",
                 "time_zone": "time zone of times without one, such as Europe/Berlin",
             },
-            set_up=("drop its exports there: referrals*.csv, advocates*.xlsx, shares*.parquet, content*, clicks*",),
+            set_up=(
+                "make the folder of options.folder, and drop its exports there: referrals*.csv, advocates*.xlsx, "
+                "shares*.parquet, content*, clicks*",
+            ),
         ),
         SystemFacts(
             name="hubspot",

@@ -13,7 +13,7 @@ from __future__ import annotations
 import string
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -55,7 +55,12 @@ def _words(found: Any) -> Any:
     """Keys and values as texts: YAML reads `true`, `7` and `1.5` as other things."""
     if not isinstance(found, dict):
         return found
-    return {_text(key): _text(value) for key, value in found.items()}
+    pairs = cast("dict[Any, Any]", found).items()
+    if any(not isinstance(part, str | int | float | date) for pair in pairs for part in pair):
+        raise refuse(
+            "found something that is no word; allowed: words on both sides", "Write it like {linkedin: LinkedIn}"
+        )
+    return {_text(key): _text(value) for key, value in pairs}
 
 
 class Transform(BaseModel):

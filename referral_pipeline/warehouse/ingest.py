@@ -110,11 +110,18 @@ def ingest(
     total = _pull(source, kind, window, warehouse, pulled_at=now)
     absent, missing, doubt = 0, 0, None
     is_told = window.is_full and kind.tells_gone
+    if window.is_full and not kind.tells_gone:
+        # Rows without an id stand for lines that were wrong: those that were corrected are not met again.
+        warehouse.mark_absent(source.system, entity, full_pull_started_at=now, only_keyless=True)
     unseen = warehouse.unseen(source.system, entity, full_pull_started_at=now) if is_told else None
     if unseen is not None and unseen.records + unseen.keyless:
         total += _pull(source, kind, Window(now - lookback, later(), position=now), warehouse, pulled_at=now)
         unseen = warehouse.unseen(source.system, entity, full_pull_started_at=now)
-        doubt = None if believe_absent else _doubt(unseen, total)
+        doubted_before = 0
+        if cursor is not None:
+            earlier = warehouse.unseen(source.system, entity, full_pull_started_at=cursor.full_pull_at)
+            doubted_before = earlier.records
+        doubt = None if believe_absent else _doubt(unseen, total, doubted_before)
         missing = unseen.records if doubt is not None else 0
         absent = warehouse.mark_absent(source.system, entity, full_pull_started_at=now, only_keyless=doubt is not None)
     ledger.save_cursor(
@@ -170,13 +177,20 @@ class _Count:
         )
 
 
-def _doubt(unseen: Unseen, total: _Count) -> Doubt | None:
-    """(5) Why what a full pull misses may not be gone."""
+def _doubt(unseen: Unseen, total: _Count, doubted_before: int) -> Doubt | None:
+    """(5) Why what a full pull misses may not be gone.
+
+    What an earlier pull was not believed about stays in doubt, however many rows have come since: `doubted_before` rows
+    were missing then, and still are.
+    """
     if not unseen.records:
         return None
     if total.keyless:
         return Doubt.UNREADABLE
-    return Doubt.MOST if unseen.records > _FEW and unseen.records * 2 > unseen.held else None
+    if total.rows == 0 and unseen.records > 1:
+        return Doubt.MOST
+    is_most = unseen.records > _FEW and unseen.records * 2 > unseen.held
+    return Doubt.MOST if is_most or doubted_before > _FEW else None
 
 
 def _since(cursor: Cursor | None, now: datetime, lookback: timedelta, full_every: timedelta) -> datetime | None:
@@ -194,7 +208,7 @@ def _pull(source: Source, kind: Entity, window: Window, warehouse: Warehouse, *,
             changed = warehouse.upsert_raw(
                 source.system, kind.name, rows, key=kind.key, changed_field=kind.changed_field, pulled_at=pulled_at
             )
-        total += _Count(len(rows), pages, changed, sum(1 for row in rows if row.get(kind.key) in {None, ""}))
+        total += _Count(len(rows), pages, changed, sum(1 for row in rows if row.get(kind.key) in (None, "")))
     return total + _Count(keyless=_skipped(source))
 
 

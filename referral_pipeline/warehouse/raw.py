@@ -200,7 +200,7 @@ def _incoming(rows: Iterable[Row], key: str, changed_field: str | None) -> Any:
         named: Any = row.get(key)
         stamp: Any = row.get(changed_field) if changed_field is not None else None
         content = hashlib.sha256(payload.encode()).hexdigest()[:16]
-        ids.append(f"{KEYLESS}{content}" if named in {None, ""} else str(named))
+        ids.append(f"{KEYLESS}{content}" if named in (None, "") else str(named))
         changed.append(_moment_text(stamp))
         payloads.append(payload)
     return pa.table(

@@ -255,7 +255,7 @@ def test_init_asks_which_systems_and_for_what_nobody_can_guess_of_them(clean_env
 
 def test_init_says_what_is_left_to_do_in_the_systems_that_were_chosen(clean_environment):
     result = invoke("init", "--owner-email", "somebody@example.com", "--ats", "ashby")
-    assert "Ashby: create one application custom field" in result.output
+    assert "Ashby: `referral-pipeline fields create` makes the custom fields" in result.output
     assert result.output.splitlines()[-1].endswith("run `referral-pipeline check`")
 
 

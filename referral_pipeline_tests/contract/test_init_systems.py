@@ -42,7 +42,7 @@ def test_the_contract_that_init_writes_for_a_platform_passes_check_against_it(
     assert written.exit_code == 0, written.output
     if advocacy == "files":
         (clean_environment / "data" / "drops").mkdir()
-        assert "drop its exports there" in written.output
+        assert "make the folder of options.folder" in written.output
     with Sandbox(size=TINY, advocacy="advocacy" if advocacy == "files" else advocacy) as sandbox:
         for name, value in sandbox.environment().items():
             monkeypatch.setenv(name, value)

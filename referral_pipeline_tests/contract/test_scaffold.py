@@ -85,7 +85,7 @@ def test_every_variable_of_the_example_has_a_comment_and_no_value_and_none_is_mi
             names.add(line.removesuffix("="))
     contract = parse_contract(integration_yaml(choices))
     for system in contract.systems().values():
-        assert {system.client_id_env, system.client_secret_env, system.webhook_secret_env} - {None} <= names
+        assert {system.client_id_env, system.client_secret_env, system.webhook_secret_env} - {None, ""} <= names
     ours = {f"REFERRAL_PIPELINE_{name.upper()}" for name in Settings.model_fields}
     assert {name for name in names if name.startswith("REFERRAL_PIPELINE_")} <= ours
     assert {"REFERRAL_PIPELINE_KEY", "REFERRAL_PIPELINE_HASH_KEY"} <= names

@@ -74,6 +74,8 @@ def test_a_field_with_fixed_words_never_receives_another(value: str, words: dict
         ("{template: '{value!r}  '}", "mappings[0].transform.template", "no template"),
         ("{template: 'open { {value}'}", "mappings[0].transform.template", "no template"),
         ("{date: '%Y', time_zone: Berlin}", "mappings[0].transform.time_zone", "IANA"),
+        ("{map: {linkedin: }}", "mappings[0].transform.map", "no word"),
+        ("{map: {linkedin: [a, b]}}", "mappings[0].transform.map", "no word"),
         ("{upper: on}", "mappings[0].transform.upper", "unknown"),
     ],
 )

@@ -72,3 +72,10 @@ def test_where_the_platform_has_an_api_or_the_folder_is_missing_nothing_is_asked
     assert "advocacy.options.folder" in str(tick().skip_reason)
     (home / "data" / "integration.yaml").unlink()
     assert "has an API" in str(tick().skip_reason)
+
+
+def test_a_file_of_the_future_is_one_state_and_not_another_at_each_look(home: Path):
+    drop(home, "referrals.csv", age=-86_400)
+    first = tick()
+    assert len(first.run_requests) == 1
+    assert not tick(first.cursor).run_requests

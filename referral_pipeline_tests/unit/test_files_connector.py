@@ -139,14 +139,15 @@ def test_4_a_file_that_changed_a_moment_ago_is_left_to_the_next_look_and_no_file
 
 
 def test_5_each_bad_row_is_told_by_file_and_line_and_the_good_ones_go_on(place: Place):
+    good = {**REFERRAL, "stage": "applied"}
     bad = [
-        {**REFERRAL, "id": "R2", "submitted_at": "02/11/2026"},
-        {**REFERRAL, "id": "R3", "clicks": "many"},
-        {**REFERRAL, "id": "R4", "consent_granted": "perhaps"},
-        {**REFERRAL, "id": "", "job_id": "8"},
-        {**REFERRAL, "id": "R6", "stage": "dreaming"},
+        {**good, "id": "R2", "submitted_at": "02/11/2026"},
+        {**good, "id": "R3", "clicks": "many"},
+        {**good, "id": "R4", "consent_granted": "perhaps"},
+        {**good, "id": "", "job_id": "8"},
+        {**good, "id": "R6", "stage": "dreaming"},
     ]
-    place.drop("referrals-nov.csv", [REFERRAL, *bad])
+    place.drop("referrals-nov.csv", [good, *bad])
     place.pull()
     staged = place.staged()
     assert [referral.id for referral in staged.referrals] == ["R1"]

@@ -251,6 +251,34 @@ def test_a_list_that_is_nearly_empty_of_a_sudden_takes_nothing_away_until_somebo
     assert bench.missing() == {}
 
 
+def test_a_list_that_is_empty_of_a_sudden_takes_nothing_away(bench: Bench) -> None:
+    for number in range(10):
+        bench.source.put(f"job-{number:02}")
+    bench.pull()
+    bench.wait(hours=1)
+    bench.source.rows.clear()
+    report = bench.pull(full_every=timedelta(0))
+    assert (report.absent, report.missing, report.doubt) == (0, 10, Doubt.MOST)
+
+
+def test_what_was_in_doubt_stays_in_doubt_however_many_rows_have_come_since(bench: Bench) -> None:
+    for number in range(100):
+        bench.source.put(f"job-{number:03}")
+    bench.pull()
+    bench.wait(hours=1)
+    lost = {key: bench.source.rows.pop(key) for key in list(bench.source.rows)[:60]}
+    assert bench.pull(full_every=timedelta(0)).missing == 60
+    bench.wait(hours=1)
+    for number in range(100, 200):
+        bench.source.put(f"job-{number:03}")
+    report = bench.pull(full_every=timedelta(0))
+    assert (report.absent, report.missing, report.doubt) == (0, 60, Doubt.MOST)
+    bench.wait(hours=1)
+    bench.source.rows |= lost
+    report = bench.pull(full_every=timedelta(0))
+    assert (report.absent, report.missing, report.doubt) == (0, 0, None)
+
+
 def test_a_few_rows_may_go_at_once_whatever_their_share(bench: Bench) -> None:
     for number in range(12):
         bench.source.put(f"job-{number:02}")

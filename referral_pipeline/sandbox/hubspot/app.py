@@ -106,7 +106,8 @@ def perform(book: Book, action: str, details: dict[str, Any]) -> dict[str, Any]:
     """What people do in the product.
 
     `create_contact {properties}`, `edit_contact {id, properties}`, `merge_contacts {primary_id, other_id}`,
-    `delete_contact {id}`, `restore_contact {id}`, `erase_contact {id}`, `delete_property {name}`. Answers the contact; {} where there is none.
+    `delete_contact {id}`, `restore_contact {id}`, `erase_contact {id}`, `delete_property {name}`.
+    Answers the contact; {} where there is none.
 
     Raises:
         ValueError: the act or the contact is unknown.

@@ -161,7 +161,7 @@ class Doing:
         return f"blocked:{Block.ERASED}"
 
     def contact_ended(self, contact: tuple[str, str]) -> str:
-        """The CRM has a contact no more (its id, deleted or erased) and it is not made again, or has it again: restored."""
+        """The CRM tells of a contact (its id): deleted or erased, it is not made again; restored, it is kept level."""
         crm = self._s.contract.crm
         return note_end(self._s.ledger, crm.connector, *contact) if crm is not None else "not_ours"
 
