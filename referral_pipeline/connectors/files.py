@@ -14,8 +14,8 @@ Invariants, each with a test of the same number
 4.  A file that is still being written is left to the next look; files are never moved or changed.
 5.  A row that cannot be read is set aside by file and line; a file that cannot is told by its name, until one of that
     name can. The others go on.
-6.  A file that is gone takes nothing away from the warehouse: a drop is news, no list of what there is. A live look
-    knows the files that are there: one that replaces another under its name must hold its rows too.
+6.  A file that is gone takes nothing away: a drop is news, no list of what there is, and an older row of a file that
+    is still there is not taken for the truth. A live look knows the files that are there alone.
 7.  An export of referrals alone is enough: its advocates are made of it, until a file of advocates says more.
 8.  Nothing can be told to such a platform: statuses, recognitions, jobs and results are kept as if they had been, and
     written to CSV files in the outbox.
@@ -56,6 +56,7 @@ from referral_pipeline.connectors.files_rows import (
     SYSTEM,
     advocates_of,
     bad_line,
+    changed_at,
     file_row,
     has_id,
     overlaid,
@@ -168,9 +169,11 @@ class FilesConnector:
                 # What has no id, or stands for a line that cannot be read, goes as it is.
                 yield from _pages([row for row in read.rows if not has_id(row)])
         wanted |= dict.fromkeys(self._book.told(since=since))
-        known = newest if news else self._referrals() if wanted else {}
+        known = self._standing(newest) if news else self._referrals() if wanted else {}
         told = self._book.told()
         yield from _pages([overlaid(known[i], told) for i in wanted if i in known])
+        # (6) As they are: whoever holds the later row keeps it, and who never got it is not left with nothing.
+        yield from _pages([newest[i] for i in wanted if i in newest and i not in known])
 
     def _look(self) -> Look:
         try:
@@ -254,9 +257,15 @@ class FilesConnector:
         newest: dict[str, Row] = {}
         for one in self._found("referrals"):
             put_newest(newest, self._read(one).rows)
+        standing = self._standing(newest)
         with self._lock:
-            self._newest = (state, newest)
-        return newest
+            self._newest = (state, standing)
+        return standing
+
+    def _standing(self, newest: Mapping[str, Row]) -> Mapping[str, Row]:
+        """(6) Without rows of which a later one was read from a file that is gone."""
+        outdated = self._book.outdated({i: changed_at(row) for i, row in newest.items()})
+        return {i: row for i, row in newest.items() if i not in outdated}
 
     def referral_row(self, referral_id: str) -> Row | None:
         """One referral's raw row, as the files and what was told say now. None when no file names it."""

@@ -37,6 +37,7 @@ CREATE TABLE IF NOT EXISTS stands (
 CREATE INDEX IF NOT EXISTS stands_of_name ON stands (kind, name);
 CREATE INDEX IF NOT EXISTS stands_of_hash ON stands (kind, hash);
 CREATE TABLE IF NOT EXISTS stamps (name TEXT PRIMARY KEY, stamp TEXT NOT NULL, hash TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS changes (referral_id TEXT PRIMARY KEY, at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS looks (one INTEGER PRIMARY KEY CHECK (one = 1), at TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS statuses (
     referral_id TEXT PRIMARY KEY, status TEXT NOT NULL, status_at TEXT NOT NULL, ats_system TEXT NOT NULL,
@@ -216,6 +217,20 @@ class Book:
         at = now if held is None else max(now, _time(held[0]))
         connection.execute("INSERT OR REPLACE INTO looks VALUES (1, ?)", [_text(at)])
         return at
+
+    def outdated(self, changed: Mapping[str, float]) -> set[str]:
+        """Those referrals of which a later row was read before; the latest change of each is kept.
+
+        Args:
+            changed: by referral when the newest row that lies there was changed, in seconds since 1970.
+        """
+        with self._connection() as connection:
+            connection.executemany(
+                "INSERT INTO changes VALUES (?, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)",
+                changed.items(),
+            )
+            latest = dict(connection.execute("SELECT referral_id, at FROM changes").fetchall())
+        return {i for i, at in changed.items() if at < latest[i]}
 
     # ------------------------------------------------------------ what was told
 

@@ -32,8 +32,13 @@ def put_newest(newest: dict[str, Row], rows: Sequence[Row]) -> None:
     for row in rows:
         if has_id(row):
             held = newest.get(row["id"])
-            if held is None or _comparable(str(row["updated_at"])) >= _comparable(str(held["updated_at"])):
+            if held is None or changed_at(row) >= changed_at(held):
                 newest[row["id"]] = row
+
+
+def changed_at(row: Row) -> float:
+    """When a row was changed, in seconds since 1970; 0 where that cannot be read."""
+    return _comparable(str(row["updated_at"]))
 
 
 def has_id(row: Row) -> bool:

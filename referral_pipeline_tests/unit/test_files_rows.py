@@ -138,6 +138,30 @@ def test_5_a_line_without_an_id_that_was_corrected_is_told_no_more(place: Place)
     assert place.staged().problems == []
 
 
+def test_6_a_withdrawal_whose_file_was_taken_away_is_not_undone_by_an_older_file_and_what_is_told(place: Place):
+    place.drop("referrals-1.csv", [REFERRAL])
+    later = LONG_AGO + timedelta(hours=1)
+    path = place.drop("referrals-2.csv", [{**REFERRAL, "consent_granted": "no", "stage": "withdrawn"}], at=later)
+    place.pull()
+    path.unlink()
+    place.connector().return_status(update())
+    assert place.connector().get_referral("R1") is None
+    for full in (False, True):
+        place.pull(full=full)
+        (referral,) = place.staged().referrals
+        assert referral.consent is not None
+        assert not referral.consent.granted
+
+
+def test_6_where_the_later_row_was_never_kept_and_is_gone_the_older_one_is_not_lost_with_it(place: Place):
+    place.drop("referrals-1.csv", [REFERRAL])
+    path = place.drop("referrals-2.csv", [{**REFERRAL, "campaign_tag": "x"}], at=LONG_AGO + timedelta(hours=1))
+    assert place.connector().get_referral("R1") is not None
+    path.unlink()
+    place.pull()
+    assert [referral.id for referral in place.staged().referrals] == ["R1"]
+
+
 def test_7_an_advocates_address_is_not_lost_by_an_export_that_leaves_it_out(place: Place):
     place.drop("referrals-1.csv", [{**REFERRAL, "advocate_email": "nadia@example.com"}])
     place.pull("advocates")
