@@ -70,6 +70,8 @@ from referral_pipeline.vocabulary import CandidateStatus
 
 PAGE_SIZE = 100
 MOST_READINGS = 5
+_REFERENCE_SECONDS = 300.0
+"""How long a job's reference is believed: people can change it, and nothing tells that they did."""
 ENTITIES: Mapping[str, Entity] = {name: Entity(name, changed_field=None) for name in ("advocates", "referrals")}
 _CLOSE_REASONS = {
     CandidateStatus.REJECTED: "CANDIDATE_REJECTED",
@@ -88,7 +90,7 @@ class RadancyConnector:
         self._company = f"companies/{company_id}"
         self._declared = declared
         self._defaults = job_defaults
-        self._references: dict[str, str | None] = {}
+        self._references: dict[str, tuple[str, float]] = {}  # by job; with the moment until which it is believed
 
     # ------------------------------------------------------------ reading
 
@@ -100,11 +102,13 @@ class RadancyConnector:
             for page in self.list_all("users", {"inactives": "true", "incognitos": "true"}):
                 yield [_with_department(row, departments) for row in page]
         elif entity == "referrals":
-            # Renewed by each pull; a job that is new to it is looked up.
-            self._references = {job.id: job.reference for job in self._jobs({"status": ALL_JOBS})}
+            # Of this pull alone, so what is not known is asked for once; a job that is not in it is looked up.
+            until = self._client.clock.monotonic() + _REFERENCE_SECONDS
+            listed = {job.id: job.reference for job in self._jobs({"status": ALL_JOBS})}
+            self._references = {job: (found, until) for job, found in listed.items() if found is not None}
             query = {"expand": "applicant,job", "sort": "applicationDate,asc"}
             for page in self.list_all("applications", query):
-                yield [self._with_reference(row) for row in page]
+                yield [self._with_reference(row, listed) for row in page]
 
     def list_all(self, resource: str, query: Mapping[str, str]) -> Iterator[list[Row]]:
         """(2) All pages of a list."""
@@ -140,18 +144,33 @@ class RadancyConnector:
                 if not isinstance(job, RowProblem):
                     yield job
 
-    def _with_reference(self, row: Row) -> Row:
-        """(4) An application with the reference of its job, which an expanded job need not show."""
+    def _with_reference(self, row: Row, known: dict[str, str | None] | None = None) -> Row:
+        """(4) An application with the reference of its job, which an expanded job need not show.
+
+        `known` are references by job; what is looked up is added.
+        """
         job: Any = row.get("job")
         job_id: Any = cast("Row", job).get("id") if isinstance(job, dict) else None
         if not isinstance(job_id, str):
             return row
-        if job_id not in self._references:
-            found = self._get("jobs", job_id) or {}
-            reference = found.get("referenceNumber")
-            self._references[job_id] = reference if isinstance(reference, str) else None
-        reference = self._references[job_id] or cast("Row", job).get("referenceNumber")
+        known = {} if known is None else known
+        if job_id not in known:
+            known[job_id] = self._reference(job_id)
+        reference = known[job_id] or cast("Row", job).get("referenceNumber")
         return {**row, "job": {**cast("Row", job), "referenceNumber": reference}}
+
+    def _reference(self, job_id: str) -> str | None:
+        """(4) The reference of a job. One that is there is believed for a while; none may be given at any time."""
+        now = self._client.clock.monotonic()
+        believed = self._references.get(job_id)
+        if believed is not None and now < believed[1]:
+            return believed[0]
+        found = (self._get("jobs", job_id) or {}).get("referenceNumber")
+        if not isinstance(found, str):
+            self._references.pop(job_id, None)
+            return None
+        self._references[job_id] = found, now + _REFERENCE_SECONDS
+        return found
 
     def _get(self, resource: str, record_id: str, query: Mapping[str, str] | None = None) -> Row | None:
         """One record; None for one that is not there, or whose id cannot be one."""

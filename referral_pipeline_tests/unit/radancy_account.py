@@ -121,7 +121,7 @@ class Tenant:
             credentials=credentials,
             timeouts=Timeouts(2, 5),
             retry=RetryPolicy(max_attempts=2),
-            clock=Clock(sleep=lambda seconds: None),
+            clock=Clock(monotonic=lambda: self.now.timestamp(), sleep=lambda seconds: None),
         )
         client._tokens.discard(client._tokens._token.value) if client._tokens and client._tokens._token else None
         defaults = JobDefaults.model_validate({**SANDBOX_OPTIONS["job_defaults"], **more})

@@ -127,6 +127,50 @@ def test_4_the_job_of_a_referral_is_the_ats_s_by_its_reference_number(tenant: Te
     fresh.close()
 
 
+def looked_up(tenant: Tenant) -> int:
+    return len([one for one in tenant.sent if one.method == "GET" and one.path.startswith("jobs/")])
+
+
+def show_reference(tenant: Tenant, reference: str | None, status: str = "ACTIVE_PUBLISHED") -> None:
+    """Whatever is known of the job 4410000002, it is shown with this reference."""
+
+    def show(sent: Any) -> None:
+        if sent.path.startswith("jobs"):
+            tenant.account.job(id_of("jobs", "4410000002")).update(referenceNumber=reference, status=status)
+
+    tenant.before_each(show)
+
+
+def test_4_a_reference_that_is_given_afterwards_is_seen_at_once(tenant: Tenant):
+    referral_id = tenant.refer(job="4410000002")
+    tenant.account.job_of("4410000002")
+    show_reference(tenant, None)
+    with pytest.raises(Invalid, match="referenceNumber"):
+        tenant.connector.get_referral(referral_id)
+    show_reference(tenant, "4410000003")
+    assert referral(tenant, referral_id).job_id == "4410000003"
+
+
+def test_4_a_reference_is_believed_for_five_minutes(tenant: Tenant):
+    referral_id = tenant.refer(job="4410000002")
+    assert referral(tenant, referral_id).job_id == "4410000002"
+    show_reference(tenant, "4410000003")
+    tenant.now += timedelta(minutes=5) - timedelta(seconds=1)
+    assert (referral(tenant, referral_id).job_id, looked_up(tenant)) == ("4410000002", 1)
+    tenant.now += timedelta(seconds=1)
+    assert (referral(tenant, referral_id).job_id, looked_up(tenant)) == ("4410000003", 2)
+
+
+def test_4_a_pull_tells_of_the_list_that_it_read_and_asks_once_for_a_job_that_is_not_in_it(tenant: Tenant):
+    for job in ("4410000001", "4410000002", "4410000002", "4410000002"):
+        tenant.refer(job=job)
+        tenant.account.job_of(job)
+    show_reference(tenant, None, "DELETED")
+    rows = tenant.pull("referrals")
+    assert [row["job"]["referenceNumber"] for row in rows] == ["4410000001", None, None, None]
+    assert looked_up(tenant) == 1
+
+
 def test_5_what_cannot_be_read_is_set_aside_by_field_and_shape_and_the_others_go_on(tenant: Tenant):
     good, orphan, unnumbered = tenant.refer(), tenant.refer(), tenant.refer(job="4410000002")
     tenant.account.job_of("4410000002")["referenceNumber"] = None
