@@ -411,6 +411,16 @@ def test_12_the_sandbox_s_contract_declares_what_the_platform_cannot_say(monkeyp
         ("country: FR", 'country: ""', "advocacy.options.residency.country"),
         ('basis: "sandbox: invented people of one country"', 'basis: " "', "advocacy.options.residency.basis"),
         ('webhook_addresses: ["127.0.0.1", "::1"]', "webhook_addresses: [here]", "advocacy.options.webhook_addresses"),
+        (
+            'webhook_addresses: ["127.0.0.1", "::1"]',
+            "webhook_addresses: [0.0.0.0/0]",
+            "advocacy.options.webhook_addresses",
+        ),
+        (
+            'webhook_addresses: ["127.0.0.1", "::1"]',
+            'webhook_addresses: ["::/0"]',
+            "advocacy.options.webhook_addresses",
+        ),
         ('webhook_addresses: ["127.0.0.1", "::1"]', "webhook_addresses: []", "advocacy.options.webhook_addresses"),
         ("split: payee}", "split: credit}", "rules.bonus.split"),
         (
