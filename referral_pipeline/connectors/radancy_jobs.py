@@ -1,7 +1,7 @@
 """Jobs of the ATS on Radancy: found by their reference, made, brought level.
 
-Belongs here: what is written of a job. Does not belong here: reading lists (`radancy`). The numbers are the invariants
-of `radancy`.
+Belongs here: what is written of a job. Does not belong here: reading lists (`radancy_pages`). The numbers are the
+invariants of `radancy`.
 
 (11) A job is looked for by its reference before it is made, so that one whose answer was lost is not made twice. An
 update takes all attributes, so those that people set are sent as they are. Where applicants are led (`jobPostingUrl`)

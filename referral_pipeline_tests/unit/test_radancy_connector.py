@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from referral_pipeline.connectors.build import Build, ConnectorError
-from referral_pipeline.connectors.failures import Conflict, Invalid, NotFound, Unauthorized
-from referral_pipeline.connectors.radancy import MOST_READINGS, build
+from referral_pipeline.connectors.failures import Conflict, Invalid, NotFound, TransientFailure, Unauthorized
+from referral_pipeline.connectors.radancy import build
+from referral_pipeline.connectors.radancy_pages import MOST_READINGS
 from referral_pipeline.connectors.records import (
     AdvocateResults,
     AtsJob,
@@ -76,35 +77,63 @@ def test_2_all_pages_are_read_oldest_application_first(tenant: Tenant):
     made = [tenant.refer() for _ in range(203)]
     assert [row["id"] for row in tenant.pull("referrals")] == made
     asked = [one.query for one in tenant.sent if one.path == "applications"]
-    assert [one["offset"] for one in asked] == ["0", "100", "200"]
+    assert [one["offset"] for one in asked] == ["0", "99", "198"]
     assert {(one["limit"], one["sort"], one["expand"]) for one in asked} == {
         ("100", "applicationDate,asc", "applicant,job")
     }
 
 
+def readings(tenant: Tenant, path: str = "applications") -> int:
+    return len([one for one in tenant.sent if one.path == path and one.query["offset"] == "0"])
+
+
+def between_pages(tenant: Tenant, do: Callable[[], Any]) -> None:
+    """Something happens once, between the first page and the second."""
+    waiting = [do]
+    tenant.before_each(lambda sent: waiting.pop()() if waiting and sent.query.get("offset", "0") != "0" else None)
+
+
 def test_2_a_list_that_shrinks_while_it_is_read_is_read_again(tenant: Tenant):
     made = [tenant.refer() for _ in range(150)]
-
-    def erase(sent: Any) -> None:
-        if sent.query.get("offset") == "100" and made[0] in tenant.store.tables["referrals"].rows:
-            tenant.act("erase", referral_id=made[0])
-
-    tenant.before_each(erase)
+    between_pages(tenant, lambda: tenant.act("erase", referral_id=made[0]))
     assert {row["id"] for row in tenant.pull("referrals")} >= set(made[1:])
+    assert readings(tenant) == 2
 
 
-def test_2_a_list_that_never_stands_still_is_left_to_the_next_pull(tenant: Tenant):
+@pytest.mark.parametrize("leaves", [0, 50, 99])
+def test_2_one_that_leaves_while_another_enters_hides_no_third(tenant: Tenant, leaves: int):
+    made = [tenant.refer() for _ in range(150)]
+
+    def swap() -> None:
+        tenant.act("erase", referral_id=made[leaves])
+        made.append(tenant.refer())
+
+    between_pages(tenant, swap)
+    pulled = {row["id"] for row in tenant.pull("referrals")}
+    assert pulled == set(made)
+    assert readings(tenant) == 2
+
+
+def test_2_one_that_enters_above_hides_nothing_and_costs_nothing(tenant: Tenant):
+    names = [f"u{number:03}" for number in range(150)]
+    more = [{**tenant.store.get("advocates", ADVOCATE), "id": name} for name in names]
+    tenant.store.load("advocates", [*tenant.store.tables["advocates"].rows.values(), *more])
+    between_pages(tenant, lambda: tenant.store.tables["advocates"].rows.update({"0": {**more[0], "id": "0"}}))
+    assert {row["id"] for row in tenant.pull("advocates")} >= {ADVOCATE, LEFT, *names}
+    assert readings(tenant, "users") == 1
+
+
+def test_2_a_list_that_never_stands_still_is_no_whole_one(tenant: Tenant):
     made = [tenant.refer() for _ in range(120)]
 
     def erase(sent: Any) -> None:
-        if sent.query.get("offset") == "100":
+        if sent.query.get("offset", "0") != "0":
             tenant.act("erase", referral_id=made.pop())
 
     tenant.before_each(erase)
-    tenant.pull("referrals")
-    assert len([one for one in tenant.sent if one.query.get("offset") == "0" and one.path == "applications"]) == (
-        MOST_READINGS
-    )
+    with pytest.raises(TransientFailure, match="still"):
+        tenant.pull("referrals")
+    assert readings(tenant) == MOST_READINGS
 
 
 def test_3_a_window_reads_everything_all_the_same(tenant: Tenant):
