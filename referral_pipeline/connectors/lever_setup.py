@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from referral_pipeline.connectors.failures import AmbiguousOutcome, NotFound
+from referral_pipeline.connectors.failures import AmbiguousOutcome, HttpFailure, NotFound
 from referral_pipeline.connectors.lever_api import LeverApi, created
 from referral_pipeline.connectors.lever_models import SYSTEM
 from referral_pipeline.connectors.records import Row
@@ -54,9 +54,13 @@ def register(api: LeverApi, event: str, url: str) -> Registered:
         except AmbiguousOutcome as failure:
             lost = failure
         api.client.pause(attempt)
-        for hook in hooks(api):
-            if hook.id not in before and (hook.event, hook.url) == (event, url):
-                remove(api, hook)
+        try:
+            for hook in hooks(api):
+                if hook.id not in before and (hook.event, hook.url) == (event, url):
+                    remove(api, hook)
+        except HttpFailure as failure:
+            detail = "a webhook may be left whose key nobody has; once Lever answers, run `webhooks register --again`"
+            raise AmbiguousOutcome(SYSTEM, "webhooks.create", detail=detail) from failure
     assert lost is not None
     raise lost
 
