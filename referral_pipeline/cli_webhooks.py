@@ -175,6 +175,8 @@ def _register(settings: Settings, told: _Told, source: Any, *, again: bool) -> N
         told.missing = [event for event in told.missing if event != one.hook.event]
         if one.key is not None:
             told.keys.append(one.key)
+            # At once, whatever comes after it: it is told nowhere else.
+            click.echo(f"{told.system}: the key of {one.hook.event}, told this once: {one.key}", err=True)
 
     try:
         key = None if source.makes_keys else _first_key(settings, told.variable)
@@ -193,7 +195,12 @@ def _register(settings: Settings, told: _Told, source: Any, *, again: bool) -> N
 
 def _first_key(settings: Settings, variable: str | None) -> str | None:
     """The key that new webhooks are signed with: the first, where several are set."""
-    return settings.secret(variable).replace(",", " ").split()[0] if variable is not None else None
+    if variable is None:
+        return None
+    keys = settings.secret(variable).replace(",", " ").split()
+    if not keys:
+        raise click.ClickException(f"{variable} holds no key: write the one that signs the webhooks into it")
+    return keys[0]
 
 
 def _say(told: list[_Told], *, as_json: bool, is_list: bool) -> None:

@@ -44,9 +44,12 @@ def _listed(value: Any) -> Any:
     names = [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
     for name in names:
         try:
-            ipaddress.ip_network(name)
+            network = ipaddress.ip_network(name)
         except ValueError:
             raise ValueError("must be addresses or networks of proxies, comma separated") from None
+        if not network.prefixlen:
+            told = f"{PREFIX}TRUSTED_PROXIES holds a network of everybody (prefix length 0)"
+            raise ValueError(f"{told}: name those of your own proxies")
     return tuple(names)
 
 

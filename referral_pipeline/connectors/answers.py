@@ -137,11 +137,14 @@ class Answers:
     def decoded(self, request: Request, response: BaseHTTPResponse, measure: Measure) -> Answer:
         """The answer of a status below 300.
 
+        One to a write may be empty: it was done, and whoever needs its record must look. A read that is answered with
+        nothing has lost its answer.
+
         Raises:
             HttpFailure: It is no JSON, or tells a refusal.
         """
         body = self._body(response, measure)
-        if not body and (response.status == 204 or request.method == "DELETE"):
+        if not body and (response.status == 204 or request.writes):
             return Answer(response.status, None)
         try:
             data = json_codec.loads(body)

@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from referral_pipeline.connectors.ashby_models import SYSTEM
 from referral_pipeline.connectors.ashby_tokens import SyncTokens
-from referral_pipeline.connectors.failures import HttpFailure, Invalid, NotFound
+from referral_pipeline.connectors.failures import HttpFailure, Invalid, NotFound, lost_answer
 from referral_pipeline.connectors.http import HttpClient
 from referral_pipeline.connectors.records import Entity, Row, Window
 
@@ -167,6 +167,8 @@ class AshbyApi:
         answer = self.client.call(
             call, "POST", call, json=dict(body or {}), headers=_HEADERS, repeatable=repeatable, writes=writes
         )
+        if answer.data is None:  # whether it was done stands in the body
+            raise lost_answer(SYSTEM, call, status=answer.status, detail="an empty body", repeatable=repeatable)
         if not isinstance(answer.data, dict):
             raise Invalid(SYSTEM, call, detail="the answer is no object")
         return cast("dict[str, Any]", answer.data)

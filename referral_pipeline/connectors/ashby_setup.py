@@ -100,17 +100,14 @@ class SetUp:
     # ------------------------------------------------------------ webhooks
 
     def hooks(self) -> list[Hook]:
-        """Those that were registered from here and are still there."""
+        """Those that were registered from here and are still there.
+
+        One that is refused is remembered all the same: a refusal may be of another kind, and no list would tell of it.
+        """
         found: list[Hook] = []
-        gone: list[str] = []
         for hook_id in self._ids.all():
-            try:
-                row = self._api.read("webhook.info", {"webhookId": hook_id})
-            except (Invalid, NotFound):
-                gone.append(hook_id)
-                continue
-            found.append(_hook(cast("Row", row)))
-        self._ids.drop(gone)
+            with suppress(Invalid, NotFound):
+                found.append(_hook(cast("Row", self._api.read("webhook.info", {"webhookId": hook_id}))))
         return found
 
     def register(self, event: str, url: str, key: str) -> Registered:

@@ -29,7 +29,10 @@ class Timeouts:
 
 @dataclass(frozen=True)
 class Request:
-    """One call as it is sent, on the system's own host; `repeatable` when doing it twice does no harm."""
+    """One call as it is sent, on the system's own host.
+
+    `repeatable` when doing it twice does no harm; `writes` when it changes anything there.
+    """
 
     operation: str
     method: str
@@ -38,6 +41,7 @@ class Request:
     params: Mapping[str, str] | None = None
     json: Any = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    writes: bool = False
 
 
 class Connections:

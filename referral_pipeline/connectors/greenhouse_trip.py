@@ -23,7 +23,7 @@ from referral_pipeline.connectors.capabilities import (
 from referral_pipeline.connectors.failures import AmbiguousOutcome, HttpFailure, Invalid, NotFound
 from referral_pipeline.connectors.greenhouse_api import GreenhouseApi
 from referral_pipeline.connectors.greenhouse_fields import tag_text
-from referral_pipeline.connectors.greenhouse_models import GreenhouseOptions, field_map
+from referral_pipeline.connectors.greenhouse_models import SYSTEM, GreenhouseOptions, field_map
 from referral_pipeline.connectors.greenhouse_questions import (
     APPLY,
     CONTACT,
@@ -152,7 +152,7 @@ class RoundTrip:
 
     def _post(self, body: Mapping[str, Any]) -> Row:
         answer = self._client.call("candidates.create", "POST", "candidates", json=body)
-        return cast("Row", answer.data) if isinstance(answer.data, dict) else {}
+        return _shown("candidates.create", answer.data)
 
     def _opening(self, job_id: int) -> dict[str, Any]:
         source, referrer = self._source(), self._referrer()
@@ -222,7 +222,7 @@ class RoundTrip:
 
     def _open(self, body: Mapping[str, Any]) -> Row:
         answer = self._client.call("applications.create", "POST", "applications", json=body)
-        return cast("Row", answer.data) if isinstance(answer.data, dict) else {}
+        return _shown("applications.create", answer.data)
 
     def _tag(self) -> Capability:
         field = self._text_field()
@@ -371,3 +371,10 @@ def _fields_at_fault(refused: HttpFailure) -> list[str]:
             one = cast("dict[str, Any]", entry)
             named += [str(one["field"])] if "field" in one else [str(key) for key in one]
     return sorted(set(named))
+
+
+def _shown(operation: str, data: object) -> Row:
+    """The row of a create's answer, empty for one of another form. Of an empty answer nobody knows what was done."""
+    if data is None:
+        raise AmbiguousOutcome(SYSTEM, operation, detail="the answer shows no record")
+    return cast("Row", data) if isinstance(data, dict) else {}

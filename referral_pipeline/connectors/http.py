@@ -241,8 +241,9 @@ class HttpClient:
             params=params,
             json=json,
             headers=headers or {},
+            writes=is_write,
         )
-        return self._retrying(lambda attempt: self._guarded(request, attempt, is_write=is_write))
+        return self._retrying(lambda attempt: self._guarded(request, attempt))
 
     def pause(self, attempt: int) -> None:
         """Wait as before a retry, for a caller that must look before it writes again."""
@@ -280,8 +281,8 @@ class HttpClient:
                     raise
             self._clock.sleep(wait)
 
-    def _guarded(self, request: Request, attempt: int, *, is_write: bool) -> Answer:
-        if is_write and self._guard is not None:
+    def _guarded(self, request: Request, attempt: int) -> Answer:
+        if request.writes and self._guard is not None:
             try:
                 self._guard(self.system, request.operation)  # each attempt: it may have been revoked between two
             except HttpFailure as refused:

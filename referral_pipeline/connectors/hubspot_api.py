@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
 
-from referral_pipeline.connectors.failures import Invalid, NotFound
+from referral_pipeline.connectors.failures import AmbiguousOutcome, Invalid, NotFound
 from referral_pipeline.connectors.http import HttpClient
 from referral_pipeline.connectors.hubspot_models import GROUP_LABEL, SYSTEM, ContactRow, GroupRow, PropertyRow
 
@@ -65,13 +65,13 @@ class HubSpotApi:
         """(2) A new contact. The document requires `associations`, be it empty."""
         body = {"properties": dict(properties), "associations": list[Any]()}
         answer = self.client.call("contacts.create", "POST", CONTACTS, json=body)
-        return read(ContactRow, "contacts.create", answer.data)
+        return read(ContactRow, "contacts.create", _shown("contacts.create", answer.data))
 
     def update(self, contact_id: str, properties: Mapping[str, str]) -> ContactRow:
         """(4) Other values; whoever repeats it changes nothing."""
         path = f"{CONTACTS}/{contact_id}"
         answer = self.client.call("contacts.update", "PATCH", path, json={"properties": dict(properties)})
-        return read(ContactRow, "contacts.update", answer.data)
+        return read(ContactRow, "contacts.update", _shown("contacts.update", answer.data))
 
     def erase(self, contact_id: str) -> None:
         """(8) Erase for good. Whoever repeats it is told that there is none."""
@@ -124,6 +124,13 @@ def read(model: type[_M], operation: str, data: object) -> _M:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"][:2]) or "the answer"
         raise Invalid(SYSTEM, operation, detail=f"{where}: {first['type']}") from None
+
+
+def _shown(operation: str, data: object) -> object:
+    """What a write answered. It is done by now, so an empty answer is no refusal."""
+    if data is None:
+        raise AmbiguousOutcome(SYSTEM, operation, detail="the answer shows no record")
+    return data
 
 
 def _results(operation: str, data: object) -> list[Any]:

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
-from referral_pipeline.connectors.failures import Invalid, NotFound
+from referral_pipeline.connectors.failures import AmbiguousOutcome, Invalid, NotFound
 from referral_pipeline.connectors.http import HttpClient
 from referral_pipeline.connectors.lever_models import SYSTEM
 from referral_pipeline.connectors.records import Entity, Row, Window
@@ -146,6 +146,18 @@ def record(operation: str, data: object) -> Row:
     if isinstance(inner, dict) and cast("Row", inner).get("id") is not None:
         return cast("Row", inner)
     raise Invalid(SYSTEM, operation, detail="the answer shows no record")
+
+
+def created(operation: str, data: object) -> Row:
+    """The record of a create's answer. One that shows none came too late to undo anything.
+
+    Raises:
+        AmbiguousOutcome: When there is none.
+    """
+    try:
+        return record(operation, data)
+    except Invalid as failure:
+        raise AmbiguousOutcome(SYSTEM, operation, detail=failure.detail) from failure
 
 
 def millis_text(moment: datetime) -> str:

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from referral_pipeline.connectors.failures import AmbiguousOutcome, NotFound
-from referral_pipeline.connectors.lever_api import LeverApi, record
+from referral_pipeline.connectors.failures import AmbiguousOutcome, HttpFailure, NotFound
+from referral_pipeline.connectors.lever_api import LeverApi, created
 from referral_pipeline.connectors.lever_models import SYSTEM
 from referral_pipeline.connectors.records import Row
 from referral_pipeline.connectors.setup import Hook, Registered
@@ -49,14 +49,18 @@ def register(api: LeverApi, event: str, url: str) -> Registered:
     lost: AmbiguousOutcome | None = None
     for attempt in range(1, _CREATES + 1):
         try:
-            row = record("webhooks.create", api.client.call("webhooks.create", "POST", "webhooks", json=body).data)
+            row = created("webhooks.create", api.client.call("webhooks.create", "POST", "webhooks", json=body).data)
             return Registered(Hook(event, url, str(row["id"])), _key_of(row))
         except AmbiguousOutcome as failure:
             lost = failure
         api.client.pause(attempt)
-        for hook in hooks(api):
-            if hook.id not in before and (hook.event, hook.url) == (event, url):
-                remove(api, hook)
+        try:
+            for hook in hooks(api):
+                if hook.id not in before and (hook.event, hook.url) == (event, url):
+                    remove(api, hook)
+        except HttpFailure as failure:
+            detail = "a webhook may be left whose key nobody has; once Lever answers, run `webhooks register --again`"
+            raise AmbiguousOutcome(SYSTEM, "webhooks.create", detail=detail) from failure
     assert lost is not None
     raise lost
 

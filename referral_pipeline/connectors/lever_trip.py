@@ -16,7 +16,7 @@ from typing import Any
 
 from referral_pipeline.connectors.capabilities import NO_WRITES, Capability, Question
 from referral_pipeline.connectors.failures import AmbiguousOutcome, HttpFailure, Invalid, NotFound
-from referral_pipeline.connectors.lever_api import LeverApi, record
+from referral_pipeline.connectors.lever_api import LeverApi, created
 from referral_pipeline.connectors.lever_assemble import HIRED
 from referral_pipeline.connectors.lever_models import LeverOptions
 from referral_pipeline.connectors.lever_questions import (
@@ -135,7 +135,7 @@ class RoundTrip:
         answer = self._client.call(
             operation, "POST", "opportunities", params=self._acting, json=dict(body), repeatable=repeatable
         )
-        return record(operation, answer.data)
+        return created(operation, answer.data)
 
     def _found(self) -> Capability:
         if not self._opened:

@@ -12,7 +12,7 @@ from typing import Any
 
 from referral_pipeline.connectors.failures import AmbiguousOutcome, Conflict, HttpFailure, Invalid, NotFound
 from referral_pipeline.connectors.http import HttpClient
-from referral_pipeline.connectors.lever_api import LeverApi, record
+from referral_pipeline.connectors.lever_api import LeverApi, created
 from referral_pipeline.connectors.lever_assemble import Assembler, candidates, folded
 from referral_pipeline.connectors.lever_mailboxes import Mailboxes
 from referral_pipeline.connectors.lever_models import SYSTEM, LeverOptions, OpportunityRow, read_row
@@ -122,10 +122,7 @@ class Writer:
     def _post(self, body: Mapping[str, Any]) -> Row:
         operation = "opportunities.create"
         answer = self._client.call(operation, "POST", "opportunities", params=self._acting, json=dict(body))
-        try:
-            return record(operation, answer.data)
-        except Invalid as failure:
-            raise AmbiguousOutcome(SYSTEM, operation, detail=failure.detail) from failure
+        return created(operation, answer.data)
 
     def _made(self, row: Row, application: NewApplication) -> Created:
         """What a create answered. It exists by now, so an answer that cannot be read is no refusal."""

@@ -1,13 +1,14 @@
 """The connector for Radancy Employee Referrals (formerly Firstbird), as docs.1brd.com describes it.
 
-Belongs here: calls, paging, what is written. Does not belong here: what rows mean (`radancy_rows`), webhooks
-(`radancy_events`), decisions about referrals (sync).
+Belongs here: calls, what is written. Does not belong here: pages of lists (`radancy_pages`), what rows mean
+(`radancy_rows`), webhooks (`radancy_events`), decisions about referrals (sync).
 
 Invariants, each with a test of the same number
 1.  A token is had for API key and secret with the scope `read write`, sent as HTTP Basic.
-2.  Lists go by `offset` and `limit` of at most 100, oldest application first. One that shrank while it was read is read
-    again: what moved up over the edge of a page was skipped.
-3.  No list can be asked for what changed: each pull reads all of it. 10,000 applications are 100 calls.
+2.  Lists go by `offset` and `limit` of at most 100, oldest application first. Pages overlap by one row. A list that
+    shrank, or whose row at the edge is not on the next page, is read again: what moved up over the edge was skipped.
+    One that never stands still is a failure, and no whole list.
+3.  No list can be asked for what changed: each pull reads all of it. 10,000 applications are 101 calls.
 4.  Ids are texts, and the id that is known as a job's is the ATS's: the job's `referenceNumber`.
 5.  A row that cannot be read is set aside with field, reason and shape, never its value. An application without
     `referrer` (a deleted user) or whose job has no reference is one.
@@ -49,6 +50,7 @@ from referral_pipeline.connectors.radancy_models import (
     Status,
     UserRow,
 )
+from referral_pipeline.connectors.radancy_pages import answered_object, read_pages
 from referral_pipeline.connectors.radancy_rows import Declared, advocate, read_all, read_row, referral, told
 from referral_pipeline.connectors.records import (
     AdvocacyStaged,
@@ -68,8 +70,8 @@ from referral_pipeline.connectors.records import (
 )
 from referral_pipeline.vocabulary import CandidateStatus
 
-PAGE_SIZE = 100
-MOST_READINGS = 5
+_REFERENCE_SECONDS = 300.0
+"""How long a job's reference is believed: people can change it, and nothing tells that they did."""
 ENTITIES: Mapping[str, Entity] = {name: Entity(name, changed_field=None) for name in ("advocates", "referrals")}
 _CLOSE_REASONS = {
     CandidateStatus.REJECTED: "CANDIDATE_REJECTED",
@@ -88,7 +90,7 @@ class RadancyConnector:
         self._company = f"companies/{company_id}"
         self._declared = declared
         self._defaults = job_defaults
-        self._references: dict[str, str | None] = {}
+        self._references: dict[str, tuple[str, float]] = {}  # by job; with the moment until which it is believed
 
     # ------------------------------------------------------------ reading
 
@@ -97,35 +99,16 @@ class RadancyConnector:
         del window
         if entity == "advocates":
             departments = self._departments()
-            for page in self.list_all("users", {"inactives": "true", "incognitos": "true"}):
+            for page in read_pages(self._client, self._company, "users", {"inactives": "true", "incognitos": "true"}):
                 yield [_with_department(row, departments) for row in page]
         elif entity == "referrals":
-            # Renewed by each pull; a job that is new to it is looked up.
-            self._references = {job.id: job.reference for job in self._jobs({"status": ALL_JOBS})}
+            # Of this pull alone, so what is not known is asked for once; a job that is not in it is looked up.
+            until = self._client.clock.monotonic() + _REFERENCE_SECONDS
+            listed = {job.id: job.reference for job in self._jobs({"status": ALL_JOBS})}
+            self._references = {job: (found, until) for job, found in listed.items() if found is not None}
             query = {"expand": "applicant,job", "sort": "applicationDate,asc"}
-            for page in self.list_all("applications", query):
-                yield [self._with_reference(row) for row in page]
-
-    def list_all(self, resource: str, query: Mapping[str, str]) -> Iterator[list[Row]]:
-        """(2) All pages of a list."""
-        operation = f"{resource.rpartition('/')[2]}.list"
-        for _ in range(MOST_READINGS):
-            offset, total, shrank = 0, None, False
-            while True:
-                page = {**query, "offset": str(offset), "limit": str(PAGE_SIZE)}
-                answer = _object(self._client.get(operation, f"{self._company}/{resource}", page).data, operation)
-                items, now = answer.get("items"), answer.get("total")
-                if not isinstance(items, list) or not isinstance(now, int):
-                    raise Invalid(SYSTEM, operation, detail="the answer holds no list with its total")
-                shrank = shrank or (total is not None and now < total)
-                total = now
-                rows = [cast("Row", row) for row in cast("list[Any]", items) if isinstance(row, dict)]
-                yield rows
-                offset += len(cast("list[Any]", items))
-                if not items or offset >= total:
-                    break
-            if not shrank:
-                return
+            for page in read_pages(self._client, self._company, "applications", query):
+                yield [self._with_reference(row, listed) for row in page]
 
     def _departments(self) -> dict[str, str]:
         """Names by id; a list without pages."""
@@ -134,30 +117,45 @@ class RadancyConnector:
         return {row["id"]: row["name"] for row in rows if isinstance(row, dict) and {"id", "name"} <= row.keys()}
 
     def _jobs(self, query: Mapping[str, str]) -> Iterator[JobRow]:
-        for page in self.list_all("jobs", query):
+        for page in read_pages(self._client, self._company, "jobs", query):
             for row in page:
                 job = read_row("jobs", JobRow, row)
                 if not isinstance(job, RowProblem):
                     yield job
 
-    def _with_reference(self, row: Row) -> Row:
-        """(4) An application with the reference of its job, which an expanded job need not show."""
+    def _with_reference(self, row: Row, known: dict[str, str | None] | None = None) -> Row:
+        """(4) An application with the reference of its job, which an expanded job need not show.
+
+        `known` are references by job; what is looked up is added.
+        """
         job: Any = row.get("job")
         job_id: Any = cast("Row", job).get("id") if isinstance(job, dict) else None
         if not isinstance(job_id, str):
             return row
-        if job_id not in self._references:
-            found = self._get("jobs", job_id) or {}
-            reference = found.get("referenceNumber")
-            self._references[job_id] = reference if isinstance(reference, str) else None
-        reference = self._references[job_id] or cast("Row", job).get("referenceNumber")
+        known = {} if known is None else known
+        if job_id not in known:
+            known[job_id] = self._reference(job_id)
+        reference = known[job_id] or cast("Row", job).get("referenceNumber")
         return {**row, "job": {**cast("Row", job), "referenceNumber": reference}}
+
+    def _reference(self, job_id: str) -> str | None:
+        """(4) The reference of a job. One that is there is believed for a while; none may be given at any time."""
+        now = self._client.clock.monotonic()
+        believed = self._references.get(job_id)
+        if believed is not None and now < believed[1]:
+            return believed[0]
+        found = (self._get("jobs", job_id) or {}).get("referenceNumber")
+        if not isinstance(found, str):
+            self._references.pop(job_id, None)
+            return None
+        self._references[job_id] = found, now + _REFERENCE_SECONDS
+        return found
 
     def _get(self, resource: str, record_id: str, query: Mapping[str, str] | None = None) -> Row | None:
         """One record; None for one that is not there, or whose id cannot be one."""
         path = f"{self._company}/{resource}/{quote(record_id, safe='')}"
         try:
-            return _object(self._client.get(f"{resource}.get", path, query).data, f"{resource}.get")
+            return answered_object(self._client.get(f"{resource}.get", path, query).data, f"{resource}.get")
         except NotFound:
             return None
         except Invalid:
@@ -344,12 +342,6 @@ def _is_id(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _object(data: object, operation: str) -> Row:
-    if not isinstance(data, dict):
-        raise Invalid(SYSTEM, operation, detail="the answer is no object")
-    return cast("Row", data)
 
 
 def build(of: Build) -> RadancyConnector:

@@ -47,15 +47,17 @@ class SenderAddress:
         """With the options of the contract.
 
         Raises:
-            UnusableSecret: an address is none.
+            UnusableSecret: an address is none, or everybody's.
         """
         told: Any = options.get("webhook_addresses")
         if told is None:
             return cls(keys)
         try:
             return cls(keys, allowed=networks([str(one) for one in cast("list[Any]", told)]))
-        except (TypeError, ValueError):
-            raise UnusableSecret("webhook_addresses holds something that is no address") from None
+        except TypeError:
+            raise UnusableSecret("webhook_addresses is no list of addresses") from None
+        except ValueError as error:
+            raise UnusableSecret(f"webhook_addresses {error}") from None
 
     def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str:
         """(3) The same for every delivery: what tells them apart is the hash of each event.

@@ -1,7 +1,7 @@
 """Jobs of the ATS on Radancy: found by their reference, made, brought level.
 
-Belongs here: what is written of a job. Does not belong here: reading lists (`radancy`). The numbers are the invariants
-of `radancy`.
+Belongs here: what is written of a job. Does not belong here: reading lists (`radancy_pages`). The numbers are the
+invariants of `radancy`.
 
 (11) A job is looked for by its reference before it is made, so that one whose answer was lost is not made twice. An
 update takes all attributes, so those that people set are sent as they are. Where applicants are led (`jobPostingUrl`)
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import cast
 from urllib.parse import quote
 
-from referral_pipeline.connectors.failures import Invalid
+from referral_pipeline.connectors.failures import AmbiguousOutcome, Invalid
 from referral_pipeline.connectors.http import HttpClient
 from referral_pipeline.connectors.radancy_models import SYSTEM, JobDefaults, JobRow, JobStatus
 from referral_pipeline.connectors.records import AtsJob, Row
@@ -51,6 +51,7 @@ class Jobs:
 
         Raises:
             Invalid: a draft, which is not for others to see.
+            AmbiguousOutcome: nobody knows whether it was made; it is found by its reference the next time.
         """
         wanted = _JOB_STATUSES.get(job.status)
         if wanted is None:
@@ -63,8 +64,8 @@ class Jobs:
             body: Row = {name: {"id": getattr(self._defaults, of)} for name, of in _REFERENCES.items()}
             body |= {"title": title, "description": "<p></p>", "hot": False, "referenceNumber": job.id}
             body |= {"careerSiteUrl": url} if url else {}
-            made = _object(self._client.call("jobs.create", "POST", f"{self._company}/jobs", json=body).data)
-            self._put_job_status(str(made.get("id")), wanted)
+            made = self._client.call("jobs.create", "POST", f"{self._company}/jobs", json=body).data
+            self._put_job_status(_id_of(made), wanted)
             return
         if found.title != title or (url is not None and found.career_site_url != url):
             path = f"{self._company}/jobs/{quote(found.id, safe='')}"
@@ -98,6 +99,14 @@ class Jobs:
     def _put_job_status(self, job_id: str, status: JobStatus) -> None:
         path = f"{self._company}/jobs/{quote(job_id, safe='')}/status"
         self._client.call("jobs.status", "PUT", path, json={"value": status.value})
+
+
+def _id_of(made: object) -> str:
+    """The id that a create answered. It may have been made: an answer without one came too late to undo anything."""
+    job_id: object = cast("Row", made).get("id") if isinstance(made, dict) else None
+    if not isinstance(job_id, str):
+        raise AmbiguousOutcome(SYSTEM, "jobs.create", detail="the answer shows no id")
+    return job_id
 
 
 def _object(data: object) -> Row:

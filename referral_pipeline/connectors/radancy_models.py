@@ -46,12 +46,15 @@ def networks(addresses: list[str] | tuple[str, ...]) -> tuple[Network, ...]:
     """Addresses and networks as such.
 
     Raises:
-        ValueError: one is neither.
+        ValueError: one is neither, or is a network of everybody.
     """
     try:
-        return tuple(ipaddress.ip_network(address) for address in addresses)
+        found = tuple(ipaddress.ip_network(address) for address in addresses)
     except ValueError:
         raise ValueError("holds something that is neither an address nor a network (192.0.2.0/24)") from None
+    if not all(network.prefixlen for network in found):
+        raise ValueError("holds a network of everybody (prefix length 0): name those of the vendor's senders")
+    return found
 
 
 def _uuid(value: str) -> str:

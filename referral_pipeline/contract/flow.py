@@ -188,7 +188,7 @@ def _write_back(contract: Contract) -> Iterator[Flow]:
         "advocacy",
         "ats",
         f"{trigger}; a match by {' or '.join(contract.rules.dedupe.match_on)} keeps the values that the ATS holds",
-        _person("first_name", "last_name", "email", "phone"),
+        (*_person("first_name", "last_name", "email", "phone"), *_credited_natively(contract)),
         _title(contract, owner.candidate),
         consent,
     )
@@ -208,6 +208,11 @@ def _write_back(contract: Contract) -> Iterator[Flow]:
             yield Flow(
                 name, "application", "advocacy", "ats", when, fields, _title(contract, owner.application), consent
             )
+
+
+def _credited_natively(contract: Contract) -> tuple[FlowField, ...]:
+    """The advocate's address, where the ATS is told it with a candidate (Greenhouse by a partner's key)."""
+    return (FlowField("advocate's e-mail", "advocate_email"),) if contract.ats.options.get("ingestion") else ()
 
 
 def _status_return(contract: Contract) -> Flow:

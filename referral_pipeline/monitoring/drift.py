@@ -13,7 +13,8 @@ Rules
 4. A notice of deprecation is a warning; one of sunset too, and an error in the last 30 days.
 5. An error is over when a later answer shows that place as it should be, a notice when a later answer has none. A word
    is over when the contract knows it.
-6. Whatever is no error accepts itself after 30 days. An error stands until it is over or a person accepts it.
+6. Whatever is neither an error nor a notice accepts itself after 30 days. The others stand until they are over or a
+   person accepts them.
 7. History decides only where it is settled: a type and a word after 15 sights of others, a field that is left out
    after 15 sights of it and 5 without it.
 """

@@ -197,6 +197,10 @@ class Creator:
 
     # ------------------------------------------------------------ candidate
 
+    def candidate_for(self, person_id: str, referrals: Sequence[Referral], candidate_ids: Sequence[str]) -> str | None:
+        """The candidate that a first attempt would take for this person: one that is known, else one that is found."""
+        return self._known_candidate(person_id, referrals, candidate_ids, [])
+
     def _known_candidate(
         self,
         person_id: str,

@@ -25,15 +25,15 @@ from referral_pipeline.connectors.records import (
 )
 from referral_pipeline.connectors.rehearsal import Payload, masked, rehearse
 from referral_pipeline.contract.models import Contract
-from referral_pipeline.identity.names import Name, names_contradict
 from referral_pipeline.ledger.store import Ledger
 from referral_pipeline.privacy.gate import GatePolicy, blocked_by
 from referral_pipeline.sync.assignment import Assignment, assign
-from referral_pipeline.sync.creation import candidate_of
+from referral_pipeline.sync.creation import Creator, candidate_of
 from referral_pipeline.sync.crediting import Crediting
 from referral_pipeline.sync.lane.mirror import Mirror
 from referral_pipeline.sync.lane.people import People
 from referral_pipeline.sync.overrides import decisions_on, with_chosen
+from referral_pipeline.sync.report import SyncReport
 from referral_pipeline.vocabulary import Block
 
 
@@ -121,32 +121,39 @@ class Rehearsal:
             for r in members
             if r.id == referral_id or blocked_by(r, policy, at=now, erased=False, written=r.id in written) is None
         ]
-        candidates = set(near.members(person, self.ats.system)) | self._found(referral)
+        candidates = near.members(person, self.ats.system)
         applications = self.ats.applications_of(sorted(candidates)) if candidates else []
         linked = {i: x.application_id for i, x in near.links.items() if x.application_id}
-        chosen = next(
-            a for a in assign(allowed, applications, linked=linked) if any(r.id == referral_id for r in a.referrals)
-        )
+        chosen = _assigned(referral_id, assign(allowed, applications, linked=linked))
+        candidate_id = chosen.application.candidate_id if chosen.application is not None else None
+        if chosen.application is None:
+            candidate_id = self._creator().candidate_for(person, allowed, candidates)
+            if candidate_id is not None:
+                # Right before it would write, the lane looks once more at what the candidate has.
+                own = self.ats.applications_of([candidate_id])
+                chosen = _assigned(referral_id, assign(chosen.referrals, own, linked={}))
         if chosen.application is None:
             jobs = self.ats.get_jobs([chosen.job_id])
             if chosen.job_id not in jobs or jobs[chosen.job_id].status != "open":
                 return DryRun(referral_id, Block.JOB, "nothing")
-        return self._write(referral, chosen, allowed, sorted(candidates), now)
+        return self._write(referral, chosen, allowed, candidate_id, now)
 
-    def _found(self, referral: Referral) -> set[str]:
-        """Candidates of the ATS that the search by e-mail would take for this person."""
-        if not referral.email:
-            return set()
-        name = Name(referral.first_name, referral.last_name)
-        found = self.ats.search_candidates(referral.email.strip().lower())
-        return {c.id for c in found if not names_contradict(Name(c.first_name, c.last_name), name)}
+    def _creator(self) -> Creator:
+        """How the lane looks for the person in the ATS; nothing is created with it."""
+        return Creator(
+            ats=self.ats,
+            ledger=self.ledger,
+            person_of_candidate=self.people.person_of_candidate(),
+            report=SyncReport(),
+            clock=lambda: datetime.now(UTC),
+        )
 
     def _write(
         self,
         referral: Referral,
         chosen: Assignment,
         allowed: Sequence[Referral],
-        candidates: Sequence[str],
+        candidate_id: str | None,
         now: datetime,
     ) -> DryRun:
         application = chosen.application
@@ -172,9 +179,9 @@ class Rehearsal:
         else:
             tags = crediting.tags(same_job, now, {r.id for r in chosen.referrals})
             new = NewApplication(job_id=chosen.job_id, tags=tags, advocate_email=crediting.advocate_email(tags))
-            if candidates:
+            if candidate_id is not None:
                 does = "create_application"
-                payloads.append(rehearse(lambda: self.ats.create_application(candidates[0], new), personal))
+                payloads.append(rehearse(lambda: self.ats.create_application(candidate_id, new), personal))
             else:
                 does = "create_candidate"
                 candidate = candidate_of(chosen.referrals[-1], allowed)
@@ -183,7 +190,7 @@ class Rehearsal:
             referral.id,
             None,
             does,
-            candidate_id=application.candidate_id if application else next(iter(candidates), None),
+            candidate_id=application.candidate_id if application else candidate_id,
             application_id=application.id if application else None,
             fields=self._fields(tags, personal),
             payloads=[payload for payload in payloads if payload is not None],
@@ -213,6 +220,10 @@ class Rehearsal:
             )
             for name, value in tags.items()
         ]
+
+
+def _assigned(referral_id: str, assignments: Sequence[Assignment]) -> Assignment:
+    return next(one for one in assignments if any(r.id == referral_id for r in one.referrals))
 
 
 def _personal(referrals: Sequence[Referral], advocates: Mapping[str, Advocate]) -> list[str]:

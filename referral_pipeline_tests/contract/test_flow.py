@@ -169,3 +169,13 @@ def test_what_a_platform_lacks_does_not_travel_and_what_its_owner_declares_is_sa
     assert "hired_at" not in row(text, "status return", "referral")["Fields"]
     assert "as this contract declares it" in row(text, "candidate creation", "candidate")["Consent basis"]
     assert "tells neither consent nor the country" in text
+
+
+def test_the_map_says_that_the_advocates_address_goes_to_the_ats_with_a_partners_key():
+    text = integration_yaml(Choices())
+    head, ats, tail = text.partition("ats:\n")
+    option = "  options:\n    ingestion: {api_key_env: A_KEY, on_behalf_of: service@example.com}\n"
+    by_partner = data_flow_map(parse_contract(head + ats + tail.replace("  options:\n", option, 1)))
+    rows = [row for row in by_partner.splitlines() if row.startswith("| candidate creation")]
+    assert "advocate's e-mail" in rows[0]
+    assert "advocate's e-mail" not in data_flow_map(parse_contract(text))

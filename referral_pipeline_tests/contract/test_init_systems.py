@@ -48,3 +48,16 @@ def test_the_contract_that_init_writes_for_a_platform_passes_check_against_it(
             monkeypatch.setenv(name, value)
         checked = CliRunner().invoke(main, ["check", "--json"])
     assert json.loads(checked.stdout) == {"ok": True, "problems": []}
+
+
+@pytest.mark.parametrize("crm", connector_names(Side.CRM))
+def test_the_contract_that_init_writes_with_a_crm_passes_check_against_it(
+    crm: str, clean_environment: Path, monkeypatch: pytest.MonkeyPatch
+):
+    written = CliRunner().invoke(main, ["init", "--no-ask", "--owner-email", "somebody@example.com", "--crm", crm])
+    assert written.exit_code == 0, written.output
+    with Sandbox(size=TINY, crm=crm) as sandbox:
+        for name, value in sandbox.environment().items():
+            monkeypatch.setenv(name, value)
+        checked = CliRunner().invoke(main, ["check", "--json"])
+    assert json.loads(checked.stdout) == {"ok": True, "problems": []}

@@ -95,6 +95,28 @@ def test_no_name_address_or_number_is_shown(world: World):
     assert "Seen: elsewhere" in result.output
 
 
+def test_a_number_in_national_form_is_not_shown_with_its_country_either(world: World):
+    person = world.person(phone="030 9000001")
+    referral_id = submitted(world, person, "linkedin")
+    result = CliRunner().invoke(main, ["dry-run", referral_id])
+    assert result.exit_code == 0, result.output
+    assert "9000001" not in result.output
+
+
+def test_a_mailbox_that_others_use_proves_nothing_to_a_dry_run_either(world: World):
+    mailbox = "reception@college.example.net"
+    for name in ("Ina", "Jon"):
+        world.by_hand(world.person(first_name=name, email=mailbox, phone=None), job=world.jobs[1])
+    person = world.person(first_name="I.", email=mailbox, phone=None)
+    referral_id = submitted(world, person, "linkedin")
+    shown = dry_run(referral_id)
+    world.settle()
+    candidate = world.candidate(person)
+    is_new = shown["does"] == "create_candidate"
+    assert is_new or shown["candidate_id"] == str(candidate["id"])
+    assert is_new == (len(world.candidates(person)) == 1 and candidate["first_name"] == "I.")
+
+
 def test_a_referral_that_is_written_and_right_shows_that_nothing_would_be_sent(world: World):
     person = world.person()
     referral_id = submitted(world, person, "linkedin")

@@ -214,3 +214,18 @@ def test_where_the_api_makes_no_fields_it_is_told_where_people_do(account: Accou
     assert "in Configure > Custom Options" in done.stdout
     told = account.told("webhooks", "register", "--url", HERE)
     assert "Configure > Dev Center > Web Hooks" in told["by_hand"]
+
+
+@only("ashby")
+def test_a_secret_that_holds_no_key_is_told_by_its_variable(account: Account, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ASHBY_WEBHOOK_SECRET", " , ")
+    refused = account.run("webhooks", "register", "--url", "https://fourth.example.com")
+    assert refused.exit_code == 1
+    assert "ASHBY_WEBHOOK_SECRET holds no key" in refused.output
+
+
+@only("lever")
+def test_each_key_of_lever_is_told_when_it_is_made(account: Account):
+    done = account.run("webhooks", "register", "--url", "https://fifth.example.com", "--json")
+    keys = next(one for one in json.loads(done.stdout)["systems"] if one["system"] == "lever")["keys"]
+    assert [line.rpartition(": ")[2] for line in done.stderr.splitlines() if "told this once" in line] == keys

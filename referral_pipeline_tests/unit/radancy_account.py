@@ -22,11 +22,11 @@ from referral_pipeline.connectors.records import Row, Window
 from referral_pipeline.contract.systems import SANDBOX_OPTIONS
 from referral_pipeline.sandbox.advocacy.acts import act
 from referral_pipeline.sandbox.advocacy.store import AdvocacyStore
-from referral_pipeline.sandbox.advocacy.switches import Switches
 from referral_pipeline.sandbox.credentials import RADANCY_CLIENT_ID, RADANCY_CLIENT_SECRET
 from referral_pipeline.sandbox.radancy.account import Account
 from referral_pipeline.sandbox.radancy.app import create_app
 from referral_pipeline.sandbox.radancy.ids import COMPANY, id_of
+from referral_pipeline.sandbox.radancy.switches import Switches
 from referral_pipeline_tests.serving import Door, running
 
 START = datetime(2026, 11, 2, 9, 0, 0, tzinfo=UTC)
@@ -121,7 +121,7 @@ class Tenant:
             credentials=credentials,
             timeouts=Timeouts(2, 5),
             retry=RetryPolicy(max_attempts=2),
-            clock=Clock(sleep=lambda seconds: None),
+            clock=Clock(monotonic=lambda: self.now.timestamp(), sleep=lambda seconds: None),
         )
         client._tokens.discard(client._tokens._token.value) if client._tokens and client._tokens._token else None
         defaults = JobDefaults.model_validate({**SANDBOX_OPTIONS["job_defaults"], **more})

@@ -103,3 +103,13 @@ def test_an_answer_that_changes_altogether_is_one_message(owner: Owner):
     changes = [change(Kind.TYPE_CHANGED, f"[].field{n}") for n in range(6)]
     assert owner.tell(*changes) == Told(1, 0)
     assert owner.open() == {"ats:people.list:type_changed": "error"}
+
+
+def test_nothing_is_called_over_because_more_or_fewer_changes_of_its_kind_stand(owner: Owner):
+    changes = [change(Kind.MISSING_REQUIRED, f"[].f{number}") for number in range(7)]
+    assert owner.tell(*changes[:5]) == Told(fired=5, resolved=0)
+    assert owner.tell(*changes[:6]) == Told(fired=1, resolved=0)
+    assert owner.tell(*changes) == Told(fired=0, resolved=0), "the seventh goes with the sixth"
+    assert owner.tell(*changes[1:]) == Told(fired=0, resolved=1), "the first is over, and no other"
+    assert owner.tell(changes[6]) == Told(fired=0, resolved=4), "what was told together stays told together"
+    assert owner.tell() == Told(fired=0, resolved=1)

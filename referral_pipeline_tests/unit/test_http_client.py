@@ -255,6 +255,22 @@ def test_a_write_answered_without_a_body_is_a_success() -> None:
         assert client.call("applications.delete", "DELETE", "/a/1").data is None
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_a_write_answered_with_an_empty_body_is_a_success_and_sent_once(method: str) -> None:
+    with serving(in_turn(Reply(200, raw=b""))) as server:
+        answer = client_for(server.url).call("applications.move", method, "/a/1", json={})
+        assert (answer.status, answer.data, answer.next_url) == (200, None, None)
+        assert len(server.seen) == 1
+
+
+def test_a_read_answered_with_an_empty_body_is_tried_again_also_when_it_is_a_post() -> None:
+    with serving(in_turn(Reply(200, raw=b""), Reply(200, [1]), Reply(200, raw=b""), Reply(200, [2]))) as server:
+        client = client_for(server.url)
+        assert client.get("jobs.list", "/jobs").data == [1]
+        found = client.call("jobs.search", "POST", "/jobs/search", json={}, repeatable=True, writes=False)
+        assert found.data == [2]
+
+
 def test_a_next_link_is_followed_on_the_own_host_only_and_exactly_as_given() -> None:
     def answer(seen: Seen) -> Reply:
         if "cursor" in seen.query:

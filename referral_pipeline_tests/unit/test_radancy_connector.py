@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from referral_pipeline.connectors.build import Build, ConnectorError
-from referral_pipeline.connectors.failures import Conflict, Invalid, NotFound, Unauthorized
-from referral_pipeline.connectors.radancy import MOST_READINGS, build
+from referral_pipeline.connectors.failures import Conflict, Invalid, NotFound, TransientFailure, Unauthorized
+from referral_pipeline.connectors.radancy import build
+from referral_pipeline.connectors.radancy_pages import MOST_READINGS
 from referral_pipeline.connectors.records import (
     AdvocateResults,
     AtsJob,
@@ -76,35 +77,63 @@ def test_2_all_pages_are_read_oldest_application_first(tenant: Tenant):
     made = [tenant.refer() for _ in range(203)]
     assert [row["id"] for row in tenant.pull("referrals")] == made
     asked = [one.query for one in tenant.sent if one.path == "applications"]
-    assert [one["offset"] for one in asked] == ["0", "100", "200"]
+    assert [one["offset"] for one in asked] == ["0", "99", "198"]
     assert {(one["limit"], one["sort"], one["expand"]) for one in asked} == {
         ("100", "applicationDate,asc", "applicant,job")
     }
 
 
+def readings(tenant: Tenant, path: str = "applications") -> int:
+    return len([one for one in tenant.sent if one.path == path and one.query["offset"] == "0"])
+
+
+def between_pages(tenant: Tenant, do: Callable[[], Any]) -> None:
+    """Something happens once, between the first page and the second."""
+    waiting = [do]
+    tenant.before_each(lambda sent: waiting.pop()() if waiting and sent.query.get("offset", "0") != "0" else None)
+
+
 def test_2_a_list_that_shrinks_while_it_is_read_is_read_again(tenant: Tenant):
     made = [tenant.refer() for _ in range(150)]
-
-    def erase(sent: Any) -> None:
-        if sent.query.get("offset") == "100" and made[0] in tenant.store.tables["referrals"].rows:
-            tenant.act("erase", referral_id=made[0])
-
-    tenant.before_each(erase)
+    between_pages(tenant, lambda: tenant.act("erase", referral_id=made[0]))
     assert {row["id"] for row in tenant.pull("referrals")} >= set(made[1:])
+    assert readings(tenant) == 2
 
 
-def test_2_a_list_that_never_stands_still_is_left_to_the_next_pull(tenant: Tenant):
+@pytest.mark.parametrize("leaves", [0, 50, 99])
+def test_2_one_that_leaves_while_another_enters_hides_no_third(tenant: Tenant, leaves: int):
+    made = [tenant.refer() for _ in range(150)]
+
+    def swap() -> None:
+        tenant.act("erase", referral_id=made[leaves])
+        made.append(tenant.refer())
+
+    between_pages(tenant, swap)
+    pulled = {row["id"] for row in tenant.pull("referrals")}
+    assert pulled == set(made)
+    assert readings(tenant) == 2
+
+
+def test_2_one_that_enters_above_hides_nothing_and_costs_nothing(tenant: Tenant):
+    names = [f"u{number:03}" for number in range(150)]
+    more = [{**tenant.store.get("advocates", ADVOCATE), "id": name} for name in names]
+    tenant.store.load("advocates", [*tenant.store.tables["advocates"].rows.values(), *more])
+    between_pages(tenant, lambda: tenant.store.tables["advocates"].rows.update({"0": {**more[0], "id": "0"}}))
+    assert {row["id"] for row in tenant.pull("advocates")} >= {ADVOCATE, LEFT, *names}
+    assert readings(tenant, "users") == 1
+
+
+def test_2_a_list_that_never_stands_still_is_no_whole_one(tenant: Tenant):
     made = [tenant.refer() for _ in range(120)]
 
     def erase(sent: Any) -> None:
-        if sent.query.get("offset") == "100":
+        if sent.query.get("offset", "0") != "0":
             tenant.act("erase", referral_id=made.pop())
 
     tenant.before_each(erase)
-    tenant.pull("referrals")
-    assert len([one for one in tenant.sent if one.query.get("offset") == "0" and one.path == "applications"]) == (
-        MOST_READINGS
-    )
+    with pytest.raises(TransientFailure, match="still"):
+        tenant.pull("referrals")
+    assert readings(tenant) == MOST_READINGS
 
 
 def test_3_a_window_reads_everything_all_the_same(tenant: Tenant):
@@ -125,6 +154,50 @@ def test_4_the_job_of_a_referral_is_the_ats_s_by_its_reference_number(tenant: Te
     fresh = tenant.connect()
     assert fresh.get_referral(referral_id) == found
     fresh.close()
+
+
+def looked_up(tenant: Tenant) -> int:
+    return len([one for one in tenant.sent if one.method == "GET" and one.path.startswith("jobs/")])
+
+
+def show_reference(tenant: Tenant, reference: str | None, status: str = "ACTIVE_PUBLISHED") -> None:
+    """Whatever is known of the job 4410000002, it is shown with this reference."""
+
+    def show(sent: Any) -> None:
+        if sent.path.startswith("jobs"):
+            tenant.account.job(id_of("jobs", "4410000002")).update(referenceNumber=reference, status=status)
+
+    tenant.before_each(show)
+
+
+def test_4_a_reference_that_is_given_afterwards_is_seen_at_once(tenant: Tenant):
+    referral_id = tenant.refer(job="4410000002")
+    tenant.account.job_of("4410000002")
+    show_reference(tenant, None)
+    with pytest.raises(Invalid, match="referenceNumber"):
+        tenant.connector.get_referral(referral_id)
+    show_reference(tenant, "4410000003")
+    assert referral(tenant, referral_id).job_id == "4410000003"
+
+
+def test_4_a_reference_is_believed_for_five_minutes(tenant: Tenant):
+    referral_id = tenant.refer(job="4410000002")
+    assert referral(tenant, referral_id).job_id == "4410000002"
+    show_reference(tenant, "4410000003")
+    tenant.now += timedelta(minutes=5) - timedelta(seconds=1)
+    assert (referral(tenant, referral_id).job_id, looked_up(tenant)) == ("4410000002", 1)
+    tenant.now += timedelta(seconds=1)
+    assert (referral(tenant, referral_id).job_id, looked_up(tenant)) == ("4410000003", 2)
+
+
+def test_4_a_pull_tells_of_the_list_that_it_read_and_asks_once_for_a_job_that_is_not_in_it(tenant: Tenant):
+    for job in ("4410000001", "4410000002", "4410000002", "4410000002"):
+        tenant.refer(job=job)
+        tenant.account.job_of(job)
+    show_reference(tenant, None, "DELETED")
+    rows = tenant.pull("referrals")
+    assert [row["job"]["referenceNumber"] for row in rows] == ["4410000001", None, None, None]
+    assert looked_up(tenant) == 1
 
 
 def test_5_what_cannot_be_read_is_set_aside_by_field_and_shape_and_the_others_go_on(tenant: Tenant):
@@ -367,6 +440,16 @@ def test_12_the_sandbox_s_contract_declares_what_the_platform_cannot_say(monkeyp
         ("country: FR", 'country: ""', "advocacy.options.residency.country"),
         ('basis: "sandbox: invented people of one country"', 'basis: " "', "advocacy.options.residency.basis"),
         ('webhook_addresses: ["127.0.0.1", "::1"]', "webhook_addresses: [here]", "advocacy.options.webhook_addresses"),
+        (
+            'webhook_addresses: ["127.0.0.1", "::1"]',
+            "webhook_addresses: [0.0.0.0/0]",
+            "advocacy.options.webhook_addresses",
+        ),
+        (
+            'webhook_addresses: ["127.0.0.1", "::1"]',
+            'webhook_addresses: ["::/0"]',
+            "advocacy.options.webhook_addresses",
+        ),
         ('webhook_addresses: ["127.0.0.1", "::1"]', "webhook_addresses: []", "advocacy.options.webhook_addresses"),
         ("split: payee}", "split: credit}", "rules.bonus.split"),
         (

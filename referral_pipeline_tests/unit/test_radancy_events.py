@@ -190,6 +190,17 @@ def test_only_proxies_that_are_named_are_believed_who_a_sender_is(tmp_path: Path
         load_settings(tmp_path)
 
 
+@pytest.mark.parametrize("everybody", ["0.0.0.0/0", "::/0", "10.0.0.7, 0.0.0.0/0", "0::0/0"])
+def test_everybody_is_no_proxy_and_no_sender(everybody: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("REFERRAL_PIPELINE_TRUSTED_PROXIES", everybody)
+    of_proxies = "REFERRAL_PIPELINE_TRUSTED_PROXIES holds a network of everybody.*: name those of your own proxies"
+    with pytest.raises(ValidationError, match=of_proxies):
+        load_settings(tmp_path)
+    of_senders = "webhook_addresses holds a network of everybody.*: name those of the vendor's senders"
+    with pytest.raises(UnusableSecret, match=of_senders):
+        SenderAddress.configured((), {"webhook_addresses": everybody.split(", ")})
+
+
 # ---------------------------------------------------------------- the receiver
 
 

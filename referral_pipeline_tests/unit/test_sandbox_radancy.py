@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import requests
 
+from referral_pipeline.sandbox.advocacy.answers import Refused
 from referral_pipeline.sandbox.credentials import RADANCY_CLIENT_ID, RADANCY_CLIENT_SECRET
 from referral_pipeline.sandbox.radancy.ids import id_of
 from referral_pipeline_tests.openapi import REFERENCE_DIR
@@ -123,6 +124,7 @@ def test_resources_have_no_field_that_the_samples_do_not_show(tenant: Tenant):
 
 @needs_samples
 def test_the_published_bodies_are_taken(tenant: Tenant):
+    tenant.switches.set({"puts_show_record": True})
     application_id = tenant.refer()
     for name in ("hire_a_job_application", "close_a_job_application", "re_open_a_job_application"):
         body = sample(f"applications_{name}_1.json")
@@ -132,6 +134,18 @@ def test_the_published_bodies_are_taken(tenant: Tenant):
     assert updated.json()["title"] == "Developer"
     status = sample("jobs_update_a_jobs_status_1.json")
     assert tenant.http("PUT", f"jobs/{job_id}/status", json=status).json()["status"] == status["value"]
+
+
+def test_a_put_answers_no_body_unless_it_is_told_to(tenant: Tenant):
+    answer = put_status(tenant, tenant.refer(), value="HIRED")
+    assert (answer.status_code, answer.content) == (200, b"")
+    job_id = tenant.account.job_of("4410000001")["id"]
+    status = tenant.http("PUT", f"jobs/{job_id}/status", json={"value": "ACTIVE_CLOSED"})
+    assert (status.status_code, status.content) == (200, b"")
+    whole = tenant.http("PUT", f"jobs/{job_id}", json=_own(tenant, {"title": "Porter", "description": ""}))
+    assert (whole.status_code, whole.content) == (200, b"")
+    with pytest.raises(Refused):
+        tenant.switches.set({"puts_show_record": 1})
 
 
 def _own(tenant: Tenant, body: dict[str, Any]) -> dict[str, Any]:

@@ -41,6 +41,9 @@ class Switches:
             if kinds[name] is tuple:
                 if not isinstance(value, list) or not all(isinstance(one, str) for one in cast("list[Any]", value)):
                     raise Refused(422, "takes a list of operations", pointer=f"/{name}")
+            elif kinds[name] is bool:
+                if not isinstance(value, bool):
+                    raise Refused(422, "takes true or false", pointer=f"/{name}")
             elif isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
                 raise Refused(422, "a switch takes a number, 0 or above", pointer=f"/{name}")
         for name, value in values.items():

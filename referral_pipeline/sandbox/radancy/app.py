@@ -23,7 +23,7 @@ from referral_pipeline.sandbox.advocacy.acts import act
 from referral_pipeline.sandbox.advocacy.answers import Refused, as_refusal, json_answer
 from referral_pipeline.sandbox.advocacy.parameters import json_object
 from referral_pipeline.sandbox.advocacy.store import Conflict, Invalid, NotFound
-from referral_pipeline.sandbox.advocacy.switches import RateLimit, Switches
+from referral_pipeline.sandbox.advocacy.switches import RateLimit
 from referral_pipeline.sandbox.advocacy.tokens import Tokens
 from referral_pipeline.sandbox.credentials import RADANCY_CLIENT_ID, RADANCY_CLIENT_SECRET
 from referral_pipeline.sandbox.radancy.account import JOB_STATUSES, Account, applied_at, status_of
@@ -31,6 +31,7 @@ from referral_pipeline.sandbox.radancy.bodies import job_body, job_status_body, 
 from referral_pipeline.sandbox.radancy.faults import BAD_PATH, NO_COMPANY, Fault, fault_answer
 from referral_pipeline.sandbox.radancy.ids import COMPANY, DEPARTMENT_IDS, LOCATION, REWARD
 from referral_pipeline.sandbox.radancy.resources import APPLICATION_FIELDS, EXPANDABLE, Resources
+from referral_pipeline.sandbox.radancy.switches import Switches
 
 Row = dict[str, Any]
 Handler = Callable[[Request, Resources], Awaitable[Response]]
@@ -152,7 +153,7 @@ class _Surface:
     async def put_status(self, request: Request, resources: Resources) -> Response:
         query_of(request)
         body = status_body(await json_object(request))
-        return json_answer(resources.application(self.account.put_status(request.path_params["id"], body)))
+        return self._put(resources.application(self.account.put_status(request.path_params["id"], body)))
 
     # ------------------------------------------------------------ users, departments, locations, plans
 
@@ -220,12 +221,16 @@ class _Surface:
     async def update_job(self, request: Request, resources: Resources) -> Response:
         query_of(request)
         body = self._known(job_body(await json_object(request)))
-        return json_answer(resources.job(self.account.update_job(request.path_params["id"], body)))
+        return self._put(resources.job(self.account.update_job(request.path_params["id"], body)))
 
     async def put_job_status(self, request: Request, resources: Resources) -> Response:
         query_of(request)
         value = job_status_body(await json_object(request))
-        return json_answer(resources.job(self.account.put_job_status(request.path_params["id"], value)))
+        return self._put(resources.job(self.account.put_job_status(request.path_params["id"], value)))
+
+    def _put(self, shown: Row) -> Response:
+        """What a PUT answers: no body is documented."""
+        return json_answer(shown) if self.switches.puts_show_record else Response(status_code=200)
 
     def _known(self, body: Row) -> Row:
         """A job's body whose ids are those of the account."""

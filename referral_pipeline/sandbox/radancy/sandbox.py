@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from referral_pipeline.sandbox.advocacy.store import AdvocacyStore
-from referral_pipeline.sandbox.advocacy.switches import Switches
 from referral_pipeline.sandbox.ats import AtsSandbox
 from referral_pipeline.sandbox.platforms import AdvocacySandbox
 from referral_pipeline.sandbox.programme import Programme
@@ -19,6 +18,7 @@ from referral_pipeline.sandbox.radancy.account import Account
 from referral_pipeline.sandbox.radancy.app import create_app
 from referral_pipeline.sandbox.radancy.events import Herald, NoSigner
 from referral_pipeline.sandbox.radancy.ids import id_of, renamed
+from referral_pipeline.sandbox.radancy.switches import Switches
 from referral_pipeline.sandbox.radancy.truth import OUTSIDE, translated
 from referral_pipeline.sandbox.webhooks.emitter import Emitter
 
