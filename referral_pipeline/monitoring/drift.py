@@ -7,8 +7,8 @@ people (`drift_words`).
 Rules
 1. The first look at an operation is what all that comes later is held against; only what contradicts the connector's
    own model is news at once. So is a notice of withdrawal.
-2. A field that a row needs and does not have, a field that is read and is gone from every row, and a type that was not
-   there before are errors. A new type that the connector reads all the same is a warning.
+2. A field that a row needs and does not have, a field that is read and is gone from every row or null in all, and a
+   type that was not there before are errors. A new type that the connector reads all the same is a warning.
 3. A word that is new is a warning; one that the contract's stage_map knows is only told. A new field is told.
 4. A notice of deprecation is a warning; one of sunset too, and an error in the last 30 days.
 5. An error is over when a later answer shows that place as it should be, a notice when a later answer has none. A word
@@ -170,10 +170,10 @@ class _Operation:
         return sum(fact.seen for fact in words) >= _SETTLED
 
     def _is_left_out_at_times(self, fact: ShapeFact) -> bool:
-        """Whether a field was left out of few rows and stood in later ones."""
-        if fact.value != ABSENT or fact.seen >= _GONE or self._contradicts(fact):
+        """Whether a field was left out of few rows, or null in them, and stood in later ones."""
+        if fact.value not in (ABSENT, NULL) or fact.seen >= _GONE or self._contradicts(fact):
             return False
-        return any(one.last_seen_at > fact.last_seen_at for one in self._types(fact.path) if one.value != ABSENT)
+        return any(one.last_seen_at > fact.last_seen_at for one in self._there(fact))
 
     def _contradicts(self, fact: ShapeFact) -> bool:
         field = self._fields.get(fact.path)
@@ -264,10 +264,15 @@ class _Operation:
         ]
 
     def _is_gone(self, fact: ShapeFact) -> bool:
-        """Whether a field that was always there is, or was, in no row of an answer."""
-        there = [one for one in self._types(fact.path) if one.value != ABSENT]
+        """Whether a field that was always there is, or was, in no row of an answer, or null in all that have it."""
+        there = self._there(fact)
         enough = sum(one.seen for one in there) >= _SETTLED and fact.seen >= _GONE
-        return fact.value == ABSENT and enough and all(one.last_seen_at != fact.last_seen_at for one in there)
+        return enough and all(one.last_seen_at != fact.last_seen_at for one in there)
+
+    def _there(self, fact: ShapeFact) -> list[ShapeFact]:
+        """What shows that a field is there, against a fact that it is absent (null is there) or null."""
+        lacks = {ABSENT} if fact.value == ABSENT else {ABSENT, NULL}
+        return [one for one in self._types(fact.path) if one.value not in lacks]
 
     def _replaces(self, fact: ShapeFact, others: Collection[str]) -> bool:
         """Whether what else was seen there is not seen any more."""

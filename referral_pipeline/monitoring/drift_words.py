@@ -57,7 +57,8 @@ def what(drift: Drift) -> str:
             how = "is null" if fact.value == "null" else "is missing"
             return f"{where} {of} {how}, and a row cannot be read without it."
         case Kind.FIELD_GONE:
-            return f"{where} {of}, which was always there, is gone."
+            how = "is null in every row" if fact.value == "null" else "is gone"
+            return f"{where} {of}, which was always there, {how}."
         case Kind.DEPRECATION:
             since = f" as of {fact.value}" if fact.value else ""
             return f"{fact.operation} ({fact.system}) is deprecated{since}."

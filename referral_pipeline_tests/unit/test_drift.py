@@ -185,7 +185,26 @@ def test_a_type_is_no_change_while_too_little_was_seen(world: World):
 def test_null_is_no_type(world: World):
     world.answers(*people(rank=None))
     assert world.answers(*people()) == []
-    assert world.answers(*people(rank=None, phone=None)) == []
+    assert world.answers(*people(rank=None)) == []
+
+
+def test_a_field_that_is_read_and_null_in_every_row_is_an_error(world: World):
+    world.answers(*people())
+    assert brief(world.answers(*people(phone=None))) == {("field_gone", "[].phone", "error", "open")}
+    assert brief(world.answers(*people())) == {("field_gone", "[].phone", "error", "over")}
+
+
+def test_a_field_that_is_null_in_some_rows_and_left_out_of_the_others_is_an_error(world: World):
+    world.answers(*people())
+    found = world.answers(*people(12, phone=None), *people(12, phone=...))
+    assert brief(found) == {("field_gone", "[].phone", "error", "open")}
+
+
+def test_a_field_that_is_null_now_and_then_is_no_news_in_a_month(world: World):
+    world.answers(*people())
+    for _ in range(30):
+        assert world.answers(person(phone=None)) == []
+        assert world.answers(*people(3)) == []
 
 
 def test_rows_that_have_nothing_of_rows_are_an_error_and_a_notice_among_rows_is_none(world: World):
@@ -245,7 +264,7 @@ def test_an_error_is_over_when_answers_are_right_again_and_its_history_stays(wor
 def test_nulls_do_not_show_that_a_type_is_right_again(world: World):
     world.answers(*people())
     world.answers(*people(phone=12))
-    assert [one.state for one in world.answers(*people(phone=None))] == [State.OPEN]
+    assert [one.state for one in world.answers(*people(3, phone=None))] == [State.OPEN]
 
 
 def test_rows_that_came_wrong_are_asked_for_again_once_answers_are_right(world: World):
