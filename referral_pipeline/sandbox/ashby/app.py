@@ -1,22 +1,23 @@
 """The ASGI application: Ashby's calls and, beside them, the control plane of the sandbox.
 
-Belongs here: from the web framework's requests to the vendor's and back; what lies below /_sandbox. Does not belong
-here: behaviour, injected faults (a middleware around this app), starting servers.
+Belongs here: from the web framework's requests to the vendor's and back; what the control plane shows and does.
+Does not belong here: the endpoints of the control plane (sandbox.control), behaviour, injected faults (a middleware
+around this app), starting servers.
 """
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
-from pydantic import ValidationError
+from fastapi import FastAPI
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from referral_pipeline.sandbox import control
 from referral_pipeline.sandbox.ashby.ids import ENTITIES, inward, outward, uuid_of
 from referral_pipeline.sandbox.ashby.names import spelt
 from referral_pipeline.sandbox.ashby.params import PARAMETERS
+from referral_pipeline.sandbox.ashby.switches import Switches
 from referral_pipeline.sandbox.ashby.vendor import Vendor
 from referral_pipeline.sandbox.greenhouse.acts import ActRefused, Acts
 from referral_pipeline.sandbox.greenhouse.schema import ENTITIES as SPECS
@@ -30,7 +31,7 @@ def create_app(vendor: Vendor) -> FastAPI:
     app = FastAPI(title="Ashby sandbox", openapi_url=None, docs_url=None, redoc_url=None)
     app.router.redirect_slashes = False
     app.state.vendor = vendor
-    _add_control_plane(app, vendor)
+    control.add_control_plane(app, _inside(vendor))
     app.router.routes.append(Route("/{path:path}", _Calls(vendor), methods=_METHODS))
     return app
 
@@ -85,69 +86,25 @@ def dump(vendor: Vendor) -> dict[str, Any]:
     return shown
 
 
-def _add_control_plane(app: FastAPI, vendor: Vendor) -> None:
-    world, store = vendor.world, vendor.world.store
+def _inside(vendor: Vendor) -> control.Inside[Switches]:
+    world = vendor.world
 
-    async def show_dump(request: Request) -> Response:
-        return _json(200, dump(vendor))
+    def act(action: str, details: Row) -> Row:
+        return _shown(Acts(world.store).perform(action, inward(details)))
 
-    async def calls(request: Request) -> Response:
-        with store.lock:
-            return _json(200, {name: dict(counts) for name, counts in vendor.calls.items()})
-
-    async def reset_calls(request: Request) -> Response:
-        with store.lock:
-            vendor.calls.clear()
-        return _json(200, {})
-
-    async def read_switches(request: Request) -> Response:
-        return _json(200, world.switches.model_dump())
-
-    async def change_switches(request: Request) -> Response:
-        changes = await _object(request)
-        if changes is None:
-            return _json(400, {"problem": "the body must be a JSON object"})
-        try:
-            with store.lock:
-                changed = world.switches.changed(changes)
-                if unknown := sorted({*changed.operations_absent, *changed.operations_forbidden} - set(PARAMETERS)):
-                    return _json(422, {"problem": [f"{unknown[0]} is no call"]})
-                world.set_switches(changed)
-        except ValidationError as error:
-            return _json(422, {"problem": [f"{p['loc']}: {p['msg']}" for p in error.errors(include_input=False)]})
-        return _json(200, world.switches.model_dump())
-
-    async def act(request: Request) -> Response:
-        content = await _object(request)
-        if content is None or "action" not in content:
-            return _json(400, {"problem": "the body must be a JSON object with an action"})
-        try:
-            with store.lock:
-                return _json(200, _shown(Acts(store).perform(content.pop("action"), inward(content))))
-        except ActRefused as refused:
-            return _json(422, {"problem": str(refused)})
-
-    app.add_route("/_sandbox/dump", show_dump, methods=["GET"])
-    app.add_route("/_sandbox/calls", calls, methods=["GET"])
-    app.add_route("/_sandbox/calls/reset", reset_calls, methods=["POST"])
-    app.add_route("/_sandbox/switches", read_switches, methods=["GET"])
-    app.add_route("/_sandbox/switches", change_switches, methods=["POST"])
-    app.add_route("/_sandbox/act", act, methods=["POST"])
+    return control.Inside(
+        lock=world.store.lock,
+        calls=vendor.calls,
+        operations=PARAMETERS,
+        dump=lambda: dump(vendor),
+        switches=lambda: world.switches,
+        set_switches=world.set_switches,
+        act=act,
+        refusals=(ActRefused,),
+    )
 
 
 def _shown(row: Row) -> dict[str, Any]:
     """The row that an act answers. Which table it is of, its columns tell."""
     entity = next((name for name, spec in SPECS.items() if set(spec.empty) <= set(row) and "id" in row), None)
     return outward(entity, row)
-
-
-async def _object(request: Request) -> dict[str, Any] | None:
-    try:
-        content = json.loads(await request.body() or b"{}")
-    except ValueError:
-        return None
-    return content if isinstance(content, dict) else None
-
-
-def _json(status: int, content: Any) -> Response:
-    return Response(json.dumps(content, ensure_ascii=False).encode(), status, media_type="application/json")

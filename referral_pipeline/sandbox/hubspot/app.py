@@ -1,20 +1,21 @@
 """The ASGI application: the vendor's endpoints and, beside them, the control plane of the sandbox.
 
 Belongs here: turning requests of the web framework into the vendor's and back, looking inside, acts of people. Does not
-belong here: behaviour, injected faults (a middleware around this app), starting servers.
+belong here: the endpoints of the control plane (sandbox.control), behaviour, injected faults (a middleware around this
+app), starting servers.
 """
 
 from __future__ import annotations
 
-import json
-from typing import Any, cast
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from pydantic import ValidationError
 
+from referral_pipeline.sandbox import control
 from referral_pipeline.sandbox.hubspot.book import Book, Contact
 from referral_pipeline.sandbox.hubspot.errors import Refusal
 from referral_pipeline.sandbox.hubspot.schema import iso
+from referral_pipeline.sandbox.hubspot.switches import HubSpotSwitches
 from referral_pipeline.sandbox.hubspot.vendor import OPERATIONS, Incoming, Vendor
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -26,7 +27,7 @@ def create_app(book: Book, *, key: str) -> FastAPI:
     app = FastAPI(title="HubSpot CRM v3 sandbox", openapi_url=None, docs_url=None, redoc_url=None)
     app.router.redirect_slashes = False
     app.state.vendor = vendor
-    _add_control_plane(app, vendor)
+    control.add_control_plane(app, _inside(vendor))
 
     async def api(request: Request) -> Response:
         answer = vendor.answer(
@@ -47,59 +48,36 @@ def create_app(book: Book, *, key: str) -> FastAPI:
     return app
 
 
-def _add_control_plane(app: FastAPI, vendor: Vendor) -> None:
+def _inside(vendor: Vendor) -> control.Inside[HubSpotSwitches]:
     book = vendor.book
 
-    async def dump(request: Request) -> Response:
-        with book.lock:
-            rows: dict[str, Any] = {
-                "contacts": [_told(one) for one in book.contacts.values()],
-                "properties": [one for one in book.schema.properties.values() if not one["hubspotDefined"]],
-                "groups": list(book.schema.groups.values()),
-                "_facts": {"erased": list(book.erased)},
-            }
-            return _json(200, rows)
+    def dump() -> dict[str, Any]:
+        return {
+            "contacts": [_told(one) for one in book.contacts.values()],
+            "properties": [one for one in book.schema.properties.values() if not one["hubspotDefined"]],
+            "groups": list(book.schema.groups.values()),
+            "_facts": {"erased": list(book.erased)},
+        }
 
-    async def calls(request: Request) -> Response:
-        with book.lock:
-            return _json(200, {name: dict(counts) for name, counts in vendor.calls.items()})
+    def set_switches(switches: HubSpotSwitches) -> None:
+        book.switches = switches
 
-    async def reset_calls(request: Request) -> Response:
-        with book.lock:
-            vendor.calls.clear()
-        return _json(200, {})
-
-    async def read_switches(request: Request) -> Response:
-        return _json(200, book.switches.model_dump())
-
-    async def change_switches(request: Request) -> Response:
+    def act(action: str, details: dict[str, Any]) -> dict[str, Any]:
         try:
-            with book.lock:
-                changed = book.switches.changed(await _object(request))
-                off = {*changed.operations_forbidden, *changed.operations_absent}
-                if unknown := sorted(off - set(OPERATIONS)):
-                    return _json(422, {"problem": [f"{unknown[0]} is no operation"]})
-                book.switches = changed
-        except ValidationError as error:
-            return _json(422, {"problem": [f"{p['loc']}: {p['msg']}" for p in error.errors(include_input=False)]})
-        return _json(200, book.switches.model_dump())
-
-    async def act(request: Request) -> Response:
-        wish = await _object(request)
-        try:
-            with book.lock:
-                return _json(200, perform(book, str(wish.pop("action", "")), wish))
-        except (ValueError, KeyError, TypeError) as problem:
-            return _json(422, {"problem": str(problem)})
+            return perform(book, action, details)
         except Refusal as refusal:
-            return _json(422, {"problem": refusal.body["message"]})
+            raise ValueError(refusal.body["message"]) from refusal
 
-    app.add_route("/_sandbox/dump", dump, methods=["GET"])
-    app.add_route("/_sandbox/calls", calls, methods=["GET"])
-    app.add_route("/_sandbox/calls/reset", reset_calls, methods=["POST"])
-    app.add_route("/_sandbox/switches", read_switches, methods=["GET"])
-    app.add_route("/_sandbox/switches", change_switches, methods=["POST"])
-    app.add_route("/_sandbox/act", act, methods=["POST"])
+    return control.Inside(
+        lock=book.lock,
+        calls=vendor.calls,
+        operations=OPERATIONS,
+        dump=dump,
+        switches=lambda: book.switches,
+        set_switches=set_switches,
+        act=act,
+        refusals=(ValueError, KeyError, TypeError),
+    )
 
 
 def perform(book: Book, action: str, details: dict[str, Any]) -> dict[str, Any]:
@@ -146,15 +124,3 @@ def _told(contact: Contact) -> dict[str, Any]:
         "updated_at": iso(contact.updated_at),
         "archived": contact.archived_at is not None,
     }
-
-
-async def _object(request: Request) -> dict[str, Any]:
-    try:
-        content = json.loads(await request.body() or b"{}")
-    except ValueError:
-        return {}
-    return cast("dict[str, Any]", content) if isinstance(content, dict) else {}
-
-
-def _json(status: int, content: Any) -> Response:
-    return Response(json.dumps(content, ensure_ascii=False).encode(), status, media_type="application/json")
