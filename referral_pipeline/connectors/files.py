@@ -270,7 +270,7 @@ class FilesConnector:
     def referral_row(self, referral_id: str) -> Row | None:
         """One referral's raw row, as the files and what was told say now. None when no file names it."""
         row = self._referrals().get(referral_id)
-        return overlaid(row, self._book.told()) if row is not None else None
+        return overlaid(row, self._book.told(of=referral_id)) if row is not None else None
 
     def get_referral(self, referral_id: str) -> Referral | None:
         """One referral, fresh. None when no file names it."""

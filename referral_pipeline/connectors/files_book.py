@@ -246,10 +246,13 @@ class Book:
         self.export_soon()
         return True
 
-    def told(self, *, since: datetime | None = None) -> dict[str, dict[str, Any]]:
-        """What was told by referral, of all or from a moment on."""
+    def told(self, *, of: str | None = None, since: datetime | None = None) -> dict[str, dict[str, Any]]:
+        """What was told by referral: of all or of one, ever or from a moment on."""
         with self._connection() as connection:
-            cursor = connection.execute("SELECT * FROM statuses")
+            if of is None:
+                cursor = connection.execute("SELECT * FROM statuses")
+            else:
+                cursor = connection.execute("SELECT * FROM statuses WHERE referral_id = ?", [of])
             names = [column[0] for column in cursor.description]
             rows = [dict(zip(names, row, strict=True)) for row in cursor]
         return {row["referral_id"]: row for row in rows if since is None or _time(row["told_at"]) >= since}

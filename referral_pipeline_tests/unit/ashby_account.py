@@ -63,6 +63,9 @@ class _Door(Door):
     """Calls of which the next answer is lost after the work was done."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"].startswith("/_sandbox/"):  # no call of the vendor's
+            await self.app(scope, receive, send)
+            return
         message = await receive()
         body = message.get("body", b"")
         while message.get("more_body"):

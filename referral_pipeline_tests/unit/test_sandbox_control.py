@@ -18,13 +18,19 @@ OPENERS: dict[str, Callable[..., AbstractContextManager[Any]]] = {
     "ashby": ashby_account.account_with,
     "hubspot": hubspot_account.account_with,
 }
+CALLS = {
+    "greenhouse": ("GET", "v3/candidates"),
+    "lever": ("GET", "v1/opportunities"),
+    "ashby": ("POST", "candidate.list"),
+    "hubspot": ("GET", "crm/v3/objects/contacts"),
+}
 
 
 class Control:
     """The endpoints below /_sandbox of one vendor."""
 
-    def __init__(self, root: str) -> None:
-        self._root = root
+    def __init__(self, vendor: str, root: str) -> None:
+        self._vendor, self._root = vendor, root
 
     def ask(self, path: str) -> Any:
         answer = requests.get(f"{self._root}/_sandbox/{path}", timeout=5)
@@ -34,14 +40,15 @@ class Control:
     def post(self, path: str, body: Any) -> requests.Response:
         return requests.post(f"{self._root}/_sandbox/{path}", data=json.dumps(body), timeout=5)
 
-    def call_nothing(self) -> None:
-        requests.post(f"{self._root}/no.such.call", timeout=5)
+    def call_the_vendor_without_a_key(self) -> None:
+        method, path = CALLS[self._vendor]
+        requests.request(method, f"{self._root}/{path}", timeout=5)
 
 
 @pytest.fixture(params=sorted(OPENERS))
 def control(request: pytest.FixtureRequest) -> Iterator[Control]:
     with OPENERS[request.param]() as account:
-        yield Control(account.root)
+        yield Control(request.param, account.root)
 
 
 @pytest.mark.parametrize("body", [[1], "forbidden", 1, None])
@@ -91,7 +98,7 @@ def test_an_act_without_a_name_is_malformed_and_one_that_is_unknown_is_refused(c
 
 def test_calls_are_counted_by_operation_and_status_until_they_are_reset(control: Control) -> None:
     control.post("calls/reset", {})
-    control.call_nothing()
+    control.call_the_vendor_without_a_key()
     counted = control.ask("calls")
     assert sum(number for counts in counted.values() for number in counts.values()) == 1
     control.post("calls/reset", {})
