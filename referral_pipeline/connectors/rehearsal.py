@@ -14,10 +14,12 @@ from typing import Any, cast
 from referral_pipeline.connectors.failures import CircuitOpen, Evidence
 
 _ADDRESS = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
-_LONG_NUMBER = re.compile(r"\+?\d[\d\s().-]{7,}\d")
+_LONG_NUMBER = re.compile(r"\+?\(?\d[\d\s().-]{7,}\d")
 _SHORTEST_WORD = 3
 """A shorter one (a country, a name of two letters) is masked where it stands alone only."""
 _SHORTEST_NUMBER = 6
+_LAST_DIGITS = 7
+"""By these a number is known: before them stands the country, or a zero instead of it, or nothing."""
 _NAMES_OF_PEOPLE = frozenset(
     {"name", "first_name", "last_name", "firstname", "lastname", "email", "phone", "phone_number", "phonenumber"}
 )
@@ -71,8 +73,7 @@ def rehearse(write: Callable[[], object], personal: Collection[str]) -> Payload 
 def masked(value: Any, personal: Collection[str]) -> Any:
     """A JSON value without personal data: each text that holds some is replaced by its shape."""
     words = {word.casefold() for word in personal if len(word) >= _SHORTEST_WORD}
-    # The same number is written with its country, or with a zero instead of it.
-    numbers = {digits for word in personal if len(digits := _digits(word).lstrip("0")) >= _SHORTEST_NUMBER}
+    numbers = {digits[-_LAST_DIGITS:] for word in personal if len(digits := _digits(word)) >= _SHORTEST_NUMBER}
     short = {word.casefold() for word in personal if word} - words
     return _masked(value, words | short, words, numbers, "")
 
