@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import pytest
@@ -35,7 +35,7 @@ _IDS = {"application_key", "person_id", "ats", "ats_candidate_id", "ats_applicat
 _OF_THIS_RUN = {"applied_at", "interviewed_at", "rejected_at", "status_at", "time_to_hire_days"}
 """What depends on when the run was made, of applications that it opened; and `status_at` of those it wrote to."""
 
-_SETTING_UP = Lock()
+_FAULTS = 0.05
 Held = dict[str, dict[str, Any]]
 
 
@@ -54,7 +54,10 @@ def held(of: Levelled, number: Callable[[str, str], int | None]) -> Held:
 
 
 def apart(home: Path, sandbox: Sandbox) -> Installation:
-    """An installation whose environment is in its own folder, so that several can be in one process."""
+    """An installation whose environment is in its own folder, so that several can be in one process.
+
+    It passes through the environment of the process on the way: nobody else may be at work meanwhile.
+    """
     with pytest.MonkeyPatch.context() as patch:
         installation = installed(home, sandbox, patch)
     lines = [f"{name}={value}" for name, value in installation.environment.items()]
@@ -64,29 +67,33 @@ def apart(home: Path, sandbox: Sandbox) -> Installation:
     return installation
 
 
-def brought_through(ats: str, home: Path) -> Held:
-    """The programme brought level twice; the second time nothing is left to do."""
-    faults = 0.0 if ats == "greenhouse" else 0.05
-    switches = {} if ats == "greenhouse" else {"visibility_lag_seconds": 0.5}
-    played = Sandbox(size=SIZE, ats=ats, faults=faults, fault_kinds=_QUICK, ats_switches=switches)
-    with played as one:
-        with _SETTING_UP:
-            installation = apart(home, one)
-        levelled = installation.level()
-        assert installation.verify().differences == []
-        if faults:
-            before = installation.dump(ats)
-            again = installation.level()
-            assert not again.candidates.counts.keys() - {"applications_unchanged"}
-            assert again.statuses.counts.keys() == {"statuses_unchanged"}
-            assert installation.dump(ats) == before
+def played(ats: str) -> Sandbox:
+    """The programme through this ATS; with faults, but for the one that the others are compared with."""
+    if ats == "greenhouse":
+        return Sandbox(size=SIZE, ats=ats)
+    return Sandbox(size=SIZE, ats=ats, faults=_FAULTS, fault_kinds=_QUICK, ats_switches={"visibility_lag_seconds": 0.5})
+
+
+def brought_through(ats: str, installation: Installation) -> Held:
+    """The programme brought level; where calls failed twice, and the second time nothing is left to do."""
+    levelled = installation.level()
+    assert installation.verify().differences == []
+    if ats != "greenhouse":
+        before = installation.dump(ats)
+        again = installation.level()
+        assert not again.candidates.counts.keys() - {"applications_unchanged"}
+        assert again.statuses.counts.keys() == {"statuses_unchanged"}
+        assert installation.dump(ats) == before
     return held(levelled, _NUMBERS[ats])
 
 
 def test_a_programme_comes_to_the_same_attribution_through_each_ats_but_for_ids(tmp_path: Path):
     # Most of the time is waiting: for what was created to be shown, and before what failed is sent again.
-    with ThreadPoolExecutor(len(_NUMBERS)) as pool:
-        parts = {ats: pool.submit(brought_through, ats, tmp_path / ats) for ats in _NUMBERS}
+    with ExitStack() as stack:
+        sandboxes = {ats: stack.enter_context(played(ats)) for ats in _NUMBERS}
+        installations = {ats: apart(tmp_path / ats, sandbox) for ats, sandbox in sandboxes.items()}
+        pool = stack.enter_context(ThreadPoolExecutor(len(_NUMBERS)))
+        parts = {ats: pool.submit(brought_through, ats, one) for ats, one in installations.items()}
         made = {ats: part.result() for ats, part in parts.items()}
     expected = made.pop("greenhouse")
     assert len(expected) > 40
