@@ -52,15 +52,16 @@ def browser(chromium: str) -> Iterator[Any]:
         running.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def refreshed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """An installation after one refresh. Not kept for the session: its environment would be that of later tests."""
     with pytest.MonkeyPatch.context() as patch, Sandbox(size=ProgrammeSize.small()) as sandbox:
         installation = installed(tmp_path_factory.mktemp("browser") / "home", sandbox, patch)
         assert installation.refresh().success
         yield installation
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def webserver(chromium: str, refreshed: Installation) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
