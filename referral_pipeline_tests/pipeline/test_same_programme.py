@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -60,6 +61,8 @@ def apart(home: Path, sandbox: Sandbox) -> Installation:
     """
     with pytest.MonkeyPatch.context() as patch:
         installation = installed(home, sandbox, patch)
+    stronger = sorted(name for name in installation.environment if name.endswith("_URL") and name in os.environ)
+    assert not stronger, f"the process would win over the folder's .env: unset {', '.join(stronger)}"
     lines = [f"{name}={value}" for name, value in installation.environment.items()]
     (home / ".env").write_text("\n".join(lines), encoding="utf-8")
     with Bridge.open(installation.settings):
@@ -75,7 +78,7 @@ def played(ats: str) -> Sandbox:
 
 
 def brought_through(ats: str, installation: Installation) -> Held:
-    """The programme brought level; where calls failed twice, and the second time nothing is left to do."""
+    """The programme brought level; where calls fail, a second time too, and then nothing is left to do."""
     levelled = installation.level()
     assert installation.verify().differences == []
     if ats != "greenhouse":
