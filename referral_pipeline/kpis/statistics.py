@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
 """Two-sided confidence of every interval."""
-_TAIL = (1 - CONFIDENCE) / 2
+_LEVEL = 0.05
+"""What `CONFIDENCE` leaves: written out, because 1 - 0.95 is a little more, and lets pass what just reaches it."""
+_TAIL = _LEVEL / 2
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -83,7 +85,7 @@ def holm(p_values: Sequence[float]) -> list[bool]:
     """
     stand_out = [False] * len(p_values)
     for place, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        if p_values[index] * (len(p_values) - place) >= 1 - CONFIDENCE:
+        if p_values[index] * (len(p_values) - place) >= _LEVEL:
             break
         stand_out[index] = True
     return stand_out
@@ -100,7 +102,7 @@ def differs(hits: int, units: int, other_hits: int, other_units: int, *, looks: 
         looks: how many such comparisons are shown together. Each is held to that part of the level (Bonferroni), so
             that of any number of equal ones hardly ever one seems to differ.
     """
-    return p_of_counts(hits, units, other_hits, other_units) * looks < 1 - CONFIDENCE
+    return p_of_counts(hits, units, other_hits, other_units) * looks < _LEVEL
 
 
 # ---------------------------------------------------------------- quantiles

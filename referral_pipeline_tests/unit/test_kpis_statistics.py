@@ -9,7 +9,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
@@ -56,6 +56,7 @@ def test_of_several_comparisons_holm_lets_those_stand_out_that_the_level_leaves_
 
 
 @given(st.lists(st.floats(0, 1), max_size=12))
+@example([0.05])
 def test_holm_lets_stand_out_whatever_each_part_of_the_level_would_and_nothing_that_the_level_alone_would_not(
     p_values: list[float],
 ):
